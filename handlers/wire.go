@@ -79,7 +79,7 @@ func (w *wire) write(ctx context.Context, encode func(dst []byte) ([]byte, error
 	case w.err != nil:
 		return w.err
 	case w.closed:
-		return ErrEnded
+		return cmp.Or(context.Cause(ctx), ErrEnded)
 	}
 	dst := w.preamble(w.buf[:0])
 	before := len(dst)
