@@ -79,7 +79,7 @@ func typed[T any](c *config, yield func(sse.ServerSentEvent[T], error) bool) fun
 				return errLeft
 			}
 		case c.decodeErrors == SkipDecodeErrors:
-			c.logger.Warn("event skipped", slog.String("url", c.place()), slog.Any("error", err))
+			c.logger.Warn("event skipped", slog.String("url", place(c.url)), slog.Any("error", err))
 		case c.decodeErrors == SurfaceDecodeErrors:
 			if !yield(sse.ServerSentEvent[T]{}, err) {
 				return errLeft

@@ -96,7 +96,7 @@ func (s *stream) wait(ctx context.Context, o outcome) error {
 	}
 	d := s.retry.delay(base, failed, named, s.strict, o.after, rand.Float64)
 	s.logger.LogAttrs(ctx, slog.LevelWarn, "event stream lost, reconnecting",
-		slog.String("url", s.place()), slog.Any("error", o.err), slog.Duration("wait", d))
+		slog.String("url", place(s.url)), slog.Any("error", o.err), slog.Duration("wait", d))
 	if s.onRetry != nil {
 		s.onRetry(o.err, d)
 	}
@@ -176,7 +176,7 @@ func (s *stream) refused(res *http.Response, patient bool) (outcome, bool) {
 
 // read hands on the events of one connection.
 func (s *stream) read(parent, ctx context.Context, res *http.Response) (o outcome) {
-	s.logger.LogAttrs(ctx, slog.LevelDebug, "event stream open", slog.String("url", s.place()))
+	s.logger.LogAttrs(ctx, slog.LevelDebug, "event stream open", slog.String("url", place(s.url)))
 	if s.onConnect != nil {
 		s.onConnect(res)
 	}
@@ -189,33 +189,32 @@ func (s *stream) read(parent, ctx context.Context, res *http.Response) (o outcom
 			s.onDisconnect(err)
 		}()
 	}
-	start := time.Now()
+	brought, start := false, time.Now()
+	good := func() bool {
+		base, _ := s.reconnectionTime()
+		return brought || time.Since(start) >= max(base, time.Second)
+	}
 	for {
 		ev, err := s.dec.Decode()
 		if parent.Err() != nil {
-			return outcome{err: context.Cause(parent)}
+			return outcome{err: context.Cause(parent)} // also if more has been read already
 		}
 		if err != nil {
 			if _, ok := errors.AsType[*sse.EventTooLargeError](err); !ok {
-				o.err, o.again = err, true
-				if ctx.Err() != nil {
-					o.err = context.Cause(ctx) // the watchdog's
-				}
-				base, _ := s.reconnectionTime()
-				o.good = o.good || time.Since(start) >= max(base, time.Second)
-				return o
+				return outcome{err: cancelled(ctx, err), again: true, good: good()} // by the watchdog
 			}
 		}
 		if err == nil && !s.strict {
 			if end, ok := s.control(ev); ok {
-				if end == nil {
-					continue
+				if end != nil {
+					end.good = good()
+					return *end
 				}
-				end.good = o.good
-				return *end
+				brought = true
+				continue
 			}
 		}
-		o.good = true
+		brought = true
 		if err := s.handle(ev, err); err != nil {
 			return outcome{err: err}
 		}
@@ -235,7 +234,7 @@ func (s *stream) control(ev sse.Event) (end *outcome, ok bool) {
 		return &outcome{err: bye, again: true, bye: bye.Retry}, true
 	case controlGap:
 		gap := parseGap(ev.Data)
-		s.logger.Warn("event stream has a gap", slog.String("url", s.place()), slog.String("reason", gap.Reason),
+		s.logger.Warn("event stream has a gap", slog.String("url", place(s.url)), slog.String("reason", gap.Reason),
 			slog.String("from", gap.From), slog.String("to", gap.To), slog.Int64("missed", gap.Missed))
 		if s.onGap != nil {
 			s.onGap(gap)
