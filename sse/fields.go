@@ -3,7 +3,6 @@ package sse
 import (
 	"bytes"
 	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -13,10 +12,7 @@ func checkFields(id, event string, retry time.Duration, comment string) error {
 	if err := checkID(id); err != nil {
 		return err
 	}
-	if i := strings.IndexAny(event, "\r\n"); i >= 0 {
-		return &FieldError{Field: "event", Offset: i, Err: ErrLineBreak}
-	}
-	if err := checkUTF8("event", event); err != nil {
+	if err := checkEvent(event); err != nil {
 		return err
 	}
 	if err := checkRetry(retry); err != nil {
@@ -25,15 +21,28 @@ func checkFields(id, event string, retry time.Duration, comment string) error {
 	return checkUTF8("comment", comment)
 }
 
+// Ids and names are short: a plain loop over them beats searching for each byte
+// that is not allowed.
+
 func checkID(id string) error {
-	if i := strings.IndexAny(id, "\r\n\x00"); i >= 0 {
-		err := ErrLineBreak
-		if id[i] == 0 {
-			err = ErrNUL
+	for i := range len(id) {
+		switch id[i] {
+		case '\r', '\n':
+			return &FieldError{Field: "id", Offset: i, Err: ErrLineBreak}
+		case 0:
+			return &FieldError{Field: "id", Offset: i, Err: ErrNUL}
 		}
-		return &FieldError{Field: "id", Offset: i, Err: err}
 	}
 	return checkUTF8("id", id)
+}
+
+func checkEvent(name string) error {
+	for i := range len(name) {
+		if c := name[i]; c == '\r' || c == '\n' {
+			return &FieldError{Field: "event", Offset: i, Err: ErrLineBreak}
+		}
+	}
+	return checkUTF8("event", name)
 }
 
 func checkRetry(d time.Duration) error {
