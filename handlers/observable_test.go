@@ -234,7 +234,7 @@ func TestAPanicInThePipelineIsAFailure(t *testing.T) {
 		a.preamble("s")
 		a.expect("data: 1", "", "event: stream.error")
 		a.rest()
-		if n := h.log.count("ERROR", "two"); n != 1 {
+		if n := h.log.count("ERROR", "two", "stack=goroutine"); n != 1 {
 			t.Errorf("%d log lines with the panic, want 1: %q", n, h.log.lines)
 		}
 	})
@@ -380,7 +380,7 @@ func TestAStalledClientIsCutAtTheDeadline(t *testing.T) {
 		start := time.Now()
 		time.Sleep(10*time.Second - 1)
 		h.ended("s", nil)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		h.ended("s", map[Reason]uint64{Stalled: 1})
 		if got := time.Since(start); got != 10*time.Second {
 			t.Errorf("cut after %v, want 10s", got)

@@ -185,7 +185,17 @@ func (w *wire) preamble(dst []byte) []byte {
 	return mustAppend(sse.AppendComment(dst, w.st.route.name))
 }
 
-// arm arms the timer to fire after d.
+// begin has the head sent after grace, or at once if that is not positive.
+func (w *wire) begin(grace time.Duration) {
+	if grace > 0 {
+		w.arm(grace)
+		return
+	}
+	w.timing.Add(1)
+	w.idle()
+}
+
+// arm arms the timer to fire after d, which must be positive.
 func (w *wire) arm(d time.Duration) {
 	w.timerMu.Lock()
 	defer w.timerMu.Unlock()
@@ -194,7 +204,7 @@ func (w *wire) arm(d time.Duration) {
 	}
 	w.timing.Add(1)
 	if w.timer == nil {
-		w.timer = time.AfterFunc(max(d, 0), w.idle)
+		w.timer = time.AfterFunc(d, w.idle)
 	} else {
 		w.timer.Reset(d)
 	}

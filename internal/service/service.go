@@ -23,11 +23,12 @@ import (
 
 // Config is the settings of a [Service].
 type Config struct {
-	Addr      string   // where the service listens. Defaults to ":8080".
-	AdminAddr string   // where health, metrics and pprof listen. Defaults to none: health and metrics are beside the rest.
-	Origins   []string // see [handlers.Config]
-	Heartbeat time.Duration
-	TLSCert   string // file of the certificate chain, PEM; with TLSKey it turns TLS and HTTP/2 on
+	Addr      string        // where the service listens. Defaults to ":8080".
+	AdminAddr string        // where health, metrics and pprof listen. Defaults to none: health and metrics are beside the rest.
+	Origins   []string      // see [handlers.Config]
+	Heartbeat time.Duration // see [handlers.Config]
+	MaxAge    time.Duration // see [handlers.Config]
+	TLSCert   string        // file of the certificate chain, PEM; with TLSKey it turns TLS and HTTP/2 on
 	TLSKey    string
 	Logger    *slog.Logger // Defaults to [slog.Default].
 }
@@ -52,6 +53,7 @@ func New(cfg Config) (*Service, error) {
 	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
 	srv, err := handlers.New(handlers.Config{
 		Heartbeat: cfg.Heartbeat,
+		MaxAge:    cfg.MaxAge,
 		Origins:   cfg.Origins,
 		Logger:    cfg.Logger,
 	})
