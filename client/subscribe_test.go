@@ -35,7 +35,7 @@ func TestSubscribeTellsOneEnd(t *testing.T) {
 		{"a status", answer(404, ""), nil,
 			record{"error client: the server answered 404 Not Found"}, "client: the server answered 404 Not Found"},
 		{"errors that surface come in their place", sends("data: 1\n\nid: 2\ndata: x\n\ndata: 3\n\n"), []Option{DecodeErrors(SurfaceDecodeErrors), NoReconnect()},
-			record{"next 1", `error client: decode: event (id "2", name ""): invalid character 'x' looking for beginning of value: x`, "next 3", "complete"}, ""},
+			record{"next 1", `error client: decode: event (id "2", name ""): sse: data: invalid character 'x' looking for beginning of value: x`, "next 3", "complete"}, ""},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newScript(t, tt.step)
