@@ -70,6 +70,9 @@ func TestWhenRequestsAreMade(t *testing.T) {
 		{name: "a quiet connection that lasts is as good as an event",
 			steps: []step{sends(ev), last(2*time.Second, ": hello\n\n"), last(3 * time.Second), last(time.Second)},
 			want:  seconds(0, 2, 6, 11, 16)},
+		{name: "less than a second is never long",
+			steps: []step{last(500 * time.Millisecond), last(500 * time.Millisecond), last(time.Second)},
+			opts:  []Option{Retry(RetryPolicy{Delay: 100 * time.Millisecond, Jitter: NoJitter})}, want: seconds(0, 0.6, 1.3, 2.4)},
 		{name: "a broken connection is like one that ended",
 			steps: []step{open(ev), drop, drop}, opts: []Option{IdleLimit(time.Minute)}, want: seconds(0, 62, 66, 74)},
 		{name: "retry is respected, and stays",
@@ -120,6 +123,8 @@ func TestWhenRequestsAreMade(t *testing.T) {
 			steps: []step{sends(ev), sends(ev)}, opts: []Option{NoReconnect()}, want: seconds(0)},
 		{name: "no reconnecting: silence is an error",
 			steps: []step{open(ev), sends(ev)}, opts: []Option{NoReconnect(), IdleLimit(time.Second)}, want: seconds(0), err: "client: the server was silent for 1s"},
+		{name: "no reconnecting: a goodbye without a reason is an error",
+			steps: []step{bye(`{}`)}, opts: []Option{NoReconnect()}, want: seconds(0), err: "client: the server said goodbye"},
 		{name: "no reconnecting: a goodbye is an error",
 			steps: []step{bye(`{"reason":"drain"}`)}, opts: []Option{NoReconnect()}, want: seconds(0), err: "client: the server said goodbye: drain"},
 		{name: "strict: a busy server is the end, also after a success",
@@ -194,6 +199,15 @@ func TestDelayWithJitter(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestRetryAfterWithoutADate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := http.Header{"Retry-After": {time.Now().UTC().Add(time.Minute).Format(http.TimeFormat)}}
+		if got := retryAfter(h); got != time.Minute {
+			t.Errorf("retryAfter(%v) = %v, want 1m0s by our own clock", h, got)
+		}
+	})
 }
 
 // The jitter of the default policy is in force: of many waits some differ.
