@@ -100,6 +100,8 @@ func TestWhenRequestsAreMade(t *testing.T) {
 			steps: []step{sends(ev), retry503("Retry-After", date(-time.Hour)), retry503("Retry-After", "soon")}, want: seconds(0, 2, 6, 14)},
 		{name: "bye names the time, once and without backoff",
 			steps: []step{bye(`{"reason":"drain","retry":9000}`), bye(`{"retry":9000}`), sends(ev), sends(ev)}, want: seconds(0, 9, 18, 20, 22)},
+		{name: "bye is not multiplied by the failures before it",
+			steps: []step{sends(ev), nil, nil, bye(`{"retry":9000}`)}, want: seconds(0, 2, 6, 14, 23)},
 		{name: "bye without a time is the usual wait",
 			steps: []step{bye(`{"reason":"drain"}`), bye(`so long`), bye(`{"retry":-1}`)}, want: seconds(0, 2, 6, 14)},
 		{name: "bye is not waited upon",
@@ -227,6 +229,23 @@ func TestJitterIsOnByDefault(t *testing.T) {
 		}))
 		if err != nil || len(waits) < 10 {
 			t.Errorf("%d different waits of 20 (error %v), want nearly 20", len(waits), err)
+		}
+	})
+}
+
+// What a server spreads over its slots comes no sooner.
+func TestByeIsALeast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript(t, slices.Repeat([]step{sends("event: stream.bye\ndata: {\"retry\":1000}\n\n")}, 20)...)
+		n := 0
+		_, err := collect(t.Context(), s, Retry(RetryPolicy{}), OnRetry(func(_ error, d time.Duration) {
+			n++
+			if d < time.Second || d > 1500*time.Millisecond {
+				t.Errorf("wait of %v, want 1 s and up to 50 %% more", d)
+			}
+		}))
+		if err != nil || n != 20 {
+			t.Errorf("%d waits (error %v), want 20", n, err)
 		}
 	})
 }
