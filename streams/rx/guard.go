@@ -6,6 +6,7 @@ import (
 	"math"
 	"runtime/debug"
 
+	"github.com/fluxwire-go/fluxwire/streams"
 	"github.com/reactivex/rxgo/v2"
 )
 
@@ -164,7 +165,7 @@ func (s *subscription) failOnPanic() {
 	}
 }
 
-// panicError returns a recovered panic as an error.
+// panicError returns a recovered panic as the error that streams makes of one.
 func panicError(p any) error {
-	return fmt.Errorf("rx: panic: %v\n%s", p, debug.Stack())
+	return &streams.PanicError{Value: p, Stack: debug.Stack()}
 }
