@@ -167,5 +167,8 @@ func (s *subscription) failOnPanic() {
 
 // panicError returns a recovered panic as the error that streams makes of one.
 func panicError(p any) error {
+	if err, ok := p.(*streams.PanicError); ok {
+		return err // the first stack is the one that helps
+	}
 	return &streams.PanicError{Value: p, Stack: debug.Stack()}
 }

@@ -1,11 +1,11 @@
 package rx
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -257,17 +257,52 @@ func TestSoundOperatorsLeaveNoGoroutine(t *testing.T) {
 	}
 }
 
+// BufferWithTime waits for a mutex while its reader is slow, where virtual time
+// stands still: the rows above leave it out.
+func TestBufferWithTimeBackedUpLeavesNoGoroutine(t *testing.T) {
+	o := From[any](func(ctx context.Context) rxgo.Observable {
+		endless := rxgo.Defer([]rxgo.Producer{func(ctx context.Context, next chan<- rxgo.Item) {
+			for rxgo.Of(1).SendContext(ctx, next) {
+			}
+		}})
+		return endless.BufferWithTime(rxgo.WithDuration(time.Millisecond), rxgo.WithContext(ctx))
+	})
+	o.Run(t.Context(), func(any) bool {
+		eventually(t, "BufferWithTime is backed up", func() bool {
+			return len(goroutines("BufferWithTime.func1", "sync.Mutex.Lock")) > 0
+		})
+		return false
+	})
+	eventually(t, "no goroutine stays", func() bool { return len(rxGoroutines()) == 0 })
+}
+
 // rxGoroutines returns the stacks of the goroutines that RxGo has started and
 // that have not ended.
 func rxGoroutines() []string {
+	return append(goroutines("created by github.com/reactivex/rxgo/"), goroutines("created by github.com/teivah/onecontext")...)
+}
+
+// goroutines returns the stacks that hold all of the frames.
+func goroutines(frames ...string) []string {
 	buf := make([]byte, 1<<20)
 	buf = buf[:runtime.Stack(buf, true)]
 	var stacks []string
-	for stack := range bytes.SplitSeq(buf, []byte("\n\n")) {
-		if bytes.Contains(stack, []byte("created by github.com/reactivex/rxgo/")) ||
-			bytes.Contains(stack, []byte("created by github.com/teivah/onecontext")) {
-			stacks = append(stacks, string(stack))
+	for stack := range strings.SplitSeq(string(buf), "\n\n") {
+		if !slices.ContainsFunc(frames, func(frame string) bool { return !strings.Contains(stack, frame) }) {
+			stacks = append(stacks, stack)
 		}
 	}
 	return stacks
+}
+
+// eventually waits for what a goroutine outside any bubble will do.
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for range 10_000 {
+		if done() {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Fatalf("%s: not in 10,000 looks", what)
 }
