@@ -3,8 +3,10 @@ package client
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,6 +41,35 @@ func TestLeavingTheLoopClosesTheConnection(t *testing.T) {
 			t.Errorf("the server saw the client leave after %v, want 1s", at)
 		}
 	})
+}
+
+// Whatever the transport: the request is cancelled, and then its body is closed,
+// which has nothing left to wait for.
+func TestEveryBodyIsClosed(t *testing.T) {
+	for _, typ := range []string{"text/event-stream", "text/plain"} {
+		body := &tracked{Reader: strings.NewReader("data: x\n\n")}
+		client := &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+			body.ctx = r.Context()
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {typ}}, Body: body}, nil
+		})}
+		for range Follow[string](t.Context(), host, HTTPClient(client)) {
+			break
+		}
+		if !body.closed || !body.cancelled {
+			t.Errorf("%s: closed %v, with the request cancelled before %v; want both", typ, body.closed, body.cancelled)
+		}
+	}
+}
+
+type tracked struct {
+	io.Reader
+	ctx               context.Context
+	closed, cancelled bool
+}
+
+func (b *tracked) Close() error {
+	b.closed, b.cancelled = true, b.ctx.Err() != nil
+	return nil
 }
 
 var errChanged = errors.New("changed my mind")

@@ -108,15 +108,17 @@ const (
 
 // A DecodeError says that data arrived that is no T.
 type DecodeError struct {
-	ID, Event string // the event's own id and its name; empty for an answer of [Once]
+	ID, Event string // the event's own id and its name, if it had them
 	Data      []byte // as it came
 	Err       error  // the codec's
+
+	answer bool // of Once, not an event
 }
 
 func (e *DecodeError) Error() string {
-	what := "the answer"
-	if e.ID != "" || e.Event != "" {
-		what = fmt.Sprintf("event (id %q, name %q)", e.ID, e.Event)
+	what := fmt.Sprintf("event (id %q, name %q)", e.ID, e.Event)
+	if e.answer {
+		what = "the answer"
 	}
 	return fmt.Sprintf("client: decode: %s: %v: %s", what, e.Err, excerpt(e.Data))
 }

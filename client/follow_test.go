@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -295,6 +296,9 @@ func TestOnlyAnEventStreamIsTaken(t *testing.T) {
 			s := newScript(t, sends("data: x\n\n"), answer(http.StatusOK, "data: y\n\n", "Content-Type", typ), sends("data: z\n\n"))
 			data, err := collect(t.Context(), s)
 			e, ok := errors.AsType[*ContentTypeError](err)
+			if want := fmt.Sprintf("client: content type: the server answered %q, not text/event-stream: data: y", typ); errText(err) != want {
+				t.Errorf("type %q: %q, want %q", typ, errText(err), want)
+			}
 			if !ok || e.ContentType != typ || string(e.Body) != "data: y\n\n" || !slices.Equal(data, []string{"x"}) {
 				t.Errorf("type %q: got %q, %v", typ, data, err)
 			}
@@ -362,6 +366,18 @@ func TestEventsThatCannotBeHandedOut(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestTheLoopCanBeLeftAtAnErrorThatSurfaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript(t, open("data: x\n\ndata: 2\n\n"))
+		for v, err := range Values[int](t.Context(), host, HTTPClient(s.HTTP), DecodeErrors(SurfaceDecodeErrors)) {
+			if !isDecodeError(err) {
+				t.Errorf("yielded %v, %v; want a *DecodeError", v, err)
+			}
+			break
+		}
+	})
 }
 
 func TestALargeEventEndsTheStreamByDefault(t *testing.T) {

@@ -70,6 +70,9 @@ func TestWhenRequestsAreMade(t *testing.T) {
 		{name: "a quiet connection that lasts is as good as an event",
 			steps: []step{sends(ev), last(2*time.Second, ": hello\n\n"), last(3 * time.Second), last(time.Second)},
 			want:  seconds(0, 2, 6, 11, 16)},
+		{name: "less than a second is never long",
+			steps: []step{last(500 * time.Millisecond), last(500 * time.Millisecond), last(time.Second)},
+			opts:  []Option{Retry(RetryPolicy{Delay: 100 * time.Millisecond, Jitter: NoJitter})}, want: seconds(0, 0.6, 1.3, 2.4)},
 		{name: "a broken connection is like one that ended",
 			steps: []step{open(ev), drop, drop}, opts: []Option{IdleLimit(time.Minute)}, want: seconds(0, 62, 66, 74)},
 		{name: "retry is respected, and stays",
@@ -97,6 +100,8 @@ func TestWhenRequestsAreMade(t *testing.T) {
 			steps: []step{sends(ev), retry503("Retry-After", date(-time.Hour)), retry503("Retry-After", "soon")}, want: seconds(0, 2, 6, 14)},
 		{name: "bye names the time, once and without backoff",
 			steps: []step{bye(`{"reason":"drain","retry":9000}`), bye(`{"retry":9000}`), sends(ev), sends(ev)}, want: seconds(0, 9, 18, 20, 22)},
+		{name: "bye is not multiplied by the failures before it",
+			steps: []step{sends(ev), nil, nil, bye(`{"retry":9000}`)}, want: seconds(0, 2, 6, 14, 23)},
 		{name: "bye without a time is the usual wait",
 			steps: []step{bye(`{"reason":"drain"}`), bye(`so long`), bye(`{"retry":-1}`)}, want: seconds(0, 2, 6, 14)},
 		{name: "bye is not waited upon",
@@ -120,6 +125,8 @@ func TestWhenRequestsAreMade(t *testing.T) {
 			steps: []step{sends(ev), sends(ev)}, opts: []Option{NoReconnect()}, want: seconds(0)},
 		{name: "no reconnecting: silence is an error",
 			steps: []step{open(ev), sends(ev)}, opts: []Option{NoReconnect(), IdleLimit(time.Second)}, want: seconds(0), err: "client: the server was silent for 1s"},
+		{name: "no reconnecting: a goodbye without a reason is an error",
+			steps: []step{bye(`{}`)}, opts: []Option{NoReconnect()}, want: seconds(0), err: "client: the server said goodbye"},
 		{name: "no reconnecting: a goodbye is an error",
 			steps: []step{bye(`{"reason":"drain"}`)}, opts: []Option{NoReconnect()}, want: seconds(0), err: "client: the server said goodbye: drain"},
 		{name: "strict: a busy server is the end, also after a success",
@@ -196,6 +203,15 @@ func TestDelayWithJitter(t *testing.T) {
 	}
 }
 
+func TestRetryAfterWithoutADate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := http.Header{"Retry-After": {time.Now().UTC().Add(time.Minute).Format(http.TimeFormat)}}
+		if got := retryAfter(h); got != time.Minute {
+			t.Errorf("retryAfter(%v) = %v, want 1m0s by our own clock", h, got)
+		}
+	})
+}
+
 // The jitter of the default policy is in force: of many waits some differ.
 func TestJitterIsOnByDefault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -213,6 +229,23 @@ func TestJitterIsOnByDefault(t *testing.T) {
 		}))
 		if err != nil || len(waits) < 10 {
 			t.Errorf("%d different waits of 20 (error %v), want nearly 20", len(waits), err)
+		}
+	})
+}
+
+// What a server spreads over its slots comes no sooner.
+func TestByeIsALeast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript(t, slices.Repeat([]step{sends("event: stream.bye\ndata: {\"retry\":1000}\n\n")}, 20)...)
+		n := 0
+		_, err := collect(t.Context(), s, Retry(RetryPolicy{}), OnRetry(func(_ error, d time.Duration) {
+			n++
+			if d < time.Second || d > 1500*time.Millisecond {
+				t.Errorf("wait of %v, want 1 s and up to 50 %% more", d)
+			}
+		}))
+		if err != nil || n != 20 {
+			t.Errorf("%d waits (error %v), want 20", n, err)
 		}
 	})
 }

@@ -61,15 +61,13 @@ func follow(ctx context.Context, c *config, handle func(sse.Event, error) error)
 	for {
 		o := s.attempt(ctx)
 		switch {
-		case errors.Is(o.err, errLeft):
-			return errLeft
-		case ctx.Err() != nil && o.err != nil:
-			return context.Cause(ctx)
-		case !o.again:
+		case o.err == nil, o.err == errLeft:
 			return o.err
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
 		case c.noReconnect && o.err == io.EOF:
 			return nil
-		case c.noReconnect:
+		case c.noReconnect, !o.again:
 			return o.err
 		}
 		if err := s.wait(ctx, o); err != nil {
@@ -115,8 +113,6 @@ func (s *stream) reconnectionTime() (d time.Duration, named bool) {
 func (s *stream) attempt(parent context.Context) outcome {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
-	dog := watchdog{limit: s.limit, bite: cancel}
-	defer dog.disarm()
 
 	req, err := s.newRequest(ctx, s.dec.LastEventID(), map[string]string{
 		"Accept": eventStream,
@@ -129,9 +125,10 @@ func (s *stream) attempt(parent context.Context) outcome {
 	if err != nil {
 		return outcome{err: err}
 	}
-	dog.arm()
+	head := watchdog{limit: s.limit, bite: cancel}
+	head.arm()
 	res, err := s.do(req)
-	dog.disarm()
+	head.disarm()
 	// The standard tells no first attempt from a later one: a network error is
 	// retried.
 	patient := s.connected || s.retry.First
@@ -146,10 +143,8 @@ func (s *stream) attempt(parent context.Context) outcome {
 		return o
 	}
 	s.connected = true
-	dog.limit = s.idleLimit(res.Header)
-	s.limit = dog.limit
-	dog.r = res.Body
-	s.dec.Reset(&dog)
+	s.limit = s.idleLimit(res.Header)
+	s.dec.Reset(&watchdog{r: res.Body, limit: s.limit, bite: cancel})
 	return s.read(parent, ctx, res)
 }
 
@@ -182,11 +177,11 @@ func (s *stream) read(parent, ctx context.Context, res *http.Response) (o outcom
 	}
 	if s.onDisconnect != nil {
 		defer func() {
-			err := o.err
-			if errors.Is(err, errLeft) {
-				err = nil
+			if o.err == errLeft {
+				s.onDisconnect(nil)
+				return
 			}
-			s.onDisconnect(err)
+			s.onDisconnect(o.err)
 		}()
 	}
 	brought, start := false, time.Now()
@@ -201,7 +196,8 @@ func (s *stream) read(parent, ctx context.Context, res *http.Response) (o outcom
 		}
 		if err != nil {
 			if _, ok := errors.AsType[*sse.EventTooLargeError](err); !ok {
-				return outcome{err: cancelled(ctx, err), again: true, good: good()} // by the watchdog
+				// ctx is over if the watchdog bit.
+				return outcome{err: cancelled(ctx, err), again: true, good: good()}
 			}
 		}
 		if err == nil && !s.strict {

@@ -118,20 +118,20 @@ func (d *Decoder) Events() iter.Seq2[Event, error] {
 // came before, and then an error that wraps the reader's. Both stay. After an
 // [*EventTooLargeError], Decode can be called again and goes on with the event
 // after. Whatever the error, LastEventID and Retry tell how to reconnect.
-func (d *Decoder) Decode() (Event, error) {
+func (d *Decoder) Decode() (ev Event, err error) {
 	if d.done {
 		d.endBlock()
 	}
 	for {
 		line, whole, err := d.lines.next()
 		if err != nil {
-			return Event{}, err
+			return ev, err
 		}
 		switch {
 		case !whole || d.inLong:
 			err = d.longLine(line, whole)
 		case len(line) == 0:
-			if ev, ok := d.dispatch(); ok {
+			if d.dispatch(&ev) {
 				return ev, nil
 			}
 		default:
@@ -139,7 +139,7 @@ func (d *Decoder) Decode() (Event, error) {
 			err = d.field(kind, value)
 		}
 		if err != nil {
-			return Event{}, err
+			return ev, err
 		}
 	}
 }
@@ -247,32 +247,29 @@ func (d *Decoder) exceeded() error {
 	}
 }
 
-// dispatch ends the block. Without data there is no event, but an id counts.
-func (d *Decoder) dispatch() (Event, bool) {
+// dispatch ends the block, and fills ev if it makes an event. Without data there
+// is none, but an id counts.
+func (d *Decoder) dispatch(ev *Event) bool {
 	if d.hasID && string(d.id) != d.lastID {
 		d.lastID = d.texts.text(d.id)
 	}
 	if !d.hasData || d.tooLarge {
 		d.endBlock()
-		return Event{}, false
+		return false
 	}
 	if string(d.name) != d.lastName {
 		d.lastName = d.texts.text(d.name)
 	}
-	ev := Event{
-		Event:       d.lastName,
-		HasID:       d.hasID,
-		LastEventID: d.lastID,
-		Data:        d.data,
-		Retry:       d.blockRetry,
-		HasRetry:    d.hasBlockRetry,
-		Comment:     d.texts.text(d.comment),
-	}
+	ev.Event = d.lastName
 	if d.hasID {
-		ev.ID = d.lastID
+		ev.ID, ev.HasID = d.lastID, true
 	}
+	ev.LastEventID = d.lastID
+	ev.Data = d.data
+	ev.Retry, ev.HasRetry = d.blockRetry, d.hasBlockRetry
+	ev.Comment = d.texts.text(d.comment)
 	d.done = true
-	return ev, true
+	return true
 }
 
 // endBlock makes room for the next block.

@@ -299,7 +299,7 @@ func TestTooLargeIsReportedBeforeTheLineEnds(t *testing.T) {
 	))
 	_, err := d.Decode()
 	tooLarge, ok := errors.AsType[*sse.EventTooLargeError](err)
-	if !ok || *tooLarge != (sse.EventTooLargeError{Limit: sse.DefaultMaxEventSize, Event: "big", ID: "5"}) {
+	if !ok || !strings.HasPrefix(err.Error(), "sse: event too large: more than 1048576 bytes (name \"big\", id \"5\"); ") || *tooLarge != (sse.EventTooLargeError{Limit: sse.DefaultMaxEventSize, Event: "big", ID: "5"}) {
 		t.Fatalf("Decode() = %v, want an EventTooLargeError for big, 5", err)
 	}
 	if _, err := d.Decode(); !errors.Is(err, errSilent) {
@@ -385,7 +385,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			d := sse.NewDecoder(io.MultiReader(
 				strings.NewReader(tt.head),
-				&repeat{text: tt.again, n: 8 << 20 / len(tt.again)},
+				&repeat{text: tt.again, n: 4 << 20 / len(tt.again)},
 			))
 			d.MaxEventSize = limit
 			most := 0
@@ -440,7 +440,7 @@ func TestDataIsNeverNil(t *testing.T) {
 
 func TestLongLinesAtAnyChunking(t *testing.T) {
 	// Characters of three bytes, so that the read buffer ends within one.
-	long := strings.Repeat("€", 100_000)
+	long := strings.Repeat("€", 50_000)
 	stream := []byte("id: 1\r\ndata: " + long + "\r\ndata: " + long + "\r\n\r\ndata: after\r\n\r\n")
 	for _, n := range []int{1, 4095, 4096, 65535, 65536, 65537, len(stream)} {
 		var chunks [][]byte

@@ -94,12 +94,15 @@ func (l *lineReader) index(c byte, from int) int {
 // fill reads once, behind the bytes that are still there: no end of line is among
 // them.
 func (l *lineReader) fill() {
-	rest := l.buf[l.pos:l.end]
+	to := l.buf
 	if l.buf == nil || l.filled && len(l.buf) < maxRead {
-		l.buf = make([]byte, max(minRead, 2*len(l.buf)))
+		to = make([]byte, max(minRead, 2*len(l.buf)))
 	}
-	have := copy(l.buf, rest)
-	l.pos, l.end = 0, have
+	have := l.end - l.pos
+	if l.pos > 0 || len(to) > len(l.buf) { // or a line that trickles in would be moved at every byte
+		copy(to, l.buf[l.pos:l.end])
+		l.buf, l.pos, l.end = to, 0, have
+	}
 	for range 100 {
 		n, err := l.r.Read(l.buf[have:])
 		l.end += n

@@ -19,7 +19,7 @@ type reading struct {
 }
 
 // reference reads a whole stream as the standard's text says it, one step after
-// the other: decode (Encoding standard, 6.1), split into lines (HTML standard,
+// the other: decode (Encoding standard, section 6), split into lines (HTML standard,
 // 9.2.5), interpret (9.2.6). It is slow and plain, so that it can be compared with
 // the text. What exceeds limit is left out, as Decoder.MaxEventSize promises.
 func reference(stream []byte, limit int) reading {

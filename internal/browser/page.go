@@ -262,6 +262,13 @@ func (p *Page) SetVisible(visible bool) {
 	p.WaitFor(fmt.Sprintf(`(document.visibilityState === "visible") === %t`, visible), patience)
 }
 
+// Scripts switches the scripts of the documents loaded from now on off, or on again;
+// Eval works either way.
+func (p *Page) Scripts(on bool) {
+	p.t.Helper()
+	p.call("Emulation.setScriptExecutionDisabled", object{"value": !on}, nil)
+}
+
 // Screenshot writes what the page shows to path, as PNG.
 func (p *Page) Screenshot(path string) {
 	p.t.Helper()
