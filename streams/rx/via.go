@@ -1,0 +1,96 @@
+package rx
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/fluxwire-go/fluxwire/streams"
+	"github.com/reactivex/rxgo/v2"
+)
+
+// Via returns the stream of the values of the RxGo pipeline that build puts
+// behind src.
+func Via[T, R any](src streams.Observable[T], build func(ctx context.Context, in rxgo.Observable) rxgo.Observable) streams.Observable[R] {
+	return streams.Create(func(ctx context.Context, emit func(R) bool) error {
+		in := source[T]{o: src}
+		defer in.join() // also when emit panics
+		completed, err := receive(ctx, &subscription{handled: in.markHandled}, func(ctx context.Context) rxgo.Observable {
+			return build(ctx, in.observable(ctx))
+		}, emit)
+		if !completed {
+			return err
+		}
+		in.join()
+		return in.lost()
+	})
+}
+
+// A source is the stream in front of an RxGo pipeline: each observation of it is
+// one run.
+type source[T any] struct {
+	o    streams.Observable[T]
+	runs sync.WaitGroup
+
+	mu      sync.Mutex
+	ended   bool             // the subscription is over: no run may start
+	err     error            // what the last run ended with, once the pipeline was told
+	to      chan<- rxgo.Item // and the channel it was told on
+	handled bool             // a wrapped function has dealt with it
+}
+
+func (s *source[T]) observable(ctx context.Context) rxgo.Observable {
+	return rxgo.Defer([]rxgo.Producer{func(observed context.Context, next chan<- rxgo.Item) {
+		if !s.start() {
+			return
+		}
+		defer s.runs.Done()
+		// An observation may have a context of its own, shorter than the subscription's.
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		defer context.AfterFunc(observed, func() { cancel(context.Cause(observed)) })()
+
+		if err := send(ctx, s.o, next); err != nil {
+			s.mu.Lock()
+			s.err, s.to = err, next
+			s.mu.Unlock()
+		}
+	}}, rxgo.WithContext(ctx))
+}
+
+func (s *source[T]) start() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return false
+	}
+	s.runs.Add(1)
+	s.err, s.to, s.handled = nil, nil, false
+	return true
+}
+
+// join waits for the runs of the source. Their context is cancelled by then.
+func (s *source[T]) join() {
+	s.mu.Lock()
+	s.ended = true
+	s.mu.Unlock()
+	s.runs.Wait()
+}
+
+func (s *source[T]) markHandled() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.handled = true
+}
+
+// lost returns the error that the pipeline received from its source and neither
+// passed on nor handled.
+func (s *source[T]) lost() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// The error was the last item of its run: what is still buffered was not received.
+	if s.err == nil || s.handled || len(s.to) > 0 {
+		return nil
+	}
+	return fmt.Errorf("rx: Via: the pipeline completed although its source failed (handle errors with ErrorToObservable): %w", s.err)
+}
