@@ -375,6 +375,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		{"endless empty comments", "", ":\n"},
 		{"endless comments", "", ": " + kib + "\n"},
 		{"endless ids", "", "id: " + kib + "\n"},
+		{"endless short ids and comments", "", "id: 1234567\n: text\n\nid: 7654321\n: text\n\n"},
 		{"endless names", "", "event: " + kib + "\n"},
 		{"endless blocks of all kinds", "", "id: " + kib + "\n\nevent: " + kib + "\ndata\n\n:" + kib + "\n\nretry: 1\n\n"},
 		{"endless blank lines", "", "\r\n\n\r"},
@@ -385,7 +386,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			d := sse.NewDecoder(io.MultiReader(
 				strings.NewReader(tt.head),
-				&repeat{text: tt.again, n: 4 << 20 / len(tt.again)},
+				&repeat{text: tt.again, n: 2 << 20 / len(tt.again)},
 			))
 			d.MaxEventSize = limit
 			most := 0

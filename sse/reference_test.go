@@ -16,6 +16,8 @@ type reading struct {
 	lastID   string
 	retry    time.Duration
 	hasRetry bool
+	// unfinished is how long the last line is if it has no end.
+	unfinished int
 }
 
 // reference reads a whole stream as the standard's text says it, one step after
@@ -28,9 +30,10 @@ func reference(stream []byte, limit int) reading {
 	text = strings.ReplaceAll(text, "\r\n", "\n")
 	text = strings.ReplaceAll(text, "\r", "\n")
 	lines := strings.Split(text, "\n")
-	lines = lines[:len(lines)-1] // the last one has no end
+	last := len(lines) - 1 // it has no end
+	out := reading{unfinished: len(lines[last])}
+	lines = lines[:last]
 
-	var out reading
 	var data, comments []string
 	var ev sse.Event
 	tooLarge := false
