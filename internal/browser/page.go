@@ -40,25 +40,36 @@ func (e ConsoleError) String() string {
 // when t ends.
 func (b *Browser) NewPage(t testing.TB, url string) *Page {
 	t.Helper()
-	p := &Page{t: t, pipe: b.pipe}
-	var made struct {
-		BrowserContextID, TargetID, SessionID string
+	var made struct{ BrowserContextID string }
+	if err := b.pipe.call("", "Target.createBrowserContext", nil, &made); err != nil {
+		t.Fatal(err)
 	}
-	err := b.pipe.call("", "Target.createBrowserContext", nil, &made)
-	if err == nil {
-		p.context = made.BrowserContextID
-		t.Cleanup(p.Close)
-		err = b.pipe.call("", "Target.createTarget", object{"url": "about:blank", "browserContextId": p.context, "newWindow": true}, &made)
-	}
+	return open(t, b.pipe, made.BrowserContextID, url)
+}
+
+// NewTab opens another page in p's browser context: the two share cookies, cache
+// and the browser's limit on connections. It is closed when p is.
+func (p *Page) NewTab(url string) *Page {
+	p.t.Helper()
+	return open(p.t, p.pipe, p.context, url)
+}
+
+// open opens a page in a window of its own, so that it is visible beside others.
+func open(t testing.TB, pipe *pipe, context, url string) *Page {
+	t.Helper()
+	p := &Page{t: t, pipe: pipe, context: context}
+	t.Cleanup(p.Close)
+	var made struct{ TargetID, SessionID string }
+	err := pipe.call("", "Target.createTarget", object{"url": "about:blank", "browserContextId": context, "newWindow": true}, &made)
 	if err == nil {
 		p.target = made.TargetID
-		err = b.pipe.call("", "Target.attachToTarget", object{"targetId": p.target, "flatten": true}, &made)
+		err = pipe.call("", "Target.attachToTarget", object{"targetId": p.target, "flatten": true}, &made)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.session = made.SessionID
-	b.pipe.on(p.session, p.hear)
+	pipe.on(p.session, p.hear)
 	for _, domain := range []string{"Page", "Runtime", "Log"} {
 		p.call(domain+".enable", nil, nil)
 	}
@@ -262,6 +273,13 @@ func (p *Page) SetVisible(visible bool) {
 	p.WaitFor(fmt.Sprintf(`(document.visibilityState === "visible") === %t`, visible), patience)
 }
 
+// Scripts switches the scripts of the documents loaded from now on off, or on again;
+// Eval works either way.
+func (p *Page) Scripts(on bool) {
+	p.t.Helper()
+	p.call("Emulation.setScriptExecutionDisabled", object{"value": !on}, nil)
+}
+
 // Screenshot writes what the page shows to path, as PNG.
 func (p *Page) Screenshot(path string) {
 	p.t.Helper()
@@ -285,7 +303,8 @@ func (p *Page) Errors() []ConsoleError {
 	return append([]ConsoleError(nil), p.errors...)
 }
 
-// Close closes the page. It may be called more than once.
+// Close closes the page, and with it the tabs of its browser context. It may be
+// called more than once.
 func (p *Page) Close() {
 	p.pipe.on(p.session, nil)
 	p.pipe.call("", "Target.disposeBrowserContext", object{"browserContextId": p.context}, nil)
