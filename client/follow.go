@@ -19,9 +19,9 @@ import (
 //
 // The first connection must succeed, or its error ends the loop at once. After
 // that a lost connection is made anew, as [Retry] says, with the Last-Event-ID of
-// the last event; the loop does not notice, the hooks and the log do. So does an
-// answer of 408, 429, 502, 503 or 504, not before its Retry-After. The answer 204
-// and the event stream.complete end the loop without an error.
+// the last event; the loop does not notice, the hooks and the log do. An answer of
+// 408, 429, 502, 503 or 504 is then retried too, not before its Retry-After. The
+// answer 204 and the event stream.complete end the loop without an error.
 //
 // An error is yielded once, with a zero event, and ends the loop:
 //
