@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -125,11 +126,17 @@ func (w *wire) put(b []byte, timeout time.Duration) error {
 		w.buf = b[:0] // one large event is no reason to keep so much for the stream's life
 	}
 	w.deadline(timeout)
+	began := time.Now()
 	n, err := w.w.Write(b)
 	w.st.bytes.Add(uint64(n))
 	w.st.route.bytesCount.Add(uint64(n))
 	if err == nil {
 		err = w.control.Flush()
+	}
+	if time.Since(began) >= timeout && !errors.Is(err, os.ErrDeadlineExceeded) {
+		// Where a whole HTTP/2 connection is stuck, net/http takes no notice of the
+		// deadline, and calls the write a success or the client gone in the end.
+		err = errors.Join(os.ErrDeadlineExceeded, err)
 	}
 	if err != nil {
 		w.err = fmt.Errorf("handlers: write: %w", err)

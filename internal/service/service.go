@@ -36,6 +36,10 @@ type Config struct {
 // stopWithin is how long the service takes at most from the signal to its end.
 const stopWithin = 800 * time.Millisecond
 
+// writeTimeout is how long a client may take no bytes while there are some for
+// it.
+const writeTimeout = 10 * time.Second
+
 // A Service is one running instance. Make it with [New].
 type Service struct {
 	cfg     Config
@@ -52,10 +56,11 @@ func New(cfg Config) (*Service, error) {
 	cfg.Addr = cmp.Or(cfg.Addr, ":8080")
 	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
 	srv, err := handlers.New(handlers.Config{
-		Heartbeat: cfg.Heartbeat,
-		MaxAge:    cfg.MaxAge,
-		Origins:   cfg.Origins,
-		Logger:    cfg.Logger,
+		Heartbeat:    cfg.Heartbeat,
+		WriteTimeout: writeTimeout,
+		MaxAge:       cfg.MaxAge,
+		Origins:      cfg.Origins,
+		Logger:       cfg.Logger,
 	})
 	if err != nil {
 		return nil, err
@@ -163,6 +168,9 @@ func (s *Service) server(h http.Handler) *http.Server {
 		// A ping's message may stand in the query: 64 KiB of text are up to
 		// three times that when each byte is written as %XX.
 		MaxHeaderBytes: 256 << 10,
+		// A stream's own deadline has no say over what is stuck below all the
+		// streams of an HTTP/2 connection.
+		HTTP2: &http.HTTP2Config{WriteByteTimeout: writeTimeout},
 		// What clients do wrong is nothing to tell the operator about.
 		ErrorLog: slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
 	}
