@@ -192,6 +192,7 @@ func (h *Handler) serveWire(ctx context.Context, w http.ResponseWriter, control 
 			control.SetWriteDeadline(time.Now().Add(farewell))
 		}
 	})
+	defer wr.close() // whatever panics: its timer must not outlive the handler
 	wr.begin(h.srv.cfg.Grace)
 	err := run(ctx, wr)
 	wr.close()
