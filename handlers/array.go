@@ -87,9 +87,8 @@ func (h *Handler) serveArray(ctx context.Context, w http.ResponseWriter, flush *
 		wr.deadline(0) // all is written: the deadline is not for the connection's next request
 	case Failed:
 		WriteProblem(w, err)
-	case Drained, Expired:
-		retry := h.srv.retry()
-		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(retry.Seconds()+0.5))))
+	case Drained, Expired, Revoked:
+		setRetryAfter(w.Header(), h.srv.retryElsewhere())
 		WriteProblem(w, &Problem{
 			Status: http.StatusServiceUnavailable,
 			Detail: fmt.Sprintf("the array was not whole (%d values) when the stream ended (%s); try again, or ask for application/x-ndjson", st.events.Load(), reason),

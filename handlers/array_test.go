@@ -57,8 +57,8 @@ func TestShutdownInTheMiddleOfAnArray(t *testing.T) {
 			h.srv.Shutdown(context.Background())
 		}()
 		a := h.get("/?take=5", "Accept", "application/json")
-		if got := a.Header.Get("Retry-After"); got != "2" {
-			t.Errorf("Retry-After %q, want 2", got)
+		if got := a.Header.Get("Retry-After"); got != "3" {
+			t.Errorf("Retry-After %q, want 3: two seconds and the spread, rounded up", got)
 		}
 		a.problem(503, "0 values", "shutdown")
 		h.ended("s", map[Reason]uint64{Drained: 1})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"os"
 	"strconv"
@@ -29,12 +30,14 @@ type run func(ctx context.Context, out sink) error
 // A Handler serves one stream: see [Events], [Values], [Emit] and [Subject].
 // It may serve any number of requests at once.
 type Handler struct {
-	srv    *Server
-	name   string
-	codec  sse.Codec
-	finite bool
-	typed  bool
-	open   func(r *http.Request, st *stream) (run, error)
+	srv     *Server
+	name    string
+	codec   sse.Codec
+	finite  bool
+	finish  time.Duration
+	typed   bool
+	replays bool // the source keeps history that a request can ask for
+	open    func(r *http.Request, st *stream) (run, error)
 }
 
 // An Option changes one setting of one [Handler].
@@ -47,6 +50,10 @@ func Name(name string) Option { return func(h *Handler) { h.name = name } }
 // Finite declares that the source comes to an end by itself, so that a JSON
 // array of it needs no take.
 func Finite() Option { return func(h *Handler) { h.finite = true } }
+
+// Finish lets streams that are open when the server begins to drain go on, to
+// their own end or for limit: for a report that must not be cut in two.
+func Finish(limit time.Duration) Option { return func(h *Handler) { h.finish = limit } }
 
 // Codec encodes the data of the stream's events. Defaults to [sse.JSON].
 func Codec(c sse.Codec) Option { return func(h *Handler) { h.codec = c } }
@@ -112,11 +119,29 @@ func (h *Handler) serve(w, flush http.ResponseWriter, r *http.Request, pattern s
 	default:
 		name = r.URL.Path
 	}
+	access := Access{Route: name, Action: Subscribe}
+	if h.replays && asksForHistory(r) {
+		access.Action = Replay
+	}
+	grant, err := h.srv.authorize(r, access)
+	if err != nil {
+		WriteProblem(w, err)
+		return
+	}
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
-	st := h.srv.newStream(h.srv.route(name), r, f, cancel)
-	if !h.srv.add(st) {
-		h.refuse(w, r, f)
+	st := &stream{
+		srv:     h.srv,
+		route:   h.srv.route(name),
+		remote:  r.RemoteAddr,
+		subject: h.srv.subject(r, grant),
+		format:  f,
+		opened:  time.Now(),
+		finish:  h.finish,
+		cancel:  cancel,
+	}
+	if no := h.srv.add(st); no != nil {
+		h.refuse(w, r, f, no)
 		return
 	}
 	// Whatever happens below, the books are closed; the reason that is found
@@ -132,6 +157,11 @@ func (h *Handler) serve(w, flush http.ResponseWriter, r *http.Request, pattern s
 	if h.srv.cfg.MaxAge > 0 {
 		var stop context.CancelFunc
 		ctx, stop = context.WithTimeoutCause(ctx, h.srv.maxAge(), errMaxAge)
+		defer stop()
+	}
+	if !grant.Expires.IsZero() {
+		var stop context.CancelFunc
+		ctx, stop = context.WithDeadlineCause(ctx, grant.Expires, errRevoked)
 		defer stop()
 	}
 	if f == jsonArray {
@@ -229,6 +259,8 @@ func outcome(ctx, request context.Context, written, failed error) (Reason, error
 		return Drained, nil
 	case errors.Is(cause, errMaxAge):
 		return Expired, nil
+	case errors.Is(cause, errRevoked):
+		return Revoked, nil
 	case failed != nil:
 		return Failed, failed
 	}
@@ -252,10 +284,10 @@ func (w *wire) finish(reason Reason, cause error) (abort bool) {
 			return false
 		}
 		c = control{name: "stream.error", data: asProblem(cause)}
-	case Expired, Drained:
-		if reason == Drained {
-			timeout = min(timeout, farewell)
-		}
+	case Drained:
+		timeout = min(timeout, farewell)
+		c = bye(string(reason), w.st.srv.retryElsewhere())
+	case Expired, Revoked:
 		c = bye(string(reason), w.st.srv.retry())
 	}
 	if w.st.format == ndjson && !w.typed {
@@ -283,14 +315,21 @@ func bye(reason string, retry time.Duration) control {
 // refuse answers a request for a stream that cannot be opened now. An
 // EventSource would give up for good at any status but 200, so it is given a
 // stream that says goodbye.
-func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, f format) {
-	retry := h.srv.retry()
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, f format, no *refusal) {
+	retry := h.srv.retryElsewhere()
 	if f == eventStream {
 		streamHeaders(w.Header(), f, 0)
-		w.Header().Set("Connection", "close")
-		w.Write(bye(string(Drained), retry).append(nil, f))
+		if r.ProtoMajor < 2 && no == refusedDraining {
+			w.Header().Set("Connection", "close")
+		}
+		w.Write(bye(no.reason, retry).append(nil, f))
 		return
 	}
-	w.Header().Set("Retry-After", strconv.Itoa(max(1, int(retry.Seconds()+0.5))))
-	WriteProblem(w, &Problem{Status: http.StatusServiceUnavailable, Detail: fmt.Sprintf("the server is shutting down; try again in %v", retry)})
+	setRetryAfter(w.Header(), retry)
+	WriteProblem(w, &Problem{Status: no.status, Detail: no.detail})
+}
+
+// setRetryAfter asks for retry in whole seconds, at least one.
+func setRetryAfter(h http.Header, retry time.Duration) {
+	h.Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(retry.Seconds())))))
 }

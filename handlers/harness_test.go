@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"io"
 	"log/slog"
@@ -42,6 +43,7 @@ func virtual(t *testing.T, cfg Config, mount func(*Server) http.Handler, test fu
 func newHarness(t *testing.T, cfg Config) *harness {
 	book := new(logBook)
 	cfg.Logger = slog.New(book)
+	cfg.MaxStreamsPerSubject = cmp.Or(cfg.MaxStreamsPerSubject, -1) // a network in memory has one address
 	srv, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)

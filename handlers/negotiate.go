@@ -134,3 +134,10 @@ func LastEventID(r *http.Request) string {
 	}
 	return q.Get("last_event_id")
 }
+
+// asksForHistory reports whether r names a position to begin at other than the
+// present.
+func asksForHistory(r *http.Request) bool {
+	q := r.URL.Query()
+	return LastEventID(r) != "" || q.Has("earliest") || q.Has("latest") || q.Has("since")
+}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -50,6 +52,24 @@ type Config struct {
 	// Defaults to none.
 	Origins []string
 
+	// MaxStreams is how many streams may be open at a time, and
+	// MaxStreamsPerSubject how many of one subject (see [Grant]). A client over
+	// a limit is told when to try again: by a stream that says stream.bye, since
+	// an EventSource would give up for good at any other answer, or by status
+	// 503 or 429 where it asked for another form. Negative is no limit.
+	// Default to 100,000 and 100.
+	MaxStreams           int
+	MaxStreamsPerSubject int
+
+	// TrustedProxies are the addresses whose X-Forwarded-For is believed.
+	// Defaults to none: the client is whoever is connected.
+	TrustedProxies []netip.Prefix
+
+	// Authorize, if not nil, is asked before the first byte of every stream. Its
+	// error is answered as a [Problem]: return one with status 401 or 403. It
+	// may be called from any number of goroutines at once.
+	Authorize func(r *http.Request, access Access) (Grant, error)
+
 	// Logger gets a line for each stream that fails or stalls, and at debug
 	// for each other end. Defaults to [slog.Default].
 	Logger *slog.Logger
@@ -64,9 +84,11 @@ type Server struct {
 
 	mu       sync.Mutex
 	open     map[*stream]struct{}
+	subjects map[string]int // open streams of each
 	routes   map[string]*route
 	draining bool
 	drained  chan struct{} // closed once draining and open is empty
+	spread   time.Duration // over which the clients of a draining server are spread
 }
 
 // New returns a Server with settings cfg. Its error names every field that is
@@ -94,34 +116,74 @@ func New(cfg Config) (*Server, error) {
 	cfg.MaxAge = cmp.Or(cfg.MaxAge, time.Hour)
 	cfg.Retry = cmp.Or(cfg.Retry, 2*time.Second)
 	cfg.MaxEvent = cmp.Or(cfg.MaxEvent, 1<<20)
+	cfg.MaxStreams = cmp.Or(cfg.MaxStreams, 100_000)
+	cfg.MaxStreamsPerSubject = cmp.Or(cfg.MaxStreamsPerSubject, 100)
 	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
 	return &Server{
-		cfg:     cfg,
-		cors:    cors,
-		random:  rand.Float64,
-		open:    make(map[*stream]struct{}),
-		routes:  make(map[string]*route),
-		drained: make(chan struct{}),
+		cfg:      cfg,
+		cors:     cors,
+		random:   rand.Float64,
+		open:     make(map[*stream]struct{}),
+		subjects: make(map[string]int),
+		routes:   make(map[string]*route),
+		drained:  make(chan struct{}),
 	}, nil
 }
 
-// Shutdown ends every open stream with stream.bye, has new ones answered the
-// same way (or with status 503 where the client asked for no event stream),
-// and waits until the last one has ended. Its error is the context's when ctx
-// ends first; the streams go on ending then.
+// Drain begins the end without ending a stream: [Server.Draining] is true from
+// now on, so that a load balancer can be told, and requests for a stream are
+// refused with stream.bye (or status 503, where the client asked for another
+// form). Shutdown does the rest.
+func (s *Server) Drain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drain()
+}
+
+// drain is Drain; the caller holds mu.
+func (s *Server) drain() {
+	if s.draining {
+		return
+	}
+	s.draining = true
+	// Each client comes back somewhere else, where a stream costs more to open
+	// than to keep: a second for every thousand.
+	s.spread = time.Duration(len(s.open)) * time.Millisecond
+	if len(s.open) == 0 {
+		close(s.drained)
+	}
+}
+
+// Shutdown ends every open stream with stream.bye, has new ones refused (see
+// [Server.Drain]), and waits until the last one has ended. The streams are told
+// to come back within a time that is longer the more they are, so that they do
+// not storm the next server. Streams of handlers with [Finish] are left to end
+// by themselves for as long as that allows.
+//
+// Its error is the context's when ctx ends first; the streams go on ending then.
 //
 // Call it before [net/http.Server.Shutdown], which waits for open streams and
 // would wait for ever.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
-	if !s.draining {
-		s.draining = true
-		if len(s.open) == 0 {
-			close(s.drained)
-		}
-	}
+	s.drain()
+	var finishing sync.WaitGroup
+	defer finishing.Wait()
 	for st := range s.open {
-		st.cancel(errDraining)
+		if st.finish <= 0 {
+			st.cancel(errDraining)
+			continue
+		}
+		finishing.Go(func() {
+			wait := time.NewTimer(st.finish)
+			defer wait.Stop()
+			select {
+			case <-wait.C:
+			case <-ctx.Done():
+			case <-s.drained:
+			}
+			st.cancel(errDraining)
+		})
 	}
 	s.mu.Unlock()
 
@@ -133,29 +195,38 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// Draining reports whether [Server.Shutdown] has been called.
+// Draining reports whether the server is on its way to its end.
 func (s *Server) Draining() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.draining
 }
 
-// add enters st among the open streams and reports whether it may run.
-func (s *Server) add(st *stream) bool {
+// add enters st among the open streams, or says why it may not run.
+func (s *Server) add(st *stream) *refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.draining {
-		return false
+	switch total, each := s.cfg.MaxStreams, s.cfg.MaxStreamsPerSubject; {
+	case s.draining:
+		return refusedDraining
+	case total > 0 && len(s.open) >= total:
+		return refusedTotal
+	case each > 0 && s.subjects[st.subject] >= each:
+		return refusedSubject(each)
 	}
 	s.open[st] = struct{}{}
+	s.subjects[st.subject]++
 	st.route.opened.Add(1)
-	return true
+	return nil
 }
 
 func (s *Server) remove(st *stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.open, st)
+	if s.subjects[st.subject]--; s.subjects[st.subject] == 0 {
+		delete(s.subjects, st.subject)
+	}
 	if s.draining && len(s.open) == 0 {
 		close(s.drained)
 	}
@@ -165,6 +236,15 @@ func (s *Server) remove(st *stream) {
 // that lost the same server do not all return at the same moment.
 func (s *Server) retry() time.Duration {
 	return s.jitter(s.cfg.Retry, 0.5).Round(time.Millisecond)
+}
+
+// retryElsewhere is the reconnection time to ask of one client of a server that
+// is draining.
+func (s *Server) retryElsewhere() time.Duration {
+	s.mu.Lock()
+	spread := s.spread
+	s.mu.Unlock()
+	return (s.retry() + time.Duration(s.random()*float64(spread))).Round(time.Millisecond)
 }
 
 func (s *Server) maxAge() time.Duration { return s.jitter(s.cfg.MaxAge, 0.1) }

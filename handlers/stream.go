@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,10 +21,11 @@ const (
 	Stalled   Reason = "stalled"  // the client took no bytes for the write timeout
 	Expired   Reason = "max-age"  // the stream reached its age
 	Drained   Reason = "shutdown" // the server is shutting down
+	Revoked   Reason = "grant"    // the grant of [Config.Authorize] has expired
 )
 
 // reasons lists every Reason, for counting.
-var reasons = [...]Reason{Completed, Failed, Left, Stalled, Expired, Drained}
+var reasons = [...]Reason{Completed, Failed, Left, Stalled, Expired, Drained, Revoked}
 
 // ErrEnded is matched by the error of a send to a stream that has ended. There
 // is nobody left to send to: return.
@@ -33,6 +33,7 @@ var ErrEnded = errors.New("handlers: the stream has ended")
 
 var (
 	errDraining = errors.New("handlers: the server is shutting down")
+	errRevoked  = errors.New("handlers: the grant has expired")
 	errMaxAge   = errors.New("handlers: the stream has reached its age")
 	errGoexit   = errors.New("handlers: the emitter's goroutine has exited")
 )
@@ -43,22 +44,20 @@ var (
 // Everything that is due when a stream ends hangs on end, which whoever owns
 // the connection calls exactly once.
 type stream struct {
-	srv    *Server
-	route  *route
-	remote string
-	format format
-	opened time.Time
-	cancel context.CancelCauseFunc // ends the source and so the stream
+	srv     *Server
+	route   *route
+	remote  string
+	subject string
+	format  format
+	opened  time.Time
+	finish  time.Duration           // how long it may go on while the server drains
+	cancel  context.CancelCauseFunc // ends the source and so the stream
 
 	work sync.WaitGroup // goroutines of the source's
 
 	events atomic.Uint64
 	bytes  atomic.Uint64
 	ended  atomic.Bool
-}
-
-func (s *Server) newStream(rt *route, r *http.Request, f format, cancel context.CancelCauseFunc) *stream {
-	return &stream{srv: s, route: rt, remote: r.RemoteAddr, format: f, opened: time.Now(), cancel: cancel}
 }
 
 // end closes the books on the stream: its source is cancelled, it is counted,
@@ -95,6 +94,7 @@ func (st *stream) log(reason Reason, err error) {
 		slog.String("reason", string(reason)),
 		slog.String("route", st.route.name),
 		slog.String("remote", st.remote),
+		slog.String("subject", st.subject),
 		slog.String("format", st.format.String()),
 		slog.Uint64("events", st.events.Load()),
 		slog.Uint64("bytes", st.bytes.Load()),

@@ -158,7 +158,8 @@ func TestShutdownTellsEveryClient(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- h.srv.Shutdown(h.t.Context()) }()
 		for _, a := range answers {
-			a.expect("event: stream.bye", "retry: 2000", `data: {"reason":"shutdown","retry":2000}`, "")
+			// Half of the second over which a thousand are spread.
+			a.expect("event: stream.bye", "retry: 2500", `data: {"reason":"shutdown","retry":2500}`, "")
 			if rest := a.rest(); rest != "" {
 				t.Fatalf("rest %q, want none", rest)
 			}
@@ -172,12 +173,12 @@ func TestShutdownTellsEveryClient(t *testing.T) {
 		h.ended("s", map[Reason]uint64{Drained: clients})
 
 		a := h.get("/")
-		if got, want := a.rest(), "event: stream.bye\nretry: 2000\ndata: {\"reason\":\"shutdown\",\"retry\":2000}\n\n"; a.StatusCode != 200 || got != want {
+		if got, want := a.rest(), "event: stream.bye\nretry: 2500\ndata: {\"reason\":\"shutdown\",\"retry\":2500}\n\n"; a.StatusCode != 200 || got != want {
 			t.Errorf("an EventSource that comes now gets %d %q, want 200 %q", a.StatusCode, got, want)
 		}
 		a = h.get("/?take=1", "Accept", "application/json")
-		if got := a.Header.Get("Retry-After"); got != "2" {
-			t.Errorf("Retry-After %q, want 2", got)
+		if got := a.Header.Get("Retry-After"); got != "3" {
+			t.Errorf("Retry-After %q, want 3", got)
 		}
 		a.problem(503, "shutting down")
 		if err := h.srv.Shutdown(h.t.Context()); err != nil {

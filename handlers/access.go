@@ -1,0 +1,117 @@
+package handlers
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// An Action is what a request wants to do with a stream.
+type Action int
+
+const (
+	Subscribe Action = iota // read it from now on
+	Replay                  // read what it kept, too: the request names a position
+	Publish                 // send to it
+)
+
+// String returns the action's name, in lower case.
+func (a Action) String() string { return [...]string{"subscribe", "replay", "publish"}[a] }
+
+// An Access is what a request asks for.
+type Access struct {
+	Route  string // the stream's name, see [Name]
+	Action Action
+}
+
+// A Grant is the answer to a request that may have what it asks for.
+type Grant struct {
+	// Subject is who asks: a user's or a tenant's name. The limit on streams of
+	// one subject counts by it. "" counts by the client's address.
+	Subject string
+	// Expires is when the grant ends, and with it the stream, by a stream.bye.
+	// The zero time is never.
+	Expires time.Time
+}
+
+// authorize asks the configured function, if there is one.
+func (s *Server) authorize(r *http.Request, access Access) (Grant, error) {
+	if s.cfg.Authorize == nil {
+		return Grant{}, nil
+	}
+	grant, err := s.cfg.Authorize(r, access)
+	if err != nil {
+		return Grant{}, err
+	}
+	if !grant.Expires.IsZero() && !grant.Expires.After(time.Now()) {
+		return Grant{}, &Problem{Status: http.StatusUnauthorized, Detail: "the grant has expired; authenticate anew"}
+	}
+	return grant, nil
+}
+
+// Authorized serves next for requests that may have access, and answers the
+// others with the [Problem] of [Config.Authorize]: for what publishes to a
+// stream.
+func (s *Server) Authorized(access Access, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := s.authorize(r, access); err != nil {
+			WriteProblem(w, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// subject is whom the limits count r for: the grant's subject, else the
+// client's address.
+func (s *Server) subject(r *http.Request, g Grant) string {
+	if g.Subject != "" {
+		return g.Subject
+	}
+	return s.clientAddr(r)
+}
+
+// clientAddr is the address of r's client: the connection's, or, while that is
+// a trusted proxy's, the last one in X-Forwarded-For that is not.
+func (s *Server) clientAddr(r *http.Request) string {
+	addr, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr // no network that has addresses, as in tests
+	}
+	client := addr.Addr().Unmap()
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for _, hop := range slices.Backward(hops) {
+		if !s.trusted(client) {
+			break
+		}
+		next, err := netip.ParseAddr(strings.TrimSpace(hop))
+		if err != nil {
+			break // what a trusted proxy did not write ends the trail
+		}
+		client = next.Unmap()
+	}
+	return client.String()
+}
+
+func (s *Server) trusted(a netip.Addr) bool {
+	return slices.ContainsFunc(s.cfg.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// A refusal says why no stream can be opened now.
+type refusal struct {
+	reason string // the one that stream.bye gives
+	status int
+	detail string
+}
+
+var (
+	refusedDraining = &refusal{string(Drained), http.StatusServiceUnavailable, "the server is shutting down; try again elsewhere, or later"}
+	refusedTotal    = &refusal{"limit", http.StatusServiceUnavailable, "the server has as many open streams as it may; try again later"}
+)
+
+func refusedSubject(limit int) *refusal {
+	return &refusal{"limit", http.StatusTooManyRequests, fmt.Sprintf("there are %d open streams of yours already, the most there may be; close one, or try again later", limit)}
+}
