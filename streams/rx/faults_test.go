@@ -265,6 +265,18 @@ var faults = []fault{
 			t.Errorf("the function got %v and %v came out, want the error item and nothing", got, out)
 		}
 	}},
+	{name: "OnErrorResumeNext, whose resumption fails", pin: func(t *testing.T) {
+		calls := 0
+		items := rxgo.Thrown(errBoom).OnErrorResumeNext(func(err error) rxgo.Observable {
+			if calls++; calls == 1000 {
+				return rxgo.Empty()
+			}
+			return rxgo.Thrown(err)
+		}).Observe()
+		if got := all(items); got != nil || calls != 1000 {
+			t.Errorf("the function was called %d times and %v came out; want it to be called for its own errors, for ever", calls, got)
+		}
+	}},
 	{name: "OnErrorReturn and OnErrorReturnItem", pin: func(t *testing.T) {
 		source := func() rxgo.Observable {
 			return rxgo.Defer([]rxgo.Producer{func(ctx context.Context, next chan<- rxgo.Item) {

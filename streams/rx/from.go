@@ -46,7 +46,7 @@ func receive[T any](ctx context.Context, sub *subscription, build func(context.C
 
 	ctx = context.WithValue(ctx, subscriptionKey{}, sub)
 	pipeline := build(ctx)
-	if pipeline == nil {
+	if isNil(pipeline) {
 		return false, fmt.Errorf("%w: build returned nil", ErrNoObservable)
 	}
 	items := pipeline.Observe(rxgo.WithContext(ctx))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"reflect"
 	"runtime/debug"
 
 	"github.com/fluxwire-go/fluxwire/streams"
@@ -130,7 +131,27 @@ func ErrorToObservable(ctx context.Context, f func(err error) rxgo.Observable) r
 		if sub.handled != nil {
 			sub.handled()
 		}
-		return observable("ErrorToObservable", func() rxgo.Observable { return f(err) })
+		resumed := observable("ErrorToObservable", func() rxgo.Observable { return f(err) })
+		// RxGo would call f for the error of what f returned, too, and so on for ever.
+		return rxgo.Defer([]rxgo.Producer{func(ctx context.Context, next chan<- rxgo.Item) {
+			defer sub.failOnPanic()
+			items := resumed.Observe(rxgo.WithContext(ctx))
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case item, ok := <-items:
+					if !ok {
+						return
+					}
+					if item.Error() {
+						sub.fail(item.E)
+						return
+					}
+					item.SendContext(ctx, next)
+				}
+			}
+		}})
 	}
 }
 
@@ -153,10 +174,16 @@ func observable(who string, f func() rxgo.Observable) (o rxgo.Observable) {
 			o = rxgo.Thrown(panicError(p))
 		}
 	}()
-	if o = f(); o == nil {
+	if o = f(); isNil(o) {
 		return rxgo.Thrown(fmt.Errorf("%w: the function of %s returned nil", ErrNoObservable, who))
 	}
 	return o
+}
+
+// isNil reports whether o is nil, or an interface around a nil pointer.
+func isNil(o rxgo.Observable) bool {
+	v := reflect.ValueOf(o)
+	return o == nil || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
 func (s *subscription) failOnPanic() {
