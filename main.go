@@ -2,38 +2,134 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"flag"
 	"fmt"
-	"net/http"
+	"io"
+	"log/slog"
+	"net"
 	"os"
+	"os/signal"
+	"strings"
+	"syscall"
 	"time"
 
-	"github.com/labstack/echo/v4"
-
-	"github.com/fluxwire-go/fluxwire/sse"
-	"github.com/fluxwire-go/fluxwire/streams"
+	"github.com/fluxwire-go/fluxwire/internal/service"
 )
 
 func main() {
-	e := echo.New()
-	e.GET("/stream-sse", func(c echo.Context) error {
-		w := c.Response()
-		w.Header().Set("Content-Type", "text/event-stream")
-		w.WriteHeader(http.StatusOK)
-		rc := http.NewResponseController(w.Unwrap())
-		ticks := streams.Map(streams.Interval(time.Second), func(i int) sse.ServerSentEvent[string] {
-			return sse.ServerSentEvent[string]{ID: fmt.Sprint(i), Event: "periodic-event", Data: "SSE - " + time.Now().Format(time.TimeOnly)}
-		})
-		return ticks.Run(c.Request().Context(), func(ev sse.ServerSentEvent[string]) bool {
-			b, err := sse.Append(nil, ev)
-			if err != nil {
-				return false
-			}
-			_, err = w.Write(b)
-			return err == nil && rc.Flush() == nil
-		})
-	})
-	if err := e.Start(":8080"); err != nil {
-		fmt.Fprintln(os.Stderr, "fluxwire:", err)
-		os.Exit(1)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the program, with all that it touches given to it: args without the
+// program's name, the environment, and where it writes. It returns the exit
+// code: 2 for a command line that is wrong, 1 for a service that fails.
+func run(ctx context.Context, args []string, env func(string) (string, bool), stdout, stderr io.Writer) int {
+	cfg, err := parse(args, env, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, usage())
+		return 0
+	case err != nil:
+		fmt.Fprintf(stderr, "fluxwire: %v (fluxwire --help lists the flags)\n", err)
+		return 2
 	}
+	s, err := service.New(cfg)
+	if err == nil {
+		err = s.Run(ctx, func(addr net.Addr) { fmt.Fprint(stdout, s.Welcome(addr)) })
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "fluxwire: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// options are the flags as they are written.
+type options struct {
+	config    service.Config
+	logLevel  slog.Level
+	heartbeat time.Duration
+	maxAge    time.Duration
+	origins   string
+}
+
+func flags(o *options) *flag.FlagSet {
+	fs := flag.NewFlagSet("fluxwire", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.StringVar(&o.config.Addr, "addr", ":8080", "`address` to listen on")
+	fs.StringVar(&o.config.AdminAddr, "admin-addr", "", "`address` for health, metrics and pprof; without it health and metrics are beside the rest")
+	fs.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "`level` from which on to log: debug, info, warn or error")
+	fs.DurationVar(&o.heartbeat, "heartbeat", 15*time.Second, "`silence` after which a stream sends a heartbeat; 0 for none")
+	fs.DurationVar(&o.maxAge, "max-age", time.Hour, "`age`, give or take a tenth, at which a stream is ended for its client to connect again; 0 for none")
+	fs.StringVar(&o.origins, "cors-origin", "*", "`origins` whose pages may read the streams, separated by commas; * is every origin, empty is none")
+	fs.StringVar(&o.config.TLSCert, "tls-cert", "", "`file` of the certificate chain (PEM): serve TLS and HTTP/2")
+	fs.StringVar(&o.config.TLSKey, "tls-key", "", "`file` of the certificate's key (PEM)")
+	return fs
+}
+
+// parse reads the flags from args, and those not given there from the
+// environment: --log-level from FLUXWIRE_LOG_LEVEL, and so on.
+func parse(args []string, env func(string) (string, bool), stderr io.Writer) (service.Config, error) {
+	var o options
+	fs := flags(&o)
+	var errs []error
+	fs.VisitAll(func(f *flag.Flag) {
+		if value, ok := env(envName(f)); ok {
+			if err := fs.Set(f.Name, value); err != nil {
+				errs = append(errs, fmt.Errorf("%s=%q: %w", envName(f), value, err))
+			}
+		}
+	})
+	if err := fs.Parse(args); err != nil {
+		return service.Config{}, err
+	}
+	if fs.NArg() > 0 {
+		errs = append(errs, fmt.Errorf("unknown argument %q", fs.Arg(0)))
+	}
+	for name, d := range map[string]*time.Duration{"heartbeat": &o.heartbeat, "max-age": &o.maxAge} {
+		switch {
+		case *d < 0:
+			errs = append(errs, fmt.Errorf("--%s: %v is negative; 0 switches it off", name, *d))
+		case *d == 0:
+			*d = -1 // off, where 0 would be the default
+		}
+	}
+	if (o.config.TLSCert == "") != (o.config.TLSKey == "") {
+		errs = append(errs, errors.New("--tls-cert and --tls-key go together; give both"))
+	}
+	if len(errs) > 0 {
+		return service.Config{}, errs[0]
+	}
+	o.config.Heartbeat, o.config.MaxAge = o.heartbeat, o.maxAge
+	for origin := range strings.SplitSeq(o.origins, ",") {
+		if origin = strings.TrimSpace(origin); origin != "" {
+			o.config.Origins = append(o.config.Origins, origin)
+		}
+	}
+	o.config.Logger = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: o.logLevel}))
+	return o.config, nil
+}
+
+func envName(f *flag.Flag) string {
+	return "FLUXWIRE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+}
+
+func usage() string {
+	var b strings.Builder
+	b.WriteString("fluxwire serves typed, reactive event streams over HTTP.\n\nUsage: fluxwire [flags]\n\n")
+	fs := flags(new(options))
+	fs.VisitAll(func(f *flag.Flag) {
+		kind, text := flag.UnquoteUsage(f)
+		fmt.Fprintf(&b, "  --%s %s\n        %s", f.Name, kind, text)
+		if f.DefValue != "" {
+			fmt.Fprintf(&b, " (default %s)", f.DefValue)
+		}
+		fmt.Fprintf(&b, " [%s]\n", envName(f))
+	})
+	return b.String()
 }

@@ -1,19 +1,54 @@
-// Package sse is the text/event-stream wire format, both ways:
-// [ServerSentEvent] values in, bytes out, and back.
 package sse
 
-import "time"
+import (
+	"bytes"
+	"time"
+)
 
-// A ServerSentEvent is one typed event of a text/event-stream.
+// A ServerSentEvent is one typed event of a text/event-stream: what a server
+// writes, and what a client hands on once the data has been decoded.
 type ServerSentEvent[T any] struct {
-	// ID is the event's own id field; "" writes none.
+	// ID is the event's own id field; "" writes none. (To reset the reader's last
+	// event id, see [AppendID].)
 	ID string
 	// Event is the event's name; "" is what a browser dispatches as "message".
 	Event string
-	// Data is the payload.
+	// Data is the payload. An event always has data, be it empty.
 	Data T
 	// Retry, when not zero, asks the client to wait so long before it reconnects.
+	// It is written in whole milliseconds, at least one.
 	Retry time.Duration
 	// Comment is text that clients ignore; "" writes none.
 	Comment string
+}
+
+// An Event is one event as it was read: the fields of its block, with the data
+// still in the form it had on the wire. A [Codec] turns Data into a value.
+type Event struct {
+	// Event is the event's name; "" means that the block named none, which
+	// browsers call "message".
+	Event string
+	// ID is the id field of this very block, and HasID tells whether there was
+	// one: an empty id resets the last event id, no id leaves it.
+	ID    string
+	HasID bool
+	// LastEventID is the last id seen up to and including this event, on this
+	// connection or, if the decoder was told, on those before.
+	LastEventID string
+	// Data holds the data lines, joined by line feeds. It is valid UTF-8, and it
+	// belongs to the decoder: it is overwritten by the next call of Decode.
+	Data []byte
+	// Retry is the reconnection time this block set, and HasRetry tells whether
+	// it set one.
+	Retry    time.Duration
+	HasRetry bool
+	// Comment holds the comment lines of the block, joined by line feeds, without
+	// the colon and one space after it.
+	Comment string
+}
+
+// Clone returns a copy of e that stays as it is when the decoder goes on.
+func (e Event) Clone() Event {
+	e.Data = bytes.Clone(e.Data)
+	return e
 }

@@ -1,0 +1,278 @@
+package handlers
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/fluxwire-go/fluxwire/sse"
+)
+
+// farewell is how long the last write of a draining server may take: a client
+// that does not read must not hold up the process.
+const farewell = 250 * time.Millisecond
+
+// errTaken ends a stream that has sent the values its client asked for.
+var errTaken = errors.New("handlers: taken")
+
+// An encodeError is a value that could not be put on the wire.
+type encodeError struct{ err error }
+
+func (e *encodeError) Error() string { return "handlers: event does not encode: " + e.err.Error() }
+func (e *encodeError) Unwrap() error { return e.err }
+
+// A wire is the one writer of a stream whose handler stays: the source writes
+// through it, and so does its timer, which sends the head when the grace is
+// over and a heartbeat when nothing else has been sent for a while.
+//
+// Whoever holds the lock may write. It is a channel rather than a mutex so that
+// waiting for it can be given up, and so that virtual time goes on meanwhile.
+type wire struct {
+	st      *stream
+	w       http.ResponseWriter
+	control *http.ResponseController // of the writer to flush
+	http1   bool
+	typed   bool // values are events, so that control events have a place
+	take    uint64
+
+	heartbeat time.Duration // 0 is none
+
+	lock    chan struct{}
+	buf     []byte
+	started bool
+	closed  bool
+	err     error     // the first failure: nothing is written after it
+	last    time.Time // end of the last write
+
+	timing  sync.WaitGroup // the timer, from arming until its function has returned
+	timerMu sync.Mutex     // never held while anything is written
+	timer   *time.Timer
+	stopped bool
+}
+
+func (w *wire) acquire(ctx context.Context) error {
+	select {
+	case w.lock <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (w *wire) release() { <-w.lock }
+
+// write sends one event: what encode appends to its argument. It returns when
+// the event is with the kernel, or why it will never be. It may be called from
+// any goroutine; events of one goroutine keep their order.
+func (w *wire) write(ctx context.Context, encode func(dst []byte) ([]byte, error)) error {
+	if err := w.acquire(ctx); err != nil {
+		return err
+	}
+	defer w.release()
+	switch {
+	case w.err != nil:
+		return w.err
+	case w.closed:
+		return cmp.Or(context.Cause(ctx), ErrEnded)
+	}
+	dst := w.preamble(w.buf[:0])
+	before := len(dst)
+	dst, err := encode(dst)
+	if err == nil && len(dst)-before > w.st.srv.cfg.MaxEvent {
+		err = fmt.Errorf("%d bytes are more than the limit of %d", len(dst)-before, w.st.srv.cfg.MaxEvent)
+	}
+	if err != nil {
+		w.err = &encodeError{err}
+		w.st.cancel(w.err)
+		return w.err
+	}
+	if err := w.put(dst, w.st.srv.cfg.WriteTimeout); err != nil {
+		return err
+	}
+	w.st.route.events.Add(1)
+	if w.st.events.Add(1) == w.take {
+		w.err = errTaken
+		w.st.cancel(w.err)
+	}
+	return nil
+}
+
+// tell sends a control event, where the format has a place for one.
+func (w *wire) tell(ctx context.Context, ev control) error {
+	if err := w.acquire(ctx); err != nil {
+		return err
+	}
+	defer w.release()
+	if w.err != nil || w.closed {
+		return cmp.Or(w.err, ErrEnded)
+	}
+	return w.put(ev.append(w.preamble(w.buf[:0]), w.st.format), w.st.srv.cfg.WriteTimeout)
+}
+
+// put writes and flushes b, and the head before it if it is the first. The
+// caller holds the lock.
+func (w *wire) put(b []byte, timeout time.Duration) error {
+	if !w.started {
+		w.head()
+	}
+	if cap(b) <= 64<<10 {
+		w.buf = b[:0] // one large event is no reason to keep so much for the stream's life
+	}
+	w.deadline(timeout)
+	began := time.Now()
+	n, err := w.w.Write(b)
+	w.st.bytes.Add(uint64(n))
+	w.st.route.bytesCount.Add(uint64(n))
+	if err == nil {
+		err = w.control.Flush()
+	}
+	if time.Since(began) >= timeout && !errors.Is(err, os.ErrDeadlineExceeded) {
+		// Where a whole HTTP/2 connection is stuck, net/http takes no notice of the
+		// deadline, and calls the write a success or the client gone in the end.
+		err = errors.Join(os.ErrDeadlineExceeded, err)
+	}
+	if err != nil {
+		w.err = fmt.Errorf("handlers: write: %w", err)
+		w.st.cancel(w.err)
+		return w.err
+	}
+	if !w.http1 {
+		// HTTP/2 resets a stream at its deadline even when nothing is being written.
+		w.deadline(0)
+	}
+	w.last = time.Now()
+	return nil
+}
+
+// deadline sets how long writes may take from now, 0 being for ever. A writer
+// without deadlines, such as a test's recorder, has none.
+func (w *wire) deadline(d time.Duration) {
+	var at time.Time
+	if d > 0 {
+		at = time.Now().Add(d)
+	}
+	w.control.SetWriteDeadline(at)
+}
+
+// head sends the status and the headers. The caller holds the lock.
+func (w *wire) head() {
+	w.started = true
+	streamHeaders(w.w.Header(), w.st.format, w.heartbeat)
+	if w.http1 {
+		// The connection ends with the stream: the last bytes are written by
+		// net/http after the handler has returned, and must still be under the
+		// deadline, which it would otherwise keep for the next request.
+		w.w.Header().Set("Connection", "close")
+	}
+	w.w.WriteHeader(http.StatusOK)
+}
+
+func streamHeaders(h http.Header, f format, heartbeat time.Duration) {
+	h.Set("Content-Type", f.String())
+	h.Set("Cache-Control", "no-cache, no-transform")
+	h.Set("X-Accel-Buffering", "no") // nginx would hold events back until its buffer is full
+	if heartbeat > 0 {
+		h.Set("Stream-Heartbeat", strconv.Itoa(int(math.Ceil(heartbeat.Seconds()))))
+	}
+}
+
+// preamble appends what comes before the first event. The caller holds the lock.
+func (w *wire) preamble(dst []byte) []byte {
+	if w.started || w.st.format != eventStream {
+		return dst
+	}
+	dst = mustAppend(sse.AppendRetry(dst, w.st.srv.retry()))
+	return mustAppend(sse.AppendComment(dst, w.st.route.name))
+}
+
+// begin has the head sent after grace, or at once if that is not positive.
+func (w *wire) begin(grace time.Duration) {
+	if grace > 0 {
+		w.arm(grace)
+		return
+	}
+	w.timing.Add(1)
+	w.idle()
+}
+
+// arm arms the timer to fire after d, which must be positive.
+func (w *wire) arm(d time.Duration) {
+	w.timerMu.Lock()
+	defer w.timerMu.Unlock()
+	if w.stopped {
+		return
+	}
+	w.timing.Add(1)
+	if w.timer == nil {
+		w.timer = time.AfterFunc(d, w.idle)
+	} else {
+		w.timer.Reset(d)
+	}
+}
+
+// idle is the timer's function.
+func (w *wire) idle() {
+	defer w.timing.Done()
+	select {
+	case w.lock <- struct{}{}:
+	default:
+		// Somebody is writing, so the stream is not idle; look again when it
+		// could be so.
+		w.again(w.heartbeat)
+		return
+	}
+	defer w.release()
+	if w.closed || w.err != nil {
+		return
+	}
+	if !w.started {
+		if w.put(w.preamble(w.buf[:0]), w.st.srv.cfg.WriteTimeout) == nil {
+			w.again(w.heartbeat)
+		}
+		return
+	}
+	if rest := w.heartbeat - time.Since(w.last); rest > 0 {
+		w.again(rest)
+		return
+	}
+	dst := w.buf[:0]
+	if w.st.format == eventStream {
+		dst = mustAppend(sse.AppendComment(dst, ""))
+	} else {
+		dst = append(dst, '\n')
+	}
+	if w.put(dst, w.st.srv.cfg.WriteTimeout) == nil {
+		w.st.route.heartbeats.Add(1)
+		w.again(w.heartbeat)
+	}
+}
+
+// again arms the timer for the next heartbeat, if there are any.
+func (w *wire) again(d time.Duration) {
+	if w.heartbeat > 0 {
+		w.arm(d)
+	}
+}
+
+// close ends all writing but the caller's: once it has returned, neither the
+// timer nor the source writes any more.
+func (w *wire) close() {
+	w.lock <- struct{}{}
+	w.closed = true
+	w.release()
+
+	w.timerMu.Lock()
+	w.stopped = true
+	if w.timer != nil && w.timer.Stop() {
+		w.timing.Done()
+	}
+	w.timerMu.Unlock()
+	w.timing.Wait()
+}

@@ -1,0 +1,151 @@
+package sse
+
+import (
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Append appends the wire block of ev, encoded by [JSON], to dst. The lines come
+// in the order id, event, retry, comment, data, and a blank line ends the block.
+//
+// Every field is checked first. The error is a [*FieldError] that names the field
+// and the byte, and dst comes back as it was. Append may be called concurrently,
+// and it does not allocate once dst is large enough (if encoding the data does
+// not); an [Encoder] saves it a look-up.
+func Append[T any](dst []byte, ev ServerSentEvent[T]) ([]byte, error) {
+	pool := encoderPool[T]()
+	e := pool.Get().(*Encoder[T])
+	dst, err := e.Append(dst, ev)
+	pool.Put(e)
+	return dst, err
+}
+
+var encoderPools sync.Map // poolKey[T] to *sync.Pool of *Encoder[T]
+
+type poolKey[T any] struct{}
+
+func encoderPool[T any]() *sync.Pool {
+	p, ok := encoderPools.Load(poolKey[T]{})
+	if !ok {
+		p, _ = encoderPools.LoadOrStore(poolKey[T]{}, &sync.Pool{New: func() any { return NewEncoder[T](nil) }})
+	}
+	return p.(*sync.Pool)
+}
+
+// An Encoder writes events with data of type T. It can be used for any number of
+// events, by one goroutine at a time. The zero Encoder uses [JSON].
+//
+// With a buffer that is large enough it does not allocate for strings, byte
+// slices, types with AppendText, and structs that encoding/json writes without
+// allocating (no maps, no marshaling methods). It keeps nothing of an event.
+type Encoder[T any] struct {
+	codec Codec
+	v     T // held here during a call, so that the pointer the codec gets costs no allocation
+}
+
+// NewEncoder returns an Encoder that writes data by c, or by [JSON] if c is nil.
+func NewEncoder[T any](c Codec) *Encoder[T] {
+	return &Encoder[T]{codec: c}
+}
+
+// Append appends the wire block of ev to dst, as the function [Append] does.
+func (e *Encoder[T]) Append(dst []byte, ev ServerSentEvent[T]) ([]byte, error) {
+	if err := checkFields(ev.ID, ev.Event, ev.Retry, ev.Comment); err != nil {
+		return dst, err
+	}
+	out := dst
+	if ev.ID != "" {
+		out = appendField(out, "id: ", ev.ID)
+	}
+	if ev.Event != "" {
+		out = appendField(out, "event: ", ev.Event)
+	}
+	if ev.Retry > 0 {
+		out = appendRetry(out, ev.Retry)
+	}
+	if ev.Comment != "" {
+		out = appendComment(out, ev.Comment)
+	}
+	out = append(out, "data: "...)
+	start := len(out)
+	out, err := e.AppendData(out, ev.Data)
+	if err != nil {
+		return dst, err
+	}
+	out = breakLines(out, start, "data: ")
+	return append(out, "\n\n"...), nil
+}
+
+// AppendData appends the data of v alone, as it would be without the field names
+// of an event stream. Errors are as with Append.
+func (e *Encoder[T]) AppendData(dst []byte, v T) ([]byte, error) {
+	e.v = v
+	out, err := e.dataCodec().AppendData(dst, &e.v)
+	var zero T
+	e.v = zero
+	if err == nil && len(out) < len(dst) {
+		err = errShrunk
+	}
+	if err != nil {
+		return dst, &FieldError{Field: "data", Offset: -1, Err: err}
+	}
+	if i := invalidUTF8(out[len(dst):]); i >= 0 {
+		return dst, &FieldError{Field: "data", Offset: i, Err: ErrInvalidUTF8}
+	}
+	return out, nil
+}
+
+// IsText reports whether the data of v is plain text, and not a JSON value. Who
+// puts data into JSON, a line of NDJSON say, makes a JSON string of text and
+// embeds the rest as it is.
+//
+// The answer depends on the codec and on the type alone. It is thus the same for
+// all v, and the zero T will do to ask, unless T is an interface: then it depends
+// on the type of what v holds (a nil interface is JSON). A codec answers by a
+// method IsText(v any) bool, where v is a pointer to the value; one that has none
+// writes text.
+func (e *Encoder[T]) IsText(v T) bool {
+	c, ok := e.dataCodec().(interface{ IsText(v any) bool })
+	if !ok {
+		return true
+	}
+	e.v = v
+	text := c.IsText(&e.v)
+	var zero T
+	e.v = zero
+	return text
+}
+
+func (e *Encoder[T]) dataCodec() Codec {
+	if e.codec == nil {
+		return JSON
+	}
+	return e.codec
+}
+
+func appendField(dst []byte, prefix, value string) []byte {
+	dst = append(dst, prefix...)
+	dst = append(dst, value...)
+	return append(dst, '\n')
+}
+
+// appendRetry writes whole milliseconds. Less than one rounds up, because 0 would
+// ask clients to reconnect without a pause.
+func appendRetry(dst []byte, d time.Duration) []byte {
+	ms := d.Milliseconds()
+	if d > 0 {
+		ms = max(ms, 1)
+	}
+	dst = append(dst, "retry: "...)
+	dst = strconv.AppendInt(dst, ms, 10)
+	return append(dst, '\n')
+}
+
+func appendComment(dst []byte, text string) []byte {
+	dst = append(dst, ": "...)
+	start := len(dst)
+	dst = append(dst, text...)
+	dst = breakLines(dst, start, ": ")
+	return append(dst, '\n')
+}
