@@ -125,6 +125,18 @@ var faults = []fault{
 			}
 		}
 	}},
+	{name: "FromEventSource, observed late", pin: func(t *testing.T) {
+		events := make(chan rxgo.Item)
+		source := rxgo.FromEventSource(events)
+		events <- rxgo.Of(1)
+		synctest.Wait()
+		items := source.Observe()
+		events <- rxgo.Of(2)
+		close(events)
+		if got := all(items); !reflect.DeepEqual(got, []any{2}) {
+			t.Errorf("got %v, want [2]: the first event came too early", got)
+		}
+	}},
 	{name: "Create, not observed", pin: func(t *testing.T) {
 		runs := 0
 		rxgo.Create([]rxgo.Producer{func(context.Context, chan<- rxgo.Item) { runs++ }})

@@ -9,8 +9,24 @@ import (
 	"github.com/reactivex/rxgo/v2"
 )
 
-// Via returns the stream of the values of the RxGo pipeline that build puts
-// behind src.
+// Via puts RxGo operators into the middle of a stream: build gets src as an
+// rxgo.Observable and returns what it has put behind it. For build, its context and
+// the ends of the stream, what [From] says holds.
+//
+// Each observation of in is a run of src, on a goroutine of RxGo's, so that Retry
+// runs src anew. Its context is that of the subscription and that of the
+// observation, whichever ends first. When the stream ends, Via waits for the runs
+// of src to end: nothing of it is left running.
+//
+// An error of src goes into the pipeline as an error item, and ends the stream
+// once. If the pipeline swallows it and completes, as that of Sample or
+// OnErrorReturnItem does, the stream ends with it nevertheless: a source that fails
+// must not look like one that completed. To handle an error inside the pipeline,
+// use Retry, or OnErrorResumeNext with [ErrorToObservable].
+//
+//	tens := rx.Via[int, []any](numbers, func(ctx context.Context, in rxgo.Observable) rxgo.Observable {
+//		return in.BufferWithCount(10)
+//	})
 func Via[T, R any](src streams.Observable[T], build func(ctx context.Context, in rxgo.Observable) rxgo.Observable) streams.Observable[R] {
 	return streams.Create(func(ctx context.Context, emit func(R) bool) error {
 		in := source[T]{o: src}
