@@ -366,6 +366,10 @@ var faults = []fault{
 		if capacity != 16 {
 			t.Errorf("the source's channel holds %d items, want 16: options travel upstream", capacity)
 		}
+
+		cancelled, cancel := context.WithCancel(t.Context())
+		cancel()
+		gives([]any{2}, func() rxgo.Observable { return rxgo.Just(1)().Map(Func(double), rxgo.WithContext(cancelled)) })(t)
 	}},
 }
 

@@ -42,9 +42,9 @@ func TestViaSoundOperators(t *testing.T) {
 		}
 		t.Run(s.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
+				o := Via[int, any](ticks(5, nil), s.operator)
 				var wg sync.WaitGroup
 				for range 2 {
-					o := Via[int, any](ticks(5, nil), s.operator)
 					wg.Go(func() {
 						if got, err := collect(t.Context(), o); err != nil || !reflect.DeepEqual(got, s.want) {
 							t.Errorf("got %v, %v; want %v, nil", got, err, s.want)
@@ -78,9 +78,8 @@ func TestViaSharedBySubscribers(t *testing.T) {
 // stream's, and comes once.
 func TestViaErrorOfTheSource(t *testing.T) {
 	for _, s := range sounds {
-		// These two are there to deal with the error.
 		if s.operator == nil || s.name == "OnErrorResumeNext" {
-			continue
+			continue // which is there to deal with the error
 		}
 		t.Run(s.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
