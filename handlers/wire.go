@@ -8,11 +8,13 @@ import (
 	"math"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/sse"
+	"github.com/fluxwire-go/fluxwire/streams"
 )
 
 // farewell is how long the last write of a draining server may take: a client
@@ -84,7 +86,7 @@ func (w *wire) write(ctx context.Context, encode func(dst []byte) ([]byte, error
 	}
 	dst := w.preamble(w.buf[:0])
 	before := len(dst)
-	dst, err := encode(dst)
+	dst, err := guarded(encode, dst)
 	if err == nil && len(dst)-before > w.st.srv.cfg.MaxEvent {
 		err = fmt.Errorf("%d bytes are more than the limit of %d", len(dst)-before, w.st.srv.cfg.MaxEvent)
 	}
@@ -102,6 +104,17 @@ func (w *wire) write(ctx context.Context, encode func(dst []byte) ([]byte, error
 		w.st.cancel(w.err)
 	}
 	return nil
+}
+
+// guarded is encode(dst), with a panic of the value's own marshaling made an
+// error.
+func guarded(encode func([]byte) ([]byte, error), dst []byte) (out []byte, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			out, err = dst, &streams.PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	return encode(dst)
 }
 
 // tell sends a control event, where the format has a place for one.
@@ -262,7 +275,7 @@ func (w *wire) again(d time.Duration) {
 }
 
 // close ends all writing but the caller's: once it has returned, neither the
-// timer nor the source writes any more.
+// timer nor the source writes any more. It may be called again.
 func (w *wire) close() {
 	w.lock <- struct{}{}
 	w.closed = true
