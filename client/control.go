@@ -1,0 +1,107 @@
+package client
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"time"
+)
+
+// The control events: what the server says about the stream itself. They are
+// never handed out as events, unless the stream is [Strict].
+const (
+	controlGap      = "stream.gap"
+	controlError    = "stream.error"
+	controlComplete = "stream.complete"
+	controlBye      = "stream.bye"
+)
+
+// A Gap is a stream.gap event: the server's word that events are missing here.
+type Gap struct {
+	// Reason is why: retention, slow, restart, malformed or future.
+	Reason string
+	// From is the position the client was at, To the one it goes on from.
+	From, To string
+	// Missed is how many events are missing, -1 if the server cannot tell.
+	Missed int64
+}
+
+// parseGap never fails: what cannot be read is left out, the gap itself is news.
+func parseGap(data []byte) Gap {
+	g := Gap{Missed: -1}
+	var members map[string]json.RawMessage
+	if json.Unmarshal(data, &members) != nil {
+		return g
+	}
+	g.Reason, g.From, g.To = text(members["reason"]), text(members["from"]), text(members["to"])
+	var n *int64
+	if json.Unmarshal(members["missed"], &n) == nil && n != nil {
+		g.Missed = *n
+	}
+	return g
+}
+
+// text is a JSON string, or the text of another value that is not null.
+func text(v json.RawMessage) string {
+	var s string
+	if json.Unmarshal(v, &s) == nil {
+		return s
+	}
+	return string(v)
+}
+
+// A StreamError is a stream.error event: the server ended the stream because its
+// source failed. It is final; the stream is not asked for again.
+type StreamError struct {
+	// Problem is what the event says. If its data was no problem object, the text
+	// is the Detail.
+	Problem Problem
+}
+
+func (e *StreamError) Error() string {
+	return "client: the server ended the stream: " + e.Problem.String()
+}
+
+func parseStreamError(data []byte) *StreamError {
+	if p := parseProblem(data); p != nil {
+		return &StreamError{*p}
+	}
+	return &StreamError{Problem{Type: "about:blank", Detail: string(data)}}
+}
+
+// A Bye is a stream.bye event: the server closes this connection and asks the
+// client to come again. It is what [OnDisconnect] hears; only with [NoReconnect]
+// does it end a stream.
+type Bye struct {
+	// Reason is why, in the server's word.
+	Reason string
+	// Retry is how long to stay away; 0 if the server named no time.
+	Retry time.Duration
+}
+
+func (b *Bye) Error() string {
+	if b.Reason == "" {
+		return "client: the server said goodbye"
+	}
+	return "client: the server said goodbye: " + b.Reason
+}
+
+// parseBye reads {"reason": text, "retry": milliseconds}, the unit of the wire's
+// own retry field. What cannot be read is left out.
+func parseBye(data []byte) *Bye {
+	b := &Bye{}
+	var members map[string]json.RawMessage
+	if json.Unmarshal(data, &members) != nil {
+		b.Reason = strings.ToValidUTF8(string(bytes.TrimSpace(data)), "\uFFFD")
+		return b
+	}
+	b.Reason = text(members["reason"])
+	var ms float64
+	if json.Unmarshal(members["retry"], &ms) == nil && ms > 0 {
+		b.Retry = time.Duration(min(ms*1e6, float64(maxWait)))
+	}
+	return b
+}
+
+// maxWait keeps times that a server names within what arithmetic can bear.
+const maxWait = 100 * 365 * 24 * time.Hour

@@ -1,0 +1,124 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"log/slog"
+
+	"github.com/fluxwire-go/fluxwire/sse"
+)
+
+// Follow returns the events of the stream at url, each decoded to a T.
+//
+// Nothing happens until the result is ranged over; each range is a subscription of
+// its own, in the caller's goroutine, and starts where the options say. Events
+// come in the order they were sent. The client does not read ahead of the loop by
+// more than a buffer's worth: a slow loop slows the server, and nothing piles up.
+// An event's ID is its own, "" if it had none; its comments come with it.
+//
+// The first connection must succeed, or its error ends the loop at once. After
+// that a lost connection is made anew, as [Retry] says, with the Last-Event-ID of
+// the last event; the loop does not notice, the hooks and the log do. So does an
+// answer of 408, 429, 502, 503 or 504, not before its Retry-After. The answer 204
+// and the event stream.complete end the loop without an error.
+//
+// An error is yielded once, with a zero event, and ends the loop:
+//
+//   - [*StatusError] for any other status, or the error of [OnStatus];
+//   - [*ContentTypeError] for an answer that is no event stream;
+//   - [*StreamError] when the server ended the stream because its source failed;
+//   - [*DecodeError] and [*sse.EventTooLargeError] for an event that cannot be
+//     handed out; [DecodeErrors] can have them surface, or be skipped, instead;
+//   - the cause of ctx, once it is cancelled; the loop ends at once, also while it
+//     waits to reconnect;
+//   - the last attempt's error, when there are to be no more;
+//   - what is wrong with the options, before anything is sent.
+//
+// Leaving the loop closes the connection before the loop statement is over. No
+// goroutine is left behind.
+func Follow[T any](ctx context.Context, url string, opts ...Option) iter.Seq2[sse.ServerSentEvent[T], error] {
+	return func(yield func(sse.ServerSentEvent[T], error) bool) {
+		c, err := newConfig(ctx, url, opts)
+		if err == nil {
+			err = follow(ctx, c, typed(c, yield))
+		}
+		if err != nil && err != errLeft {
+			yield(sse.ServerSentEvent[T]{}, err)
+		}
+	}
+}
+
+// Values returns the data of the events of the stream at url. It is [Follow]
+// without ids, names and comments, and all that is said there holds here.
+func Values[T any](ctx context.Context, url string, opts ...Option) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for ev, err := range Follow[T](ctx, url, opts...) {
+			if !yield(ev.Data, err) {
+				return
+			}
+		}
+	}
+}
+
+// typed returns the handler that decodes events and yields them.
+func typed[T any](c *config, yield func(sse.ServerSentEvent[T], error) bool) func(sse.Event, error) error {
+	var zero T
+	data := new(T) // one for all events: what a codec fills must be on the heap
+	return func(ev sse.Event, err error) error {
+		if err == nil {
+			*data = zero
+			if err = c.codec.DecodeData(ev.Data, data); err != nil {
+				err = &DecodeError{ID: ev.ID, Event: ev.Event, Data: append([]byte(nil), ev.Data...), Err: err}
+			}
+		}
+		switch {
+		case err == nil:
+			out := sse.ServerSentEvent[T]{ID: ev.ID, Event: ev.Event, Data: *data, Retry: ev.Retry, Comment: ev.Comment}
+			if !yield(out, nil) {
+				return errLeft
+			}
+		case c.decodeErrors == SkipDecodeErrors:
+			c.logger.Warn("event skipped", slog.String("url", c.place()), slog.Any("error", err))
+		case c.decodeErrors == SurfaceDecodeErrors:
+			if !yield(sse.ServerSentEvent[T]{}, err) {
+				return errLeft
+			}
+		default:
+			return err
+		}
+		return nil
+	}
+}
+
+// A DecodePolicy says what becomes of an event that cannot be handed out: its
+// data does not decode, a [*DecodeError], or it is larger than [MaxEvent], an
+// [*sse.EventTooLargeError].
+type DecodePolicy int
+
+const (
+	// EndOnDecodeError ends the stream with the error.
+	EndOnDecodeError DecodePolicy = iota
+	// SurfaceDecodeErrors yields the error in the event's place and goes on. It is
+	// the one case where a yielded error is not the last.
+	SurfaceDecodeErrors
+	// SkipDecodeErrors logs the error at level Warn and goes on.
+	SkipDecodeErrors
+)
+
+// A DecodeError says that data arrived that is no T.
+type DecodeError struct {
+	ID, Event string // the event's own id and its name; empty for an answer of [Once]
+	Data      []byte // as it came
+	Err       error  // the codec's
+}
+
+func (e *DecodeError) Error() string {
+	what := "the answer"
+	if e.ID != "" || e.Event != "" {
+		what = fmt.Sprintf("event (id %q, name %q)", e.ID, e.Event)
+	}
+	return fmt.Sprintf("client: decode: %s: %v: %s", what, e.Err, excerpt(e.Data))
+}
+
+func (e *DecodeError) Unwrap() error { return e.Err }

@@ -1,0 +1,30 @@
+package client
+
+import (
+	"context"
+
+	"github.com/fluxwire-go/fluxwire/sse"
+	"github.com/fluxwire-go/fluxwire/streams"
+)
+
+// Observe returns the stream at url as an [streams.Observable], for operators to
+// work on. It is cold: each run is one subscription of its own, which reconnects
+// and ends as [Follow] does; the error that Follow would yield is the error of the
+// run. With [SurfaceDecodeErrors] a bad event is skipped and logged, for an
+// Observable has no place for an error that is not the last.
+func Observe[T any](url string, opts ...Option) streams.Observable[sse.ServerSentEvent[T]] {
+	return streams.Create(func(ctx context.Context, emit func(sse.ServerSentEvent[T]) bool) error {
+		c, err := newConfig(ctx, url, opts)
+		if err != nil {
+			return err
+		}
+		if c.decodeErrors == SurfaceDecodeErrors {
+			c.decodeErrors = SkipDecodeErrors
+		}
+		err = follow(ctx, c, typed(c, func(ev sse.ServerSentEvent[T], _ error) bool { return emit(ev) }))
+		if err == errLeft {
+			return nil
+		}
+		return err
+	})
+}

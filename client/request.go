@@ -1,0 +1,146 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+)
+
+const (
+	lastEventIDHeader = "Last-Event-ID"
+	eventStream       = "text/event-stream"
+)
+
+// Exchange makes one request and returns the answer as it is, whatever its
+// status. The caller must close its body; the request, its body included, ends
+// when ctx does.
+//
+// It follows redirects as the [http.Client] does, sends no Accept of its own, and
+// retries nothing. The error is that of the options or of the request; once
+// cancelled, the context's cause.
+func Exchange(ctx context.Context, url string, opts ...Option) (*http.Response, error) {
+	c, err := newConfig(ctx, url, opts)
+	if err != nil {
+		return nil, err
+	}
+	req, err := c.newRequest(ctx, c.lastEventID, nil)
+	if err != nil {
+		return nil, err
+	}
+	return c.do(req)
+}
+
+// newRequest builds the request of one attempt. defaults are the headers that
+// the caller may replace.
+func (c *config) newRequest(ctx context.Context, lastEventID string, defaults map[string]string) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, c.method, c.url.String(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("client: request: %w", err)
+	}
+	req.Header = c.header.Clone()
+	for key, value := range defaults {
+		if _, ok := req.Header[key]; !ok {
+			req.Header.Set(key, value)
+		}
+	}
+	if host := req.Header.Get("Host"); host != "" {
+		req.Host = host // net/http takes it from here alone
+	}
+	if lastEventID != "" {
+		if !sendable(lastEventID) {
+			return nil, fmt.Errorf("client: resume: the last event id %q holds a control character, which no header can carry", lastEventID)
+		}
+		req.Header.Set(lastEventIDHeader, lastEventID)
+	}
+	if c.onRequest != nil {
+		if err := c.onRequest(req); err != nil {
+			return nil, err
+		}
+	}
+	if c.body != nil {
+		if err := c.setBody(req); err != nil {
+			return nil, err
+		}
+	}
+	return req, nil
+}
+
+// setBody opens the request's body, last of all, so that nothing that fails
+// leaves it open.
+func (c *config) setBody(req *http.Request) error {
+	r, err := c.openBody()
+	if err != nil {
+		return err
+	}
+	req.Body, req.ContentLength = r, -1 // unknown: it goes out in chunks
+	if sized, ok := r.(sizedBody); ok {
+		if req.ContentLength = int64(sized.size.Len()); req.ContentLength == 0 {
+			req.Body = http.NoBody
+		}
+	}
+	req.GetBody = c.openBody
+	if _, ok := req.Header["Content-Type"]; !ok && c.contentType != "" {
+		req.Header.Set("Content-Type", c.contentType)
+	}
+	return nil
+}
+
+func (c *config) openBody() (io.ReadCloser, error) {
+	r, err := c.body()
+	if err != nil {
+		return nil, fmt.Errorf("client: request body: %w", err)
+	}
+	if r == nil {
+		return http.NoBody, nil
+	}
+	if rc, ok := r.(io.ReadCloser); ok {
+		return rc, nil
+	}
+	// As in net/http, a Len is taken for the whole length only from the readers
+	// of the standard library.
+	switch r := r.(type) {
+	case *bytes.Reader:
+		return sizedBody{r, r}, nil
+	case *bytes.Buffer:
+		return sizedBody{r, r}, nil
+	case *strings.Reader:
+		return sizedBody{r, r}, nil
+	}
+	return io.NopCloser(r), nil
+}
+
+// A sizedBody is a body in memory, which knows its length.
+type sizedBody struct {
+	io.Reader
+	size interface{ Len() int }
+}
+
+func (sizedBody) Close() error { return nil }
+
+// do sends req and waits for the head of the answer.
+func (c *config) do(req *http.Request) (*http.Response, error) {
+	res, err := c.client.Do(req)
+	if err == nil {
+		return res, nil
+	}
+	if ctx := req.Context(); ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return nil, fmt.Errorf("client: request: %w", err)
+}
+
+// sendable reports whether id can stand in a header: the HTML standard leaves out
+// NUL, CR and LF, net/http every control character but the tab.
+func sendable(id string) bool {
+	return strings.IndexFunc(id, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) < 0
+}
+
+// isMediaType reports whether the value of a Content-Type header names typ,
+// whatever its parameters: a stream is UTF-8 even if it claims another charset.
+func isMediaType(header, typ string) bool {
+	name, _, _ := strings.Cut(header, ";")
+	return strings.EqualFold(strings.Trim(name, " \t"), typ)
+}

@@ -1,0 +1,141 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// A RetryPolicy says when a stream that lost its connection makes a new one. The
+// zero value is a good policy.
+//
+// The wait is Delay, or the time the server named (a retry: field, which stays in
+// force; a [Bye], which counts once), multiplied by Factor once for every wait
+// since the last good attempt, but no longer than MaxDelay; then the jitter. Of a
+// time the server named, Retry-After included, and with [Strict] of any, jitter
+// makes more but never less.
+//
+// An attempt was good if it brought an event, or lasted for as long as the
+// reconnection time and no less than a second: a server that accepts connections and drops
+// them at once meets the same backoff as one that refuses them. A [Bye] that names
+// a time is never multiplied.
+type RetryPolicy struct {
+	// Delay is the wait before the first attempt. Defaults to 2 s.
+	Delay time.Duration
+	// MaxDelay bounds what Factor makes of the wait; a longer time that the server
+	// named is kept all the same. Defaults to 30 s.
+	MaxDelay time.Duration
+	// Factor is what each failed attempt multiplies the wait by, at least 1.
+	// Defaults to 2.
+	Factor float64
+	// Jitter is the part by which a wait varies at random, up to 1: 0.5 makes 2 s
+	// something between 1 s and 3 s. NoJitter makes waits exact. Defaults to 0.5.
+	Jitter float64
+	// MaxAttempts is how many attempts to reconnect may fail in a row before the
+	// stream ends with the last one's error. Defaults to no limit.
+	MaxAttempts int
+	// First retries the first connection like a lost one, in place of failing at
+	// once: for a client that may start before its server.
+	First bool
+}
+
+// NoJitter, as the Jitter of a [RetryPolicy], makes waits exact.
+const NoJitter = -1
+
+func (p RetryPolicy) check() error {
+	var errs []error
+	bad := func(field string, v any, want string) {
+		errs = append(errs, fmt.Errorf("client: option Retry: %s: %v is not %s", field, v, want))
+	}
+	if p.Delay < 0 {
+		bad("Delay", p.Delay, "0 or more")
+	}
+	if p.MaxDelay < 0 {
+		bad("MaxDelay", p.MaxDelay, "0 or more")
+	}
+	if p.Factor != 0 && !(p.Factor >= 1) || math.IsInf(p.Factor, 0) {
+		bad("Factor", p.Factor, "1 or more")
+	}
+	if p.Jitter != NoJitter && !(p.Jitter >= 0 && p.Jitter <= 1) {
+		bad("Jitter", p.Jitter, "between 0 and 1, or NoJitter")
+	}
+	if p.MaxAttempts < 0 {
+		bad("MaxAttempts", p.MaxAttempts, "0 or more (NoReconnect switches reconnecting off)")
+	}
+	return errors.Join(errs...)
+}
+
+func (p RetryPolicy) withDefaults() RetryPolicy {
+	p.Delay = cmp.Or(p.Delay, 2*time.Second)
+	p.MaxDelay = cmp.Or(p.MaxDelay, 30*time.Second)
+	p.Factor = cmp.Or(p.Factor, 2)
+	p.Jitter = max(0, cmp.Or(p.Jitter, 0.5))
+	return p
+}
+
+// leastStep is what backoff starts from when the server asked for no wait at all:
+// nothing multiplied is nothing.
+const leastStep = 100 * time.Millisecond
+
+// delay applies the policy. base is the reconnection time, named tells whether it
+// is the server's, failed how many waits there have been since the last good
+// attempt, after is a Retry-After. random returns numbers from 0 to 1.
+func (p RetryPolicy) delay(base time.Duration, failed int, named, strict bool, after time.Duration, random func() float64) time.Duration {
+	d := float64(base)
+	if failed > 0 {
+		d = max(d, float64(min(leastStep, p.Delay)))
+		d = min(d*math.Pow(p.Factor, float64(failed)), float64(max(base, p.MaxDelay)))
+	}
+	share := random()
+	if !named && !strict {
+		share = 2*share - 1
+	}
+	d = max(d*(1+p.Jitter*share), float64(after)*(1+p.Jitter*random()))
+	return time.Duration(min(d, float64(maxWait)))
+}
+
+// retryable reports whether a status says "later" rather than "no".
+func retryable(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooManyRequests,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
+// retryAfter reads a Retry-After header (RFC 9110, section 10.2.3), seconds or a
+// date. A date counts from the answer's own Date, so that the two clocks need not
+// agree.
+func retryAfter(h http.Header) time.Duration {
+	v := h.Get("Retry-After")
+	if n, err := strconv.ParseUint(v, 10, 32); err == nil {
+		return time.Duration(n) * time.Second
+	}
+	at, err := http.ParseTime(v)
+	if err != nil {
+		return 0
+	}
+	now, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		now = time.Now()
+	}
+	return max(0, at.Sub(now))
+}
+
+// sleep waits for d or for the end of ctx, whose cause it then returns.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-t.C:
+		return nil
+	}
+}

@@ -1,0 +1,246 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/fluxwire-go/fluxwire/sse"
+)
+
+// ErrClientTimeout is returned for a stream over an [http.Client] whose Timeout
+// is set: it counts the whole body and would cut every stream. Leave it 0; bound
+// the wait for the answer with ResponseHeaderTimeout of the [http.Transport],
+// silence with [IdleLimit], and the whole with the context.
+var ErrClientTimeout = errors.New("client: http.Client.Timeout would cut the stream: leave it 0, and use http.Transport.ResponseHeaderTimeout, the option IdleLimit or the context")
+
+// errLeft says that the consumer wants no more.
+var errLeft = errors.New("client: the consumer left")
+
+// A stream is one subscription: connections, one after the other. It lives in
+// the goroutine of its caller and starts none.
+type stream struct {
+	*config
+	// handle takes every event, or the error of one that was too large, in order.
+	// It must not keep the data; its own error ends the stream.
+	handle func(sse.Event, error) error
+	// dec outlives the connections: it keeps the last event id and the
+	// reconnection time from one to the next.
+	dec *sse.Decoder
+
+	connected bool          // there has been an event stream
+	waits     int           // since the last attempt that was good
+	limit     time.Duration // how long the server may be silent; 0 = for ever
+}
+
+// An outcome says how an attempt ended.
+type outcome struct {
+	err   error         // why; nil for a clean end
+	again bool          // whether another attempt may mend it
+	good  bool          // whether the attempt was worth its wait: no backoff
+	bye   time.Duration // the reconnection time this once; 0 = the usual one
+	after time.Duration // no attempt sooner than this
+}
+
+// follow runs one subscription. It returns nil when the stream is complete, what
+// handle returned, the cause of a cancelled context, or the error that ended the
+// stream.
+func follow(ctx context.Context, c *config, handle func(sse.Event, error) error) error {
+	if c.client.Timeout != 0 {
+		return ErrClientTimeout
+	}
+	s := &stream{config: c, handle: handle, dec: sse.NewDecoder(nil), limit: max(c.idle, 0)}
+	s.dec.MaxEventSize = c.maxEvent
+	s.dec.OnComment = c.onComment
+	s.dec.SetLastEventID(c.lastEventID)
+	for {
+		o := s.attempt(ctx)
+		switch {
+		case errors.Is(o.err, errLeft):
+			return errLeft
+		case ctx.Err() != nil && o.err != nil:
+			return context.Cause(ctx)
+		case !o.again:
+			return o.err
+		case c.noReconnect && o.err == io.EOF:
+			return nil
+		case c.noReconnect:
+			return o.err
+		}
+		if err := s.wait(ctx, o); err != nil {
+			return err
+		}
+	}
+}
+
+// wait passes the time until the next attempt, or returns why there is none.
+func (s *stream) wait(ctx context.Context, o outcome) error {
+	if o.good {
+		s.waits = 0
+	}
+	if n := s.retry.MaxAttempts; n > 0 && s.waits >= n {
+		return fmt.Errorf("client: gave up after %d attempts to reconnect: %w", n, o.err)
+	}
+	base, named := s.reconnectionTime()
+	failed := s.waits
+	if o.bye > 0 {
+		// The server is well and knows when it wants us: no backoff on top.
+		base, named, failed = o.bye, true, 0
+	} else {
+		s.waits++
+	}
+	d := s.retry.delay(base, failed, named, s.strict, o.after, rand.Float64)
+	s.logger.LogAttrs(ctx, slog.LevelWarn, "event stream lost, reconnecting",
+		slog.String("url", s.place()), slog.Any("error", o.err), slog.Duration("wait", d))
+	if s.onRetry != nil {
+		s.onRetry(o.err, d)
+	}
+	return sleep(ctx, d)
+}
+
+// reconnectionTime is the standard's: what the server has set, else our default.
+func (s *stream) reconnectionTime() (d time.Duration, named bool) {
+	if d, ok := s.dec.Retry(); ok {
+		return d, true
+	}
+	return s.retry.Delay, false
+}
+
+// attempt makes one connection and reads it to its end.
+func (s *stream) attempt(parent context.Context) outcome {
+	ctx, cancel := context.WithCancelCause(parent)
+	defer cancel(nil)
+	dog := watchdog{limit: s.limit, bite: cancel}
+	defer dog.disarm()
+
+	req, err := s.newRequest(ctx, s.dec.LastEventID(), map[string]string{
+		"Accept": eventStream,
+		// What the Fetch standard sends for the cache mode no-store, which the HTML
+		// standard asks for.
+		"Cache-Control": "no-cache",
+		// Compression holds events back, in servers and proxies, until a block is full.
+		"Accept-Encoding": "identity",
+	})
+	if err != nil {
+		return outcome{err: err}
+	}
+	dog.arm()
+	res, err := s.do(req)
+	dog.disarm()
+	// The standard tells no first attempt from a later one: a network error is
+	// retried.
+	patient := s.connected || s.retry.First
+	if err != nil {
+		return outcome{err: err, again: patient || s.strict}
+	}
+	defer func() {
+		cancel(nil) // first, so that Close has nothing to wait for
+		res.Body.Close()
+	}()
+	if o, ok := s.refused(res, patient); ok {
+		return o
+	}
+	s.connected = true
+	dog.limit = s.idleLimit(res.Header)
+	s.limit = dog.limit
+	dog.r = res.Body
+	s.dec.Reset(&dog)
+	return s.read(parent, ctx, res)
+}
+
+// refused reports whether res is no event stream, and what follows from it.
+func (s *stream) refused(res *http.Response, patient bool) (outcome, bool) {
+	switch {
+	case res.StatusCode == http.StatusNoContent:
+		return outcome{}, true
+	case res.StatusCode != http.StatusOK:
+		err, decided := s.statusError(res)
+		return outcome{
+			err:   err,
+			again: patient && !s.strict && !decided && retryable(res.StatusCode),
+			after: retryAfter(res.Header),
+		}, true
+	case !isMediaType(res.Header.Get("Content-Type"), eventStream):
+		return outcome{err: &ContentTypeError{res.Header.Get("Content-Type"), errorBody(res)}}, true
+	}
+	if e := res.Header.Get("Content-Encoding"); e != "" && e != "identity" {
+		return outcome{err: fmt.Errorf("client: content encoding: the server sent %q: ask for none (leave Accept-Encoding alone), or decode it in the http.Client's transport", e)}, true
+	}
+	return outcome{}, false
+}
+
+// read hands on the events of one connection.
+func (s *stream) read(parent, ctx context.Context, res *http.Response) (o outcome) {
+	s.logger.LogAttrs(ctx, slog.LevelDebug, "event stream open", slog.String("url", s.place()))
+	if s.onConnect != nil {
+		s.onConnect(res)
+	}
+	if s.onDisconnect != nil {
+		defer func() {
+			err := o.err
+			if errors.Is(err, errLeft) {
+				err = nil
+			}
+			s.onDisconnect(err)
+		}()
+	}
+	start := time.Now()
+	for {
+		ev, err := s.dec.Decode()
+		if parent.Err() != nil {
+			return outcome{err: context.Cause(parent)}
+		}
+		if err != nil {
+			if _, ok := errors.AsType[*sse.EventTooLargeError](err); !ok {
+				o.err, o.again = err, true
+				if ctx.Err() != nil {
+					o.err = context.Cause(ctx) // the watchdog's
+				}
+				base, _ := s.reconnectionTime()
+				o.good = o.good || time.Since(start) >= max(base, time.Second)
+				return o
+			}
+		}
+		if err == nil && !s.strict {
+			if end, ok := s.control(ev); ok {
+				if end == nil {
+					continue
+				}
+				end.good = o.good
+				return *end
+			}
+		}
+		o.good = true
+		if err := s.handle(ev, err); err != nil {
+			return outcome{err: err}
+		}
+	}
+}
+
+// control obeys a control event; ok is false for any other. end is nil if the
+// connection goes on.
+func (s *stream) control(ev sse.Event) (end *outcome, ok bool) {
+	switch ev.Event {
+	case controlComplete:
+		return &outcome{}, true
+	case controlError:
+		return &outcome{err: parseStreamError(ev.Data)}, true
+	case controlBye:
+		bye := parseBye(ev.Data)
+		return &outcome{err: bye, again: true, bye: bye.Retry}, true
+	case controlGap:
+		gap := parseGap(ev.Data)
+		s.logger.Warn("event stream has a gap", slog.String("url", s.place()), slog.String("reason", gap.Reason),
+			slog.String("from", gap.From), slog.String("to", gap.To), slog.Int64("missed", gap.Missed))
+		if s.onGap != nil {
+			s.onGap(gap)
+		}
+		return nil, true
+	}
+	return nil, false
+}
