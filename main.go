@@ -54,6 +54,7 @@ type options struct {
 	config    service.Config
 	logLevel  slog.Level
 	heartbeat time.Duration
+	maxAge    time.Duration
 	origins   string
 }
 
@@ -63,7 +64,8 @@ func flags(o *options) *flag.FlagSet {
 	fs.StringVar(&o.config.Addr, "addr", ":8080", "`address` to listen on")
 	fs.StringVar(&o.config.AdminAddr, "admin-addr", "", "`address` for health, metrics and pprof; without it health and metrics are beside the rest")
 	fs.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "`level` from which on to log: debug, info, warn or error")
-	fs.DurationVar(&o.heartbeat, "heartbeat", 15*time.Second, "silence after which a stream sends a heartbeat, as in 15s; 0 for none")
+	fs.DurationVar(&o.heartbeat, "heartbeat", 15*time.Second, "`silence` after which a stream sends a heartbeat; 0 for none")
+	fs.DurationVar(&o.maxAge, "max-age", time.Hour, "`age`, give or take a tenth, at which a stream is ended for its client to connect again; 0 for none")
 	fs.StringVar(&o.origins, "cors-origin", "*", "`origins` whose pages may read the streams, separated by commas; * is every origin, empty is none")
 	fs.StringVar(&o.config.TLSCert, "tls-cert", "", "`file` of the certificate chain (PEM): serve TLS and HTTP/2")
 	fs.StringVar(&o.config.TLSKey, "tls-key", "", "`file` of the certificate's key (PEM)")
@@ -89,8 +91,13 @@ func parse(args []string, env func(string) (string, bool), stderr io.Writer) (se
 	if fs.NArg() > 0 {
 		errs = append(errs, fmt.Errorf("unknown argument %q", fs.Arg(0)))
 	}
-	if o.heartbeat < 0 {
-		errs = append(errs, fmt.Errorf("--heartbeat: %v is negative; 0 switches heartbeats off", o.heartbeat))
+	for name, d := range map[string]*time.Duration{"heartbeat": &o.heartbeat, "max-age": &o.maxAge} {
+		switch {
+		case *d < 0:
+			errs = append(errs, fmt.Errorf("--%s: %v is negative; 0 switches it off", name, *d))
+		case *d == 0:
+			*d = -1 // off, where 0 would be the default
+		}
 	}
 	if (o.config.TLSCert == "") != (o.config.TLSKey == "") {
 		errs = append(errs, errors.New("--tls-cert and --tls-key go together; give both"))
@@ -98,10 +105,7 @@ func parse(args []string, env func(string) (string, bool), stderr io.Writer) (se
 	if len(errs) > 0 {
 		return service.Config{}, errs[0]
 	}
-	o.config.Heartbeat = o.heartbeat
-	if o.heartbeat == 0 {
-		o.config.Heartbeat = -1
-	}
+	o.config.Heartbeat, o.config.MaxAge = o.heartbeat, o.maxAge
 	for origin := range strings.SplitSeq(o.origins, ",") {
 		if origin = strings.TrimSpace(origin); origin != "" {
 			o.config.Origins = append(o.config.Origins, origin)

@@ -35,7 +35,7 @@ func parseGap(data []byte) Gap {
 	}
 	g.Reason, g.From, g.To = text(members["reason"]), text(members["from"]), text(members["to"])
 	var n *int64
-	if json.Unmarshal(members["missed"], &n) == nil && n != nil {
+	if json.Unmarshal(members["missed"], &n) == nil && n != nil && *n >= 0 {
 		g.Missed = *n
 	}
 	return g

@@ -19,9 +19,9 @@ import (
 //
 // The first connection must succeed, or its error ends the loop at once. After
 // that a lost connection is made anew, as [Retry] says, with the Last-Event-ID of
-// the last event; the loop does not notice, the hooks and the log do. So does an
-// answer of 408, 429, 502, 503 or 504, not before its Retry-After. The answer 204
-// and the event stream.complete end the loop without an error.
+// the last event; the loop does not notice, the hooks and the log do. An answer of
+// 408, 429, 502, 503 or 504 is then retried too, not before its Retry-After. The
+// answer 204 and the event stream.complete end the loop without an error.
 //
 // An error is yielded once, with a zero event, and ends the loop:
 //
@@ -79,7 +79,7 @@ func typed[T any](c *config, yield func(sse.ServerSentEvent[T], error) bool) fun
 				return errLeft
 			}
 		case c.decodeErrors == SkipDecodeErrors:
-			c.logger.Warn("event skipped", slog.String("url", c.place()), slog.Any("error", err))
+			c.logger.Warn("event skipped", slog.String("url", place(c.url)), slog.Any("error", err))
 		case c.decodeErrors == SurfaceDecodeErrors:
 			if !yield(sse.ServerSentEvent[T]{}, err) {
 				return errLeft
@@ -108,15 +108,17 @@ const (
 
 // A DecodeError says that data arrived that is no T.
 type DecodeError struct {
-	ID, Event string // the event's own id and its name; empty for an answer of [Once]
+	ID, Event string // the event's own id and its name, if it had them
 	Data      []byte // as it came
 	Err       error  // the codec's
+
+	answer bool // of Once, not an event
 }
 
 func (e *DecodeError) Error() string {
-	what := "the answer"
-	if e.ID != "" || e.Event != "" {
-		what = fmt.Sprintf("event (id %q, name %q)", e.ID, e.Event)
+	what := fmt.Sprintf("event (id %q, name %q)", e.ID, e.Event)
+	if e.answer {
+		what = "the answer"
 	}
 	return fmt.Sprintf("client: decode: %s: %v: %s", what, e.Err, excerpt(e.Data))
 }

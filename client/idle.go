@@ -40,7 +40,7 @@ func (c *config) idleLimit(h http.Header) time.Duration {
 // over an event does not make the server silent.
 type watchdog struct {
 	r     io.Reader
-	limit time.Duration // 0 = asleep
+	limit time.Duration // 0 = asleep; fixed once armed
 	bite  func(error)
 	timer *time.Timer
 }
@@ -58,7 +58,8 @@ func (w *watchdog) arm() {
 	case w.timer != nil:
 		w.timer.Reset(w.limit)
 	default:
-		w.timer = time.AfterFunc(w.limit, func() { w.bite(&IdleError{w.limit}) })
+		limit := w.limit
+		w.timer = time.AfterFunc(limit, func() { w.bite(&IdleError{limit}) })
 	}
 }
 

@@ -31,8 +31,6 @@ func Once[T any](ctx context.Context, url string, opts ...Option) (T, error) {
 	if err != nil {
 		return v, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	req, err := c.newRequest(ctx, c.lastEventID, map[string]string{"Accept": "application/json, */*;q=0.5"})
 	if err != nil {
 		return v, err
@@ -59,7 +57,7 @@ func Once[T any](ctx context.Context, url string, opts ...Option) (T, error) {
 		return v, &BodyTooLargeError{c.maxBody}
 	}
 	if err := c.codec.DecodeData(body, &v); err != nil {
-		return *new(T), &DecodeError{Data: body, Err: err}
+		return *new(T), &DecodeError{Data: body, Err: err, answer: true}
 	}
 	return v, nil
 }

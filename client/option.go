@@ -113,17 +113,11 @@ func (c *config) setURL(raw string) {
 	}
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":
-		c.fail("url: %q: give an absolute http or https URL", u.Redacted())
+		c.fail("url: the scheme is %q: give an absolute http or https URL", u.Scheme)
 	case u.Host == "":
-		c.fail("url: %q: the host is missing", u.Redacted())
+		c.fail("url: the host is missing: give an absolute http or https URL")
 	}
 	c.url = u
-}
-
-// place is the URL as it may stand in a log: without password and query, where
-// tokens travel.
-func (c *config) place() string {
-	return c.url.Scheme + "://" + c.url.Host + c.url.EscapedPath()
 }
 
 // Method sets the request's method. Defaults to GET, or POST when there is a
@@ -263,7 +257,7 @@ func Strict() Option {
 
 // Logger sets where a stream tells of what the caller does not get to see: lost
 // connections and gaps at level Warn, connections made at Debug. Records carry
-// the URL without password and query. Defaults to no log.
+// the URL without user and query. Defaults to no log.
 func Logger(l *slog.Logger) Option {
 	return func(c *config) { set(c, &c.logger, l, l == nil, "Logger") }
 }

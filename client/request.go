@@ -3,14 +3,16 @@ package client
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
 const (
-	lastEventIDHeader = "Last-Event-ID"
+	lastEventIDHeader = "Last-Event-Id" // as net/http spells it; the case means nothing
 	eventStream       = "text/event-stream"
 )
 
@@ -129,7 +131,18 @@ func (c *config) do(req *http.Request) (*http.Response, error) {
 	if ctx := req.Context(); ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		if u, perr := url.Parse(e.URL); perr == nil {
+			e.URL = place(u) // net/http takes out the password, but not the query
+		}
+	}
 	return nil, fmt.Errorf("client: request: %w", err)
+}
+
+// place is a URL as it may stand in a log: without user, query and fragment, where
+// tokens travel.
+func place(u *url.URL) string {
+	return u.Scheme + "://" + u.Host + u.EscapedPath()
 }
 
 // sendable reports whether id can stand in a header: the HTML standard leaves out

@@ -20,7 +20,7 @@ import (
 // time the server named, Retry-After included, and with [Strict] of any, jitter
 // makes more but never less.
 //
-// An attempt was good if it brought an event, or lasted for as long as the
+// An attempt was good if it brought an event or a [Gap], or lasted for as long as the
 // reconnection time and no less than a second: a server that accepts connections and drops
 // them at once meets the same backoff as one that refuses them. A [Bye] that names
 // a time is never multiplied.

@@ -130,15 +130,12 @@ func errorBody(res *http.Response) []byte {
 
 // excerpt is the beginning of a body as one line of an error message.
 func excerpt(body []byte) string {
-	const limit = 200
-	cut := len(body) > limit
-	if cut {
-		body = body[:limit]
-		for len(body) > 0 && !utf8.RuneStart(body[len(body)-1]) {
-			body = body[:len(body)-1]
-		}
+	n := min(len(body), 200)
+	cut := n < len(body)
+	for cut && n > 0 && !utf8.RuneStart(body[n]) {
+		n--
 	}
-	s := strings.Join(strings.Fields(strings.ToValidUTF8(string(body), "\uFFFD")), " ")
+	s := strings.Join(strings.Fields(strings.ToValidUTF8(string(body[:n]), "\uFFFD")), " ")
 	if cut {
 		s += " …"
 	}

@@ -61,15 +61,13 @@ func follow(ctx context.Context, c *config, handle func(sse.Event, error) error)
 	for {
 		o := s.attempt(ctx)
 		switch {
-		case errors.Is(o.err, errLeft):
-			return errLeft
-		case ctx.Err() != nil && o.err != nil:
-			return context.Cause(ctx)
-		case !o.again:
+		case o.err == nil, o.err == errLeft:
 			return o.err
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
 		case c.noReconnect && o.err == io.EOF:
 			return nil
-		case c.noReconnect:
+		case c.noReconnect, !o.again:
 			return o.err
 		}
 		if err := s.wait(ctx, o); err != nil {
@@ -96,7 +94,7 @@ func (s *stream) wait(ctx context.Context, o outcome) error {
 	}
 	d := s.retry.delay(base, failed, named, s.strict, o.after, rand.Float64)
 	s.logger.LogAttrs(ctx, slog.LevelWarn, "event stream lost, reconnecting",
-		slog.String("url", s.place()), slog.Any("error", o.err), slog.Duration("wait", d))
+		slog.String("url", place(s.url)), slog.Any("error", o.err), slog.Duration("wait", d))
 	if s.onRetry != nil {
 		s.onRetry(o.err, d)
 	}
@@ -115,8 +113,6 @@ func (s *stream) reconnectionTime() (d time.Duration, named bool) {
 func (s *stream) attempt(parent context.Context) outcome {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
-	dog := watchdog{limit: s.limit, bite: cancel}
-	defer dog.disarm()
 
 	req, err := s.newRequest(ctx, s.dec.LastEventID(), map[string]string{
 		"Accept": eventStream,
@@ -129,9 +125,10 @@ func (s *stream) attempt(parent context.Context) outcome {
 	if err != nil {
 		return outcome{err: err}
 	}
-	dog.arm()
+	head := watchdog{limit: s.limit, bite: cancel}
+	head.arm()
 	res, err := s.do(req)
-	dog.disarm()
+	head.disarm()
 	// The standard tells no first attempt from a later one: a network error is
 	// retried.
 	patient := s.connected || s.retry.First
@@ -146,10 +143,8 @@ func (s *stream) attempt(parent context.Context) outcome {
 		return o
 	}
 	s.connected = true
-	dog.limit = s.idleLimit(res.Header)
-	s.limit = dog.limit
-	dog.r = res.Body
-	s.dec.Reset(&dog)
+	s.limit = s.idleLimit(res.Header)
+	s.dec.Reset(&watchdog{r: res.Body, limit: s.limit, bite: cancel})
 	return s.read(parent, ctx, res)
 }
 
@@ -176,46 +171,46 @@ func (s *stream) refused(res *http.Response, patient bool) (outcome, bool) {
 
 // read hands on the events of one connection.
 func (s *stream) read(parent, ctx context.Context, res *http.Response) (o outcome) {
-	s.logger.LogAttrs(ctx, slog.LevelDebug, "event stream open", slog.String("url", s.place()))
+	s.logger.LogAttrs(ctx, slog.LevelDebug, "event stream open", slog.String("url", place(s.url)))
 	if s.onConnect != nil {
 		s.onConnect(res)
 	}
 	if s.onDisconnect != nil {
 		defer func() {
-			err := o.err
-			if errors.Is(err, errLeft) {
-				err = nil
+			if o.err == errLeft {
+				s.onDisconnect(nil)
+				return
 			}
-			s.onDisconnect(err)
+			s.onDisconnect(o.err)
 		}()
 	}
-	start := time.Now()
+	brought, start := false, time.Now()
+	good := func() bool {
+		base, _ := s.reconnectionTime()
+		return brought || time.Since(start) >= max(base, time.Second)
+	}
 	for {
 		ev, err := s.dec.Decode()
 		if parent.Err() != nil {
-			return outcome{err: context.Cause(parent)}
+			return outcome{err: context.Cause(parent)} // also if more has been read already
 		}
 		if err != nil {
 			if _, ok := errors.AsType[*sse.EventTooLargeError](err); !ok {
-				o.err, o.again = err, true
-				if ctx.Err() != nil {
-					o.err = context.Cause(ctx) // the watchdog's
-				}
-				base, _ := s.reconnectionTime()
-				o.good = o.good || time.Since(start) >= max(base, time.Second)
-				return o
+				// ctx is over if the watchdog bit.
+				return outcome{err: cancelled(ctx, err), again: true, good: good()}
 			}
 		}
 		if err == nil && !s.strict {
 			if end, ok := s.control(ev); ok {
-				if end == nil {
-					continue
+				if end != nil {
+					end.good = good()
+					return *end
 				}
-				end.good = o.good
-				return *end
+				brought = true
+				continue
 			}
 		}
-		o.good = true
+		brought = true
 		if err := s.handle(ev, err); err != nil {
 			return outcome{err: err}
 		}
@@ -235,7 +230,7 @@ func (s *stream) control(ev sse.Event) (end *outcome, ok bool) {
 		return &outcome{err: bye, again: true, bye: bye.Retry}, true
 	case controlGap:
 		gap := parseGap(ev.Data)
-		s.logger.Warn("event stream has a gap", slog.String("url", s.place()), slog.String("reason", gap.Reason),
+		s.logger.Warn("event stream has a gap", slog.String("url", place(s.url)), slog.String("reason", gap.Reason),
 			slog.String("from", gap.From), slog.String("to", gap.To), slog.Int64("missed", gap.Missed))
 		if s.onGap != nil {
 			s.onGap(gap)

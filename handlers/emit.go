@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -26,10 +27,10 @@ type Emitter struct {
 // of one goroutine are written in order.
 func (e *Emitter) Send(ev sse.ServerSentEvent[any]) error {
 	err := e.out.write(e.ctx, func(dst []byte) ([]byte, error) { return e.enc.event(dst, ev) })
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrEnded) {
 		return fmt.Errorf("%w: %w", ErrEnded, err)
 	}
-	return nil
+	return err
 }
 
 // Request returns the request that opened the stream. Its body must not be read.

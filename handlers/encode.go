@@ -29,6 +29,9 @@ func (e *encoder[T]) event(dst []byte, ev sse.ServerSentEvent[T]) ([]byte, error
 	if e.f == eventStream {
 		return e.enc.Append(dst, ev)
 	}
+	if err := ev.Validate(); err != nil {
+		return dst, err
+	}
 	data, err := e.json(ev.Data)
 	if err != nil {
 		return dst, err

@@ -167,7 +167,7 @@ func (h *Handler) serveWire(ctx context.Context, w http.ResponseWriter, control 
 			control.SetWriteDeadline(time.Now().Add(farewell))
 		}
 	})
-	wr.arm(h.srv.cfg.Grace)
+	wr.begin(h.srv.cfg.Grace)
 	err := run(ctx, wr)
 	wr.close()
 	if !stopHurry() {

@@ -52,10 +52,18 @@ func observe[T, V any](s *Server, typed bool, source func(*http.Request) (stream
 		}
 		enc := newEncoder[T](h.codec, st.format)
 		return func(ctx context.Context, out sink) error {
-			return values.Run(ctx, func(v V) bool {
-				return out.write(ctx, func(dst []byte) ([]byte, error) { return encode(enc, dst, v) }) == nil
-			})
+			return send(ctx, out, values, func(dst []byte, v V) ([]byte, error) { return encode(enc, dst, v) })
 		}, nil
 	}
 	return h
+}
+
+// send runs values and writes each to out.
+func send[V any](ctx context.Context, out sink, values streams.Observable[V], encode func(dst []byte, v V) ([]byte, error)) error {
+	var next V // here, and encodeNext made once, so that a value costs no allocation
+	encodeNext := func(dst []byte) ([]byte, error) { return encode(dst, next) }
+	return values.Run(ctx, func(v V) bool {
+		next = v
+		return out.write(ctx, encodeNext) == nil
+	})
 }

@@ -25,7 +25,10 @@ type Config struct {
 	Grace time.Duration
 
 	// WriteTimeout is how long one write may take before the stream is cut.
-	// Defaults to 10 s.
+	// Over HTTP/2 that holds for one stream that its client does not read; for a
+	// connection that takes no bytes at all, set the WriteByteTimeout of the
+	// [net/http.Server]'s HTTP2 to the same. Over TLS the end of a cut connection
+	// may take 5 s more. Defaults to 10 s.
 	WriteTimeout time.Duration
 
 	// MaxAge is when a stream is ended by stream.bye, so that its client

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/fluxwire-go/fluxwire/streams"
 )
 
 // A Reason says why a stream ended.
@@ -100,6 +102,9 @@ func (st *stream) log(reason Reason, err error) {
 	}
 	if err != nil {
 		attrs = append(attrs, slog.Any("error", err))
+	}
+	if p, ok := errors.AsType[*streams.PanicError](err); ok {
+		attrs = append(attrs, slog.String("stack", string(p.Stack)))
 	}
 	logger.LogAttrs(ctx, level, "stream ended", attrs...)
 }

@@ -31,9 +31,7 @@ func Subject[T any](s *Server, subject *streams.Subject[sse.ServerSentEvent[T]],
 				st.route.missed.Add(missed)
 				out.tell(ctx, gap("slow", &missed)) // if it fails, so does the next write
 			})
-			return live.Run(ctx, func(ev sse.ServerSentEvent[T]) bool {
-				return out.write(ctx, func(dst []byte) ([]byte, error) { return enc.event(dst, ev) }) == nil
-			})
+			return send(ctx, out, live, enc.event)
 		}, nil
 	}
 	return h

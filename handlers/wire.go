@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -79,7 +80,7 @@ func (w *wire) write(ctx context.Context, encode func(dst []byte) ([]byte, error
 	case w.err != nil:
 		return w.err
 	case w.closed:
-		return ErrEnded
+		return cmp.Or(context.Cause(ctx), ErrEnded)
 	}
 	dst := w.preamble(w.buf[:0])
 	before := len(dst)
@@ -125,11 +126,17 @@ func (w *wire) put(b []byte, timeout time.Duration) error {
 		w.buf = b[:0] // one large event is no reason to keep so much for the stream's life
 	}
 	w.deadline(timeout)
+	began := time.Now()
 	n, err := w.w.Write(b)
 	w.st.bytes.Add(uint64(n))
 	w.st.route.bytesCount.Add(uint64(n))
 	if err == nil {
 		err = w.control.Flush()
+	}
+	if time.Since(began) >= timeout && !errors.Is(err, os.ErrDeadlineExceeded) {
+		// Where a whole HTTP/2 connection is stuck, net/http takes no notice of the
+		// deadline, and calls the write a success or the client gone in the end.
+		err = errors.Join(os.ErrDeadlineExceeded, err)
 	}
 	if err != nil {
 		w.err = fmt.Errorf("handlers: write: %w", err)
@@ -185,7 +192,17 @@ func (w *wire) preamble(dst []byte) []byte {
 	return mustAppend(sse.AppendComment(dst, w.st.route.name))
 }
 
-// arm arms the timer to fire after d.
+// begin has the head sent after grace, or at once if that is not positive.
+func (w *wire) begin(grace time.Duration) {
+	if grace > 0 {
+		w.arm(grace)
+		return
+	}
+	w.timing.Add(1)
+	w.idle()
+}
+
+// arm arms the timer to fire after d, which must be positive.
 func (w *wire) arm(d time.Duration) {
 	w.timerMu.Lock()
 	defer w.timerMu.Unlock()
@@ -194,7 +211,7 @@ func (w *wire) arm(d time.Duration) {
 	}
 	w.timing.Add(1)
 	if w.timer == nil {
-		w.timer = time.AfterFunc(max(d, 0), w.idle)
+		w.timer = time.AfterFunc(d, w.idle)
 	} else {
 		w.timer.Reset(d)
 	}

@@ -52,6 +52,16 @@ var JSON Codec = jsonCodec{}
 type jsonCodec struct{}
 
 func (jsonCodec) AppendData(dst []byte, v any) ([]byte, error) {
+	switch p := v.(type) { // what is sent most, without a look-up
+	case *string:
+		if p != nil {
+			return append(dst, *p...), nil
+		}
+	case *[]byte:
+		if p != nil {
+			return append(dst, *p...), nil
+		}
+	}
 	rv, f := resolve(v)
 	if !rv.IsValid() {
 		return append(dst, "null"...), nil
@@ -94,7 +104,7 @@ func (jsonCodec) DecodeData(data []byte, v any) error {
 	}
 	for {
 		if u, ok := rv.Interface().(encoding.TextUnmarshaler); ok {
-			return u.UnmarshalText(data)
+			return decodeError(u.UnmarshalText(data))
 		}
 		if _, ok := rv.Interface().(json.Unmarshaler); ok || rv.Elem().Kind() != reflect.Pointer {
 			break
@@ -118,7 +128,14 @@ func (jsonCodec) DecodeData(data []byte, v any) error {
 			return nil
 		}
 	}
-	return json.Unmarshal(data, v)
+	return decodeError(json.Unmarshal(data, v))
+}
+
+func decodeError(err error) error {
+	if err != nil {
+		return fmt.Errorf("sse: data: %w", err)
+	}
+	return nil
 }
 
 // A form is the way values of a type go out.

@@ -2,11 +2,9 @@ package sse
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"io"
 	"iter"
-	"math"
 	"time"
 	"unicode/utf8"
 )
@@ -33,8 +31,9 @@ type Decoder struct {
 
 	// OnComment, if set, is called for each comment line as soon as the line has
 	// arrived, within Decode: a heartbeat is seen although no event follows. The
-	// text is without the colon and one space after it. (If an event comes of the
-	// comment's block, it has the text once more, in its Comment.)
+	// text is without the colon and one space after it. If an event comes of the
+	// comment's block, it has the text once more, in its Comment. A line longer
+	// than MaxEventSize is not shown.
 	OnComment func(text string)
 
 	lines lineReader
@@ -64,7 +63,7 @@ type Decoder struct {
 
 // NewDecoder returns a Decoder that reads from r.
 func NewDecoder(r io.Reader) *Decoder {
-	d := new(Decoder)
+	d := &Decoder{data: []byte{}} // empty data is not nil
 	d.Reset(r)
 	return d
 }
@@ -118,20 +117,22 @@ func (d *Decoder) Events() iter.Seq2[Event, error] {
 // came before, and then an error that wraps the reader's. Both stay. After an
 // [*EventTooLargeError], Decode can be called again and goes on with the event
 // after. Whatever the error, LastEventID and Retry tell how to reconnect.
-func (d *Decoder) Decode() (Event, error) {
+func (d *Decoder) Decode() (ev Event, err error) {
 	if d.done {
 		d.endBlock()
 	}
 	for {
-		line, whole, err := d.lines.next()
+		var line []byte
+		var whole bool
+		line, whole, err = d.lines.next()
 		if err != nil {
-			return Event{}, err
+			return ev, err
 		}
 		switch {
 		case !whole || d.inLong:
 			err = d.longLine(line, whole)
 		case len(line) == 0:
-			if ev, ok := d.dispatch(); ok {
+			if d.dispatch(&ev) {
 				return ev, nil
 			}
 		default:
@@ -139,7 +140,7 @@ func (d *Decoder) Decode() (Event, error) {
 			err = d.field(kind, value)
 		}
 		if err != nil {
-			return Event{}, err
+			return ev, err
 		}
 	}
 }
@@ -151,44 +152,39 @@ func (d *Decoder) longLine(part []byte, last bool) error {
 		d.longKind, part = cutField(part)
 		d.long = d.long[:0]
 	}
-	if d.longKind != fieldIgnored {
-		if d.longKind == fieldData && d.tooLarge || len(d.long)+len(part) > d.room(d.longKind) {
-			d.longKind = fieldIgnored
-			d.inLong = !last
-			return d.exceeded()
-		}
+	switch {
+	case d.longKind == fieldIgnored:
+	case len(d.long)+len(part) > d.limit():
+		d.longKind = fieldIgnored
+		d.inLong = !last
+		return d.exceeded()
+	default:
 		d.long = append(d.long, part...)
 	}
 	if !last {
 		return nil
 	}
 	d.inLong = false
-	err := d.field(d.longKind, d.long)
-	d.long = shrink(d.long)
-	return err
+	return d.field(d.longKind, d.long)
 }
 
 // field takes in one field, or a comment, whose line has ended.
 func (d *Decoder) field(kind field, value []byte) error {
-	if kind == fieldIgnored || kind == fieldData && d.tooLarge {
+	if kind == fieldIgnored {
 		return nil
 	}
-	if !utf8.Valid(value) {
+	if len(value) <= d.limit() && !utf8.Valid(value) {
 		// Line ends and field names are ASCII, so that repairing the value alone
-		// gives what decoding the whole stream first would.
-		d.repaired = appendRepaired(shrink(d.repaired), value)
+		// gives what decoding the whole stream first would. It never gets shorter.
+		d.repaired = appendRepaired(d.repaired[:0], value)
 		value = d.repaired
 	}
-	if len(value) > d.room(kind) {
+	if len(value) > d.limit() {
 		return d.exceeded()
 	}
 	switch kind {
 	case fieldData:
-		if d.hasData {
-			d.data = append(d.data, '\n')
-		}
-		d.data = append(d.data, value...)
-		d.hasData = true
+		return d.hold(&d.data, &d.hasData, value)
 	case fieldEvent:
 		d.name = append(d.name[:0], value...)
 	case fieldID:
@@ -202,39 +198,39 @@ func (d *Decoder) field(kind field, value []byte) error {
 			d.blockRetry, d.hasBlockRetry = t, true
 		}
 	case fieldComment:
-		if !d.tooLarge {
-			if d.hasComment {
-				d.comment = append(d.comment, '\n')
-			}
-			d.comment = append(d.comment, value...)
-			d.hasComment = true
-		}
 		if d.OnComment != nil {
 			d.OnComment(d.texts.text(value))
 		}
+		return d.hold(&d.comment, &d.hasComment, value)
 	}
 	return nil
 }
 
-// room returns how long a value of this kind may be.
-func (d *Decoder) room(kind field) int {
-	limit := cmp.Or(d.MaxEventSize, DefaultMaxEventSize)
+// hold adds a line to the block's data or comment.
+func (d *Decoder) hold(lines *[]byte, has *bool, line []byte) error {
 	if d.tooLarge {
-		return limit
+		return nil
 	}
-	switch kind {
-	case fieldData:
-		limit -= len(d.data) + len(d.comment)
-		if d.hasData {
-			limit-- // the line feed between the lines
-		}
-	case fieldComment:
-		limit -= len(d.data) + len(d.comment)
-		if d.hasComment {
-			limit--
-		}
+	size := len(d.data) + len(d.comment) + len(line)
+	if *has {
+		size++
 	}
-	return limit
+	if size > d.limit() {
+		return d.exceeded()
+	}
+	if *has {
+		*lines = append(*lines, '\n')
+	}
+	*lines = append(*lines, line...)
+	*has = true
+	return nil
+}
+
+func (d *Decoder) limit() int {
+	if d.MaxEventSize <= 0 {
+		return DefaultMaxEventSize
+	}
+	return d.MaxEventSize
 }
 
 // exceeded drops what the block holds, and reports so once. The id stays: its
@@ -244,45 +240,44 @@ func (d *Decoder) exceeded() error {
 		return nil
 	}
 	d.tooLarge = true
-	d.data, d.comment = shrink(d.data), shrink(d.comment)
+	d.data, d.comment = d.data[:0], d.comment[:0]
 	return &EventTooLargeError{
-		Limit: cmp.Or(d.MaxEventSize, DefaultMaxEventSize),
+		Limit: d.limit(),
 		Event: string(d.name),
 		ID:    string(d.id),
 	}
 }
 
-// dispatch ends the block. Without data there is no event, but an id counts.
-func (d *Decoder) dispatch() (Event, bool) {
+// dispatch ends the block, and fills ev if it makes an event. Without data there
+// is none, but an id counts.
+func (d *Decoder) dispatch(ev *Event) bool {
 	if d.hasID && string(d.id) != d.lastID {
 		d.lastID = d.texts.text(d.id)
 	}
 	if !d.hasData || d.tooLarge {
 		d.endBlock()
-		return Event{}, false
+		return false
 	}
 	if string(d.name) != d.lastName {
 		d.lastName = d.texts.text(d.name)
 	}
-	ev := Event{
-		Event:       d.lastName,
-		HasID:       d.hasID,
-		LastEventID: d.lastID,
-		Data:        d.data,
-		Retry:       d.blockRetry,
-		HasRetry:    d.hasBlockRetry,
-		Comment:     d.texts.text(d.comment),
-	}
+	ev.Event = d.lastName
 	if d.hasID {
-		ev.ID = d.lastID
+		ev.ID, ev.HasID = d.lastID, true
 	}
+	ev.LastEventID = d.lastID
+	ev.Data = d.data
+	ev.Retry, ev.HasRetry = d.blockRetry, d.hasBlockRetry
+	ev.Comment = d.texts.text(d.comment)
 	d.done = true
-	return ev, true
+	return true
 }
 
 // endBlock makes room for the next block.
 func (d *Decoder) endBlock() {
-	d.data, d.comment, d.name, d.id = shrink(d.data), shrink(d.comment), shrink(d.name), shrink(d.id)
+	for _, b := range []*[]byte{&d.data, &d.comment, &d.name, &d.id, &d.long, &d.repaired} {
+		*b = shrink(*b)
+	}
 	d.hasData, d.hasComment, d.hasID = false, false, false
 	d.blockRetry, d.hasBlockRetry = 0, false
 	d.tooLarge, d.done = false, false
@@ -292,74 +287,7 @@ func (d *Decoder) endBlock() {
 // large event does not weigh on a connection for good.
 func shrink(b []byte) []byte {
 	if cap(b) > 64<<10 && len(b) < cap(b)/4 {
-		return nil
+		return []byte{}
 	}
 	return b[:0]
-}
-
-// A field is a kind of line.
-type field uint8
-
-const (
-	fieldIgnored field = iota
-	fieldComment
-	fieldData
-	fieldEvent
-	fieldID
-	fieldRetry
-)
-
-// cutField takes a line apart, or the start of one that is longer than the longest
-// field name. The line is not empty.
-func cutField(line []byte) (field, []byte) {
-	kind, name := fieldIgnored, 0
-	switch line[0] {
-	case ':':
-		kind = fieldComment
-	case 'd':
-		kind, name = fieldData, len("data")
-		if !bytes.HasPrefix(line, []byte("data")) {
-			return fieldIgnored, nil
-		}
-	case 'e':
-		kind, name = fieldEvent, len("event")
-		if !bytes.HasPrefix(line, []byte("event")) {
-			return fieldIgnored, nil
-		}
-	case 'i':
-		kind, name = fieldID, len("id")
-		if !bytes.HasPrefix(line, []byte("id")) {
-			return fieldIgnored, nil
-		}
-	case 'r':
-		kind, name = fieldRetry, len("retry")
-		if !bytes.HasPrefix(line, []byte("retry")) {
-			return fieldIgnored, nil
-		}
-	default:
-		return fieldIgnored, nil
-	}
-	value := line[name:]
-	switch {
-	case len(value) == 0:
-		return kind, nil
-	case value[0] != ':':
-		return fieldIgnored, nil
-	case len(value) > 1 && value[1] == ' ':
-		return kind, value[2:]
-	}
-	return kind, value[1:]
-}
-
-// parseRetry reads a reconnection time in milliseconds: ASCII digits alone.
-func parseRetry(value []byte) (time.Duration, bool) {
-	const most = math.MaxInt64 / int64(time.Millisecond)
-	var ms int64
-	for _, c := range value {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		ms = min(ms*10+int64(c-'0'), most)
-	}
-	return time.Duration(ms) * time.Millisecond, len(value) > 0
 }

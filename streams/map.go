@@ -23,7 +23,7 @@ func MapErr[T, R any](o Observable[T], f func(ctx context.Context, v T) (R, erro
 			return emit(r)
 		})
 		if failed != nil {
-			return failed
+			return withPanic(failed, err)
 		}
 		return err
 	}}

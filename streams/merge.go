@@ -12,17 +12,14 @@ import (
 // turns. It completes when all have completed.
 //
 // Each source runs in a goroutine of its own, and so do the functions given to its
-// operators; emit is called in the subscriber's goroutine only, and a source waits
+// operators. emit is called in the subscriber's goroutine only, and a source waits
 // until its value has been dealt with, so nothing is buffered. The first error
-// cancels the other sources. Before Merge returns, whatever the reason, all its
+// cancels the other sources. Before Merge returns, for whatever reason, all its
 // goroutines have ended: a source that does not heed its context holds that up.
 func Merge[T any](sources ...Observable[T]) Observable[T] {
 	sources = slices.Clone(sources)
 	return Observable[T]{func(ctx context.Context, emit func(T) bool) error {
-		switch len(sources) {
-		case 0:
-			return nil
-		case 1:
+		if len(sources) == 1 {
 			return sources[0].subscribe(ctx, emit)
 		}
 		return merge(ctx, sources, emit)
@@ -32,95 +29,70 @@ func Merge[T any](sources ...Observable[T]) Observable[T] {
 // errGoexit is the error of a source whose goroutine ended without returning.
 var errGoexit = errors.New("streams: Merge: a source called runtime.Goexit")
 
-// A parcel carries one value, or the end of its source, to the subscriber.
+// A parcel carries one value, or the end of a source, to the subscriber.
 type parcel[T any] struct {
 	value T
+	reply chan<- bool // what emit said of value; has room for it
 	ended bool
 	err   error
-	reply chan<- bool // what emit said; has room for one
 }
 
-func merge[T any](parent context.Context, sources []Observable[T], emit func(T) bool) error {
+func merge[T any](parent context.Context, sources []Observable[T], emit func(T) bool) (err error) {
 	ctx, cancel := context.WithCancel(parent)
-	var (
-		wg      sync.WaitGroup
-		parcels = make(chan parcel[T])
-		panics  = make([]error, len(sources)) // of sources that panicked after the end was decided
-		reply   chan<- bool                   // of the source whose value emit is busy with
-	)
-	join := func() {
+	parcels := make(chan parcel[T])
+	running := len(sources)
+	var wg sync.WaitGroup
+	var reply chan<- bool // of the source that waits for the end of emit
+
+	defer func() { // emit may have panicked or called Goexit
 		cancel()
 		if reply != nil {
 			reply <- false
 		}
-		wg.Wait()
-	}
-	joined := false
-	defer func() {
-		if !joined { // emit panicked or called Goexit
-			join()
-		}
-	}()
-	for i, source := range sources {
-		wg.Go(func() {
-			if err := deliver(ctx, source, parcels); err != nil {
-				panics[i] = afterStop(err)
+		for running > 0 {
+			if p := <-parcels; p.ended {
+				running--
+				err = withPanic(err, p.err)
+			} else {
+				p.reply <- false
 			}
-		})
+		}
+		wg.Wait()
+	}()
+	for _, source := range sources {
+		wg.Go(func() { deliver(ctx, source, parcels) })
 	}
 
-	var err error
-	for running := len(sources); running > 0; {
+	for running > 0 {
 		p := <-parcels
 		if p.ended {
 			running--
-			if err = p.err; err != nil {
-				break
+			if p.err != nil {
+				return p.err
 			}
 			continue
 		}
 		reply = p.reply
-		more := emit(p.value)
+		if parent.Err() != nil {
+			return context.Cause(parent)
+		}
+		if !emit(p.value) {
+			return nil
+		}
+		reply <- true
 		reply = nil
-		p.reply <- more
-		if !more {
-			break
-		}
 	}
-	join()
-	joined = true
-	for _, p := range panics {
-		if p != nil {
-			err = errors.Join(err, p)
-		}
-	}
-	return err
+	return nil
 }
 
-// deliver runs one source of a merge and hands its values, and then its end, to the
-// subscriber. It returns the end if the subscriber has left before.
-func deliver[T any](ctx context.Context, source Observable[T], parcels chan<- parcel[T]) (err error) {
-	err = errGoexit
-	defer func() {
-		select {
-		case parcels <- parcel[T]{ended: true, err: err}:
-			err = nil
-		case <-ctx.Done():
-		}
-	}()
+// deliver runs one source of a merge. Each value, and the end, is a parcel that the
+// subscriber is sure to take.
+func deliver[T any](ctx context.Context, source Observable[T], parcels chan<- parcel[T]) {
+	err := errGoexit
+	defer func() { parcels <- parcel[T]{ended: true, err: err} }()
 	reply := make(chan bool, 1)
-	cancelled := false
 	err = source.protect(ctx, func(v T) bool {
-		select {
-		case parcels <- parcel[T]{value: v, reply: reply}:
-			return <-reply
-		case <-ctx.Done():
-			cancelled = true
-			return false
-		}
+		parcels <- parcel[T]{value: v, reply: reply}
+		return <-reply
 	})
-	if err == nil && cancelled {
-		err = context.Cause(ctx)
-	}
-	return err
 }

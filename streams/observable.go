@@ -22,10 +22,12 @@ type Observable[T any] struct {
 //
 //   - nil: the stream completed, or emit returned false. After that emit is not
 //     called again, and what the source says while it stops is not reported.
-//   - context.Cause(ctx): ctx was cancelled. A ctx that is cancelled from the start
-//     subscribes to nothing. When a stream has emitted its last value and completes,
-//     or emit says stop, and ctx is cancelled at the same moment, the result is nil:
-//     nothing was missed. A source's own error is not replaced by a cancellation.
+//   - context.Cause(ctx): ctx was cancelled before the stream had ended. Sources look
+//     for that before each value and while they wait. A stream that completes after
+//     its last value, or is stopped by emit, has ended well even if ctx was cancelled
+//     meanwhile: nothing was missed. An error of the source's own is not replaced by a
+//     cancellation either. With a ctx that is cancelled from the start nothing is
+//     subscribed to.
 //   - a [*PanicError]: a source or a function given to an operator panicked.
 //   - any other error: the stream's own.
 //
@@ -102,18 +104,9 @@ func (o Observable[T]) protect(ctx context.Context, emit func(T) bool) (err erro
 	})
 	switch {
 	case state == stopped:
-		return afterStop(err)
+		return withPanic(nil, err)
 	case err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		return context.Cause(ctx)
 	}
 	return err
-}
-
-// afterStop returns what is left of a source's error once it has been told to stop:
-// only a panic is still worth telling.
-func afterStop(err error) error {
-	if _, ok := errors.AsType[*PanicError](err); ok {
-		return err
-	}
-	return nil
 }

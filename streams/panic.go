@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
 )
@@ -31,4 +32,17 @@ func (e *PanicError) Error() string { return fmt.Sprintf("streams: panic: %v", e
 func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err
+}
+
+// withPanic returns err together with late, the error of a source that was told to
+// stop, if that is worth telling: its complaints about being stopped are not, but a
+// panic is.
+func withPanic(err, late error) error {
+	if _, ok := errors.AsType[*PanicError](late); !ok {
+		return err
+	}
+	if err == nil {
+		return late
+	}
+	return errors.Join(err, late)
 }

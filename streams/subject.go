@@ -28,7 +28,7 @@ func (e *LagError) Error() string {
 // SubjectConfig sets the bounds of a [Subject]. The zero SubjectConfig works.
 type SubjectConfig struct {
 	// Window is how many of the newest values are kept at least for subscribers that
-	// are behind. Defaults to 1024.
+	// are behind; up to a quarter more may be. Defaults to 1024.
 	Window int
 }
 
@@ -48,8 +48,8 @@ type Subject[T any] struct {
 // SubjectStats is what [Subject.Stats] returns.
 type SubjectStats struct {
 	Published   uint64 // values given to Next
-	Subscribers int    // subscriptions running now
-	Missed      uint64 // values that left the window unseen, summed over all subscribers
+	Subscribers int    // subscriptions running now: all of them get the next value
+	Missed      uint64 // what subscribers were told they missed, in all
 	Ended       bool   // after Complete or Error
 }
 
@@ -111,14 +111,14 @@ func (s *Subject[T]) Stats() SubjectStats {
 	}
 }
 
+// observe is one subscription: a cursor that starts at the end of the window.
 func (s *Subject[T]) observe(onLag func(missed uint64) error) Observable[T] {
 	return Observable[T]{func(ctx context.Context, emit func(T) bool) error {
-		s.subscribers.Add(1)
-		defer s.subscribers.Add(-1)
 		done := ctx.Done()
-		ended := false
-		var end error
-		for pos := s.window.End(); ; {
+		pos := s.window.End()
+		s.subscribers.Add(1) // after pos was taken: see SubjectStats
+		defer s.subscribers.Add(-1)
+		for {
 			items, at := s.window.Read(pos)
 			if missed := at - pos; missed > 0 {
 				s.missed.Add(missed)
@@ -137,17 +137,17 @@ func (s *Subject[T]) observe(onLag func(missed uint64) error) Observable[T] {
 				}
 			}
 			pos = at + uint64(len(items))
-			switch {
-			case len(items) > 0:
-			case ended:
-				return end
-			default:
-				select {
-				case <-done:
-					return context.Cause(ctx)
-				case <-s.window.Wait(pos):
-				}
-				end, ended = s.window.Ended()
+			if len(items) > 0 {
+				continue
+			}
+			// In this order: once the window has ended, its End is final.
+			if err, ended := s.window.Ended(); ended && pos == s.window.End() {
+				return err
+			}
+			select {
+			case <-done:
+				return context.Cause(ctx)
+			case <-s.window.Wait(pos):
 			}
 		}
 	}}

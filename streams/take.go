@@ -22,7 +22,7 @@ func (o Observable[T]) Take(n int) Observable[T] {
 			return emit(v) && left > 0
 		})
 		if left == 0 {
-			return afterStop(err)
+			return withPanic(nil, err)
 		}
 		return err
 	}}
@@ -41,7 +41,7 @@ func (o Observable[T]) TakeWhile(keep func(T) bool) Observable[T] {
 			return emit(v)
 		})
 		if ended {
-			return afterStop(err)
+			return withPanic(nil, err)
 		}
 		return err
 	}}

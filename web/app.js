@@ -6,7 +6,8 @@
 const maxRows = 200; // rows in the log
 const maxShown = 4000; // characters shown of one message
 const maxMessage = 64 * 1024; // bytes of a message, as the server has it
-const maxDelay = 30_000; // ms between two attempts
+const minDelay = 250; // ms between two attempts
+const maxDelay = 30_000; // ms between two attempts, unless the server asks for more
 const settled = 5_000; // ms after which a connection counts as a success
 const patience = 3; // lost connections in a row that are left to the browser
 
@@ -16,6 +17,7 @@ const base = findBase();
 let stream = 'stream-sse'; // the path of the stream shown
 let source = null; // the one EventSource
 let lastId = ''; // where to resume
+let openedAt = Infinity; // when the connection was, Infinity while it is not
 let failures = 0; // attempts in a row that came to nothing
 let wanted = true; // false once paused by hand, or complete
 let finished = false; // the stream said it is complete
@@ -54,9 +56,9 @@ function connect() {
   if (lastId) url.searchParams.set('lastEventId', lastId); // a new EventSource cannot set the header
   const es = new EventSource(url);
   source = es;
+  openedAt = Infinity;
   setState('connecting', 'Connecting');
 
-  let openedAt = Infinity;
   let sawId = false;
   const receive = (e) => {
     if (es !== source) return;
@@ -79,10 +81,9 @@ function connect() {
   es.onerror = (e) => {
     if (e instanceof MessageEvent) return receive(e); // an event named "error"
     if (es !== source) return;
-    failures = performance.now() - openedAt > settled ? 1 : failures + 1;
-    openedAt = Infinity;
+    const delay = backoff();
     if (es.readyState === EventSource.CLOSED || failures > patience) {
-      retryIn(backoff());
+      retryIn(delay);
     } else {
       setState('waiting', 'Reconnecting'); // the browser does, and tells nobody when
     }
@@ -103,7 +104,12 @@ function retryIn(ms) {
   setState('waiting', 'Reconnecting');
 }
 
-const backoff = () => Math.min(maxDelay, 1000 * 2 ** failures) * (0.5 + Math.random() / 2);
+// backoff counts a failure and returns the ms to wait after it, spread so that not every page comes back at once.
+function backoff() {
+  failures = performance.now() - openedAt > settled ? 1 : failures + 1;
+  openedAt = Infinity;
+  return Math.min(maxDelay, 1000 * 2 ** (failures - 1)) * (0.5 + Math.random() / 2);
+}
 
 // start begins a stream anew: from now on, nothing counted, nothing shown.
 function start(name) {
@@ -113,6 +119,7 @@ function start(name) {
   missedUnknown = finished = false;
   lastAt = 0;
   beats.fill(0);
+  drawBeats();
   wanted = true;
   clear();
   disconnect();
@@ -131,8 +138,8 @@ const controls = {
     return `${some} missed${range} (${gap.reason ?? 'no reason given'})`;
   },
   'stream.bye'(bye, raw) {
-    failures = Math.max(failures, 1);
-    retryIn(bye?.retry >= 0 ? Math.min(bye.retry, 10 * maxDelay) : backoff());
+    // At the pace the server asked for, in ms; bounded, so that a strange answer makes neither a storm nor a page that sleeps.
+    retryIn(Number.isFinite(bye?.retry) ? Math.min(Math.max(bye.retry, minDelay), 10 * maxDelay) : backoff());
     return bye ? `The server says goodbye (${bye.reason ?? 'no reason given'})` : raw;
   },
   'stream.complete'(_, raw) {
@@ -142,7 +149,6 @@ const controls = {
     return raw && raw !== '{}' ? `The stream is complete: ${raw}` : 'The stream is complete';
   },
   'stream.error'(problem, raw) {
-    failures++;
     retryIn(backoff());
     return `The stream failed: ${explain(problem) || raw}`;
   },
@@ -179,7 +185,7 @@ const calm = matchMedia('(prefers-reduced-motion: reduce)');
 
 // setState shows the state; listeners hear it once, without the countdown.
 function setState(state, text) {
-  $('toggle').textContent = finished ? 'Start again' : !wanted ? 'Resume' : state === 'waiting' ? 'Reconnect now' : 'Pause';
+  $('toggle').textContent = finished ? 'Start again' : !wanted ? 'Resume' : state === 'waiting' ? 'Retry now' : 'Pause';
   if ($('state').dataset.state !== state || $('state').dataset.text !== text) say(text);
   $('state').dataset.state = state;
   $('state').dataset.text = text;
@@ -261,8 +267,12 @@ function clock() {
   $('state-text').textContent = $('state').dataset.text + (dueAt ? ` in ${Math.max(wait, 0)} s` : '');
   $('count').textContent = total;
   $('missed').textContent = missed + (missedUnknown ? '+' : '');
+  $('missed').classList.toggle('some', missed > 0 || missedUnknown);
   $('last-id').textContent = lastId;
   $('since').textContent = lastAt ? ago(performance.now() - lastAt) : '';
+}
+
+function drawBeats() {
   advance();
   const most = Math.max(4, ...beats);
   beats.forEach((n, i) => {
@@ -287,7 +297,11 @@ async function ping(message) {
   try {
     const answer = await fetch(new URL('ping', base), { method: 'POST', body, signal: AbortSignal.timeout(15_000) });
     const text = await answer.text();
-    if (answer.ok) return result(text.slice(0, 200));
+    if (answer.ok) {
+      if ($('message').value === message) $('message').value = '';
+      measure();
+      return result(text.slice(0, 200));
+    }
     result(`Not sent: ${explain(parse(text)) || `the server answered ${answer.status}`}`, true);
   } catch (err) {
     result(err.name === 'TimeoutError' ? 'No answer within 15 s' : 'Not sent: the server cannot be reached', true);
@@ -303,7 +317,7 @@ const bytesOf = (text) => new TextEncoder().encode(text).length;
 
 function measure() {
   const n = bytesOf($('message').value);
-  $('bytes').textContent = n ? `${n} of ${maxMessage} bytes` : 'up to 64 KiB';
+  $('bytes').textContent = n ? `${n} of ${maxMessage} bytes` : 'Up to 64 KiB';
   $('message').setCustomValidity(n > maxMessage ? `At most ${maxMessage} bytes; this is ${n}.` : '');
 }
 
@@ -324,9 +338,16 @@ function toggle() {
 }
 
 async function copy(button) {
-  const code = button.parentElement.querySelector('code');
-  getSelection().selectAllChildren(code); // what is left to do by hand where there is no clipboard (plain HTTP)
-  await navigator.clipboard?.writeText(code.textContent).then(() => say('Copied'), () => {});
+  const code = button.parentElement.nextElementSibling;
+  getSelection().selectAllChildren(code);
+  let done = 'Selected'; // plain HTTP has no clipboard
+  try {
+    await navigator.clipboard.writeText(code.textContent);
+    done = 'Copied';
+  } catch {}
+  button.firstChild.data = done;
+  say(done);
+  setTimeout(() => (button.firstChild.data = 'Copy'), 2000);
 }
 
 function begin() {
@@ -350,12 +371,12 @@ function begin() {
     code.textContent = `curl ${code.dataset.curl} '${url}'`;
   }
 
-  $('streams').addEventListener('change', (e) => choose(e.target));
-  $('ping').addEventListener('click', () => ping());
-  $('form').addEventListener('submit', (e) => {
-    e.preventDefault();
-    ping($('message').value);
+  $('streams').addEventListener('change', (e) => {
+    history.replaceState(null, '', `#${e.target.value}`); // a reload, or a link, shows the same stream
+    choose(e.target);
   });
+  $('bare').addEventListener('submit', (e) => (e.preventDefault(), ping()));
+  $('form').addEventListener('submit', (e) => (e.preventDefault(), ping($('message').value)));
   $('message').addEventListener('input', measure);
   $('message').addEventListener('keydown', (e) => {
     if (e.key === 'Enter' && (e.ctrlKey || e.metaKey)) $('form').requestSubmit();
@@ -366,9 +387,11 @@ function begin() {
   document.addEventListener('visibilitychange', follow);
   addEventListener('pageshow', follow);
   addEventListener('online', () => $('state').dataset.state === 'waiting' && connect());
-  setInterval(clock, 1000);
+  setInterval(() => (clock(), drawBeats()), 1000);
   measure(); // the browser may have kept the text over a reload
-  choose(document.querySelector('input[name=stream]:checked'));
+  const radio = document.querySelector(`#streams [value="${CSS.escape(location.hash.slice(1))}"]`);
+  if (radio) radio.checked = true;
+  choose(radio ?? document.querySelector('#streams :checked'));
 }
 
 begin();

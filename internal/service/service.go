@@ -23,17 +23,22 @@ import (
 
 // Config is the settings of a [Service].
 type Config struct {
-	Addr      string   // where the service listens. Defaults to ":8080".
-	AdminAddr string   // where health, metrics and pprof listen. Defaults to none: health and metrics are beside the rest.
-	Origins   []string // see [handlers.Config]
-	Heartbeat time.Duration
-	TLSCert   string // file of the certificate chain, PEM; with TLSKey it turns TLS and HTTP/2 on
+	Addr      string        // where the service listens. Defaults to ":8080".
+	AdminAddr string        // where health, metrics and pprof listen. Defaults to none: health and metrics are beside the rest.
+	Origins   []string      // see [handlers.Config]
+	Heartbeat time.Duration // see [handlers.Config]
+	MaxAge    time.Duration // see [handlers.Config]
+	TLSCert   string        // file of the certificate chain, PEM; with TLSKey it turns TLS and HTTP/2 on
 	TLSKey    string
 	Logger    *slog.Logger // Defaults to [slog.Default].
 }
 
 // stopWithin is how long the service takes at most from the signal to its end.
 const stopWithin = 800 * time.Millisecond
+
+// writeTimeout is how long a client may take no bytes while there are some for
+// it.
+const writeTimeout = 10 * time.Second
 
 // A Service is one running instance. Make it with [New].
 type Service struct {
@@ -51,9 +56,11 @@ func New(cfg Config) (*Service, error) {
 	cfg.Addr = cmp.Or(cfg.Addr, ":8080")
 	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
 	srv, err := handlers.New(handlers.Config{
-		Heartbeat: cfg.Heartbeat,
-		Origins:   cfg.Origins,
-		Logger:    cfg.Logger,
+		Heartbeat:    cfg.Heartbeat,
+		WriteTimeout: writeTimeout,
+		MaxAge:       cfg.MaxAge,
+		Origins:      cfg.Origins,
+		Logger:       cfg.Logger,
 	})
 	if err != nil {
 		return nil, err
@@ -161,6 +168,9 @@ func (s *Service) server(h http.Handler) *http.Server {
 		// A ping's message may stand in the query: 64 KiB of text are up to
 		// three times that when each byte is written as %XX.
 		MaxHeaderBytes: 256 << 10,
+		// A stream's own deadline has no say over what is stuck below all the
+		// streams of an HTTP/2 connection.
+		HTTP2: &http.HTTP2Config{WriteByteTimeout: writeTimeout},
 		// What clients do wrong is nothing to tell the operator about.
 		ErrorLog: slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
 	}

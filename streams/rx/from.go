@@ -93,21 +93,22 @@ func value[T any](v any) (T, error) {
 	return t, fmt.Errorf("%w: want %v, got %T", ErrItemType, reflect.TypeFor[T](), v)
 }
 
-// drain receives from items until RxGo closes it, but no longer than drainIdle
-// without an item and drainTotal in all.
+// drain receives from items until RxGo closes it, but waits no longer than
+// drainIdle for an item and drainTotal in all.
 func drain(items <-chan rxgo.Item) {
 	end := time.Now().Add(drainTotal)
-	idle := time.NewTimer(drainIdle)
-	defer idle.Stop()
+	timer := time.NewTimer(drainIdle)
+	defer timer.Stop()
 	for {
 		select {
+		case <-timer.C:
+			return
 		case _, ok := <-items:
-			if !ok {
+			left := time.Until(end)
+			if !ok || left <= 0 {
 				return
 			}
-			idle.Reset(min(drainIdle, time.Until(end)))
-		case <-idle.C:
-			return
+			timer.Reset(min(drainIdle, left))
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"runtime/debug"
 
+	"github.com/fluxwire-go/fluxwire/streams"
 	"github.com/reactivex/rxgo/v2"
 )
 
@@ -164,7 +165,10 @@ func (s *subscription) failOnPanic() {
 	}
 }
 
-// panicError returns a recovered panic as an error.
+// panicError returns a recovered panic as the error that streams makes of one.
 func panicError(p any) error {
-	return fmt.Errorf("rx: panic: %v\n%s", p, debug.Stack())
+	if err, ok := p.(*streams.PanicError); ok {
+		return err // the first stack is the one that helps
+	}
+	return &streams.PanicError{Value: p, Stack: debug.Stack()}
 }

@@ -3,52 +3,7 @@ package sse
 import (
 	"bytes"
 	"slices"
-	"strings"
-	"time"
-	"unicode/utf8"
 )
-
-// checkFields returns a *FieldError for the first value that cannot be written.
-func checkFields(id, event string, retry time.Duration, comment string) error {
-	if err := checkID(id); err != nil {
-		return err
-	}
-	if i := strings.IndexAny(event, "\r\n"); i >= 0 {
-		return &FieldError{Field: "event", Offset: i, Err: ErrLineBreak}
-	}
-	if err := checkUTF8("event", event); err != nil {
-		return err
-	}
-	if err := checkRetry(retry); err != nil {
-		return err
-	}
-	return checkUTF8("comment", comment)
-}
-
-func checkID(id string) error {
-	if i := strings.IndexAny(id, "\r\n\x00"); i >= 0 {
-		err := ErrLineBreak
-		if id[i] == 0 {
-			err = ErrNUL
-		}
-		return &FieldError{Field: "id", Offset: i, Err: err}
-	}
-	return checkUTF8("id", id)
-}
-
-func checkRetry(d time.Duration) error {
-	if d < 0 {
-		return &FieldError{Field: "retry", Offset: -1, Err: ErrNegativeRetry}
-	}
-	return nil
-}
-
-func checkUTF8(field, s string) error {
-	if utf8.ValidString(s) {
-		return nil
-	}
-	return &FieldError{Field: field, Offset: invalidUTF8([]byte(s)), Err: ErrInvalidUTF8}
-}
 
 // breakLines turns the text dst[start:], which already has the prefix of its
 // field before it, into one line for each line of the text. CR, LF and CRLF end

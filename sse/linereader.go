@@ -6,9 +6,12 @@ import (
 	"io"
 )
 
-// readSize is the size of a decoder's read buffer, and with it of the longest
-// line that is handled in one piece.
-const readSize = 16 << 10
+// The read buffer starts small, for the many streams that are mostly silent, and
+// doubles each time a read fills it. A line longer than maxRead comes in parts.
+const (
+	minRead = 4 << 10
+	maxRead = 64 << 10
+)
 
 var byteOrderMark = []byte("\uFEFF")
 
@@ -24,10 +27,11 @@ type lineReader struct {
 
 	begun  bool // the place for a byte order mark is past
 	skipLF bool // a line has just ended with a CR
+	filled bool // the last read left no room in buf
 }
 
 // next returns the next line, without its end and with whole set, or the next
-// part of a line that is too long for the buffer. The bytes are valid until the
+// part of a line that is longer than maxRead. The bytes are valid until the
 // next call. It reads only if the buffer holds no end of line.
 func (l *lineReader) next() (line []byte, whole bool, err error) {
 	for {
@@ -53,7 +57,7 @@ func (l *lineReader) next() (line []byte, whole bool, err error) {
 				l.skipLF = l.buf[i] == '\r'
 				return line, true, nil
 			}
-			if l.end-l.pos == readSize {
+			if l.end-l.pos == maxRead {
 				line = l.buf[l.pos:l.end]
 				l.pos = l.end
 				return line, false, nil
@@ -90,14 +94,19 @@ func (l *lineReader) index(c byte, from int) int {
 // fill reads once, behind the bytes that are still there: no end of line is among
 // them.
 func (l *lineReader) fill() {
-	if l.buf == nil {
-		l.buf = make([]byte, readSize)
+	to := l.buf
+	if l.buf == nil || l.filled && len(l.buf) < maxRead {
+		to = make([]byte, max(minRead, 2*len(l.buf)))
 	}
-	have := copy(l.buf, l.buf[l.pos:l.end])
-	l.pos, l.end = 0, have
+	have := l.end - l.pos
+	if l.pos > 0 || len(to) > len(l.buf) { // or a line that trickles in would be moved at every byte
+		copy(to, l.buf[l.pos:l.end])
+		l.buf, l.pos, l.end = to, 0, have
+	}
 	for range 100 {
 		n, err := l.r.Read(l.buf[have:])
 		l.end += n
+		l.filled = l.end == len(l.buf)
 		if err != nil && err != io.EOF {
 			err = fmt.Errorf("sse: read: %w", err)
 		}

@@ -1,0 +1,118 @@
+package client
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"reflect"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestCompleteEndsTheStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript(t, open("data: x\n\nid: end\nevent: stream.complete\ndata: {}\n\ndata: late\n\n"))
+		data, err := collect(t.Context(), s)
+		if err != nil || !slices.Equal(data, []string{"x"}) || len(s.sofar()) != 1 {
+			t.Errorf("got %q, %v after %d requests; want [x], nil after 1", data, err, len(s.sofar()))
+		}
+	})
+}
+
+func TestStreamErrorEndsTheStream(t *testing.T) {
+	for _, tt := range []struct {
+		data, text string
+		want       Problem
+	}{
+		{`{"type":"https://example.com/p","title":"Source failed","status":500,"detail":"the pump is dry","instance":"/pump/1","pump":1}`,
+			"client: the server ended the stream: Source failed: the pump is dry",
+			Problem{Type: "https://example.com/p", Title: "Source failed", Status: 500, Detail: "the pump is dry", Instance: "/pump/1",
+				Extensions: map[string]json.RawMessage{"pump": json.RawMessage("1")}}},
+		{`the pump is dry`, "client: the server ended the stream: the pump is dry", Problem{Type: "about:blank", Detail: "the pump is dry"}},
+		{`null`, "client: the server ended the stream: null", Problem{Type: "about:blank", Detail: "null"}},
+		{`{}`, "client: the server ended the stream: about:blank", Problem{Type: "about:blank"}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newScript(t, open("data: x\n\nevent: stream.error\ndata: "+tt.data+"\n\n"))
+			_, err := collect(t.Context(), s)
+			e, ok := errors.AsType[*StreamError](err)
+			if !ok || !reflect.DeepEqual(e.Problem, tt.want) || err.Error() != tt.text {
+				t.Errorf("stream.error %s: %#v (%v), want %+v", tt.data, err, err, tt.want)
+			}
+			if n := len(s.sofar()); n != 1 {
+				t.Errorf("%d requests, want 1: the end is final", n)
+			}
+		})
+	}
+}
+
+func TestGapIsToldInItsPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript(t, sends("id: 1\ndata: x\n\nid: 7\nevent: stream.gap\ndata: {\"reason\":\"retention\",\"from\":\"1\",\"to\":\"7\",\"missed\":5}\n\n"))
+		var gaps []Gap
+		if data, err := collect(t.Context(), s, OnGap(func(g Gap) { gaps = append(gaps, g) })); err != nil || !slices.Equal(data, []string{"x"}) {
+			t.Errorf("got %q, %v; want [x] and no error", data, err)
+		}
+		if want := []Gap{{"retention", "1", "7", 5}}; !slices.Equal(gaps, want) {
+			t.Errorf("gaps %+v, want %+v", gaps, want)
+		}
+		// The gap's id is where the client goes on from, so that it is told once.
+		if got, want := s.header("Last-Event-ID"), []string{"", "7"}; !slices.Equal(got, want) {
+			t.Errorf("Last-Event-ID was %q, want %q", got, want)
+		}
+	})
+}
+
+func TestControlDataThatIsOdd(t *testing.T) {
+	for data, want := range map[string]Gap{
+		`{"reason":"slow","from":12,"to":null,"missed":null}`: {"slow", "12", "", -1},
+		`{"missed":"many"}`: {Missed: -1},
+		`{"missed":-3}`:     {Missed: -1},
+		`[]`:                {Missed: -1},
+		``:                  {Missed: -1},
+	} {
+		if got := parseGap([]byte(data)); got != want {
+			t.Errorf("parseGap(%s) = %+v, want %+v", data, got, want)
+		}
+	}
+	for data, want := range map[string]Bye{
+		`{"reason":"drain","retry":1500}`: {"drain", 1500 * time.Millisecond},
+		`{"retry":0.5}`:                   {"", 500 * time.Microsecond},
+		`{"retry":1e300}`:                 {"", maxWait},
+		`{"retry":"1500"}`:                {"", 0},
+		`{"retry":null,"reason":null}`:    {"", 0},
+		"so\xfflong ":                     {"so\uFFFDlong", 0},
+	} {
+		if got := parseBye([]byte(data)); *got != want {
+			t.Errorf("parseBye(%s) = %+v, want %+v", data, *got, want)
+		}
+	}
+	if maxWait > math.MaxInt64 || maxWait <= 0 {
+		t.Error("maxWait is out of range")
+	}
+}
+
+func TestStrictHandsOutControlEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript(t, sends("event: stream.gap\ndata: g\n\nevent: stream.error\ndata: e\n\nevent: stream.bye\ndata: b\n\nevent: stream.complete\ndata: c\n\n"))
+		data, err := collect(t.Context(), s, Strict(), OnGap(func(Gap) { t.Error("OnGap was called") }))
+		if want := []string{"g", "e", "b", "c"}; err != nil || !slices.Equal(data, want) {
+			t.Errorf("events %q, %v; want %q", data, err, want)
+		}
+		if got, want := s.sofar(), seconds(0, 2); !slices.Equal(got, want) {
+			t.Errorf("requests at %v, want %v", got, want)
+		}
+	})
+}
+
+func TestOtherNamesAreNobodysControl(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript(t, sends("event: stream.update\ndata: a\n\nevent: complete\ndata: b\n\nevent: Stream.Complete\ndata: c\n\n"))
+		data, err := collect(t.Context(), s)
+		if want := []string{"a", "b", "c"}; err != nil || !slices.Equal(data, want) {
+			t.Errorf("events %q, %v; want %q", data, err, want)
+		}
+	})
+}

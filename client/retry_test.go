@@ -1,0 +1,276 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// collect follows a stream of text to its end.
+func collect(ctx context.Context, s *script, opts ...Option) (data []string, err error) {
+	opts = append([]Option{HTTPClient(s.HTTP), Retry(exact)}, opts...)
+	for ev, e := range Follow[string](ctx, host, opts...) {
+		if e != nil {
+			err = e
+			continue
+		}
+		data = append(data, ev.Data)
+	}
+	return data, err
+}
+
+// exact waits the documented times to the nanosecond.
+var exact = RetryPolicy{Jitter: NoJitter}
+
+func seconds(all ...float64) []time.Duration {
+	var ds []time.Duration
+	for _, s := range all {
+		ds = append(ds, time.Duration(s*float64(time.Second)))
+	}
+	return ds
+}
+
+// retry503 is an answer that asks to come again.
+func retry503(headers ...string) step { return answer(http.StatusServiceUnavailable, "", headers...) }
+
+func TestWhenRequestsAreMade(t *testing.T) {
+	ev := "data: x\n\n"
+	bye := func(data string) step { return sends("event: stream.bye\ndata: " + data + "\n\n") }
+	date := func(d time.Duration) string { // the clock of a bubble starts here
+		return time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Add(d).Format(http.TimeFormat)
+	}
+	for _, tt := range []struct {
+		name  string
+		steps []step
+		opts  []Option
+		want  []time.Duration // of the requests, the last of which gets 204 unless there is an error
+		err   string
+	}{
+		{name: "two seconds after a connection that brought an event",
+			steps: []step{sends(ev), sends(ev), sends(ev)}, want: seconds(0, 2, 4, 6)},
+		{name: "the caller's delay",
+			steps: []step{sends(ev), sends(ev)}, opts: []Option{Retry(RetryPolicy{Delay: 7 * time.Second, Jitter: NoJitter})}, want: seconds(0, 7, 14)},
+		{name: "refused connections back off to thirty seconds",
+			steps: []step{sends(ev), nil, nil, nil, nil, nil, nil}, want: seconds(0, 2, 6, 14, 30, 60, 90, 120)},
+		{name: "the caller's backoff",
+			steps: []step{sends(ev), nil, nil, nil, nil},
+			opts:  []Option{Retry(RetryPolicy{Delay: time.Second, MaxDelay: 5 * time.Second, Factor: 3, Jitter: NoJitter})},
+			want:  seconds(0, 1, 4, 9, 14, 19)},
+		{name: "an event ends the backoff",
+			steps: []step{sends(ev), nil, nil, sends(ev), nil}, want: seconds(0, 2, 6, 14, 16, 20)},
+		{name: "connections that bring nothing back off",
+			steps: []step{sends(": hello\n\n"), sends(""), sends(""), sends(ev)}, want: seconds(0, 2, 6, 14, 16)},
+		{name: "a quiet connection that lasts is as good as an event",
+			steps: []step{sends(ev), last(2*time.Second, ": hello\n\n"), last(3 * time.Second), last(time.Second)},
+			want:  seconds(0, 2, 6, 11, 16)},
+		{name: "less than a second is never long",
+			steps: []step{last(500 * time.Millisecond), last(500 * time.Millisecond), last(time.Second)},
+			opts:  []Option{Retry(RetryPolicy{Delay: 100 * time.Millisecond, Jitter: NoJitter})}, want: seconds(0, 0.6, 1.3, 2.4)},
+		{name: "a broken connection is like one that ended",
+			steps: []step{open(ev), drop, drop}, opts: []Option{IdleLimit(time.Minute)}, want: seconds(0, 62, 66, 74)},
+		{name: "retry is respected, and stays",
+			steps: []step{sends("retry: 5000\n" + ev), sends(ev), sends(ev)}, want: seconds(0, 5, 10, 15)},
+		{name: "retry counts without an event, and can be lowered",
+			steps: []step{sends("retry: 5000\n\n"), sends("retry: 1000\n" + ev), nil}, want: seconds(0, 5, 6, 8)},
+		{name: "backoff multiplies retry",
+			steps: []step{sends("retry: 500\n" + ev), nil, nil, nil}, want: seconds(0, 0.5, 1.5, 3.5, 7.5)},
+		{name: "a retry beyond the longest delay is kept",
+			steps: []step{sends("retry: 60000\n" + ev), nil, nil}, want: seconds(0, 60, 120, 180)},
+		{name: "retry 0 is at once, but not for ever",
+			steps: []step{sends("retry: 0\n" + ev), sends(ev), nil, nil, nil}, want: seconds(0, 0, 0, 0.2, 0.6, 1.4)},
+		{name: "statuses that mean later are retried after a success",
+			steps: []step{sends(ev), answer(408, ""), answer(429, ""), answer(502, ""), answer(503, ""), answer(504, "")},
+			want:  seconds(0, 2, 6, 14, 30, 60, 90)},
+		{name: "Retry-After is waited for",
+			steps: []step{sends(ev), retry503("Retry-After", "20")}, want: seconds(0, 2, 22)},
+		{name: "Retry-After is no reason to come sooner",
+			steps: []step{sends(ev), retry503("Retry-After", "1")}, want: seconds(0, 2, 6)},
+		{name: "Retry-After as a date",
+			steps: []step{sends(ev), retry503("Retry-After", date(50*time.Second))}, want: seconds(0, 2, 50)},
+		{name: "Retry-After counts by the server's clock",
+			steps: []step{sends(ev), retry503("Date", date(time.Hour), "Retry-After", date(time.Hour+20*time.Second))}, want: seconds(0, 2, 22)},
+		{name: "Retry-After in the past or not to be read means nothing",
+			steps: []step{sends(ev), retry503("Retry-After", date(-time.Hour)), retry503("Retry-After", "soon")}, want: seconds(0, 2, 6, 14)},
+		{name: "bye names the time, once and without backoff",
+			steps: []step{bye(`{"reason":"drain","retry":9000}`), bye(`{"retry":9000}`), sends(ev), sends(ev)}, want: seconds(0, 9, 18, 20, 22)},
+		{name: "bye is not multiplied by the failures before it",
+			steps: []step{sends(ev), nil, nil, bye(`{"retry":9000}`)}, want: seconds(0, 2, 6, 14, 23)},
+		{name: "bye without a time is the usual wait",
+			steps: []step{bye(`{"reason":"drain"}`), bye(`so long`), bye(`{"retry":-1}`)}, want: seconds(0, 2, 6, 14)},
+		{name: "bye is not waited upon",
+			steps: []step{open("event: stream.bye\ndata: {\"retry\":1000}\n\n", time.Hour)}, want: seconds(0, 1)},
+		{name: "attempts run out",
+			steps: []step{sends(ev), nil, retry503(), nil}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, MaxAttempts: 3})},
+			want: seconds(0, 2, 6, 14), err: "client: gave up after 3 attempts to reconnect: client: request: Get \"http://host.test\": connection refused"},
+		{name: "attempts count in a row",
+			steps: []step{sends(ev), nil, sends(ev), nil, sends(ev)}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, MaxAttempts: 2})},
+			want: seconds(0, 2, 6, 8, 12, 14)},
+		{name: "the first connection fails at once when it is refused",
+			steps: []step{nil}, want: seconds(0), err: "client: request: Get \"http://host.test\": connection refused"},
+		{name: "the first connection fails at once when the server is busy",
+			steps: []step{retry503()}, want: seconds(0), err: "client: the server answered 503 Service Unavailable"},
+		{name: "the first connection is retried when that is asked for",
+			steps: []step{nil, retry503(), sends(ev)}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, First: true})}, want: seconds(0, 2, 6, 8)},
+		{name: "the first connection is not retried when the answer is no",
+			steps: []step{nil, answer(http.StatusForbidden, "")}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, First: true})},
+			want: seconds(0, 2), err: "client: the server answered 403 Forbidden"},
+		{name: "no reconnecting: the end of the body is the end",
+			steps: []step{sends(ev), sends(ev)}, opts: []Option{NoReconnect()}, want: seconds(0)},
+		{name: "no reconnecting: silence is an error",
+			steps: []step{open(ev), sends(ev)}, opts: []Option{NoReconnect(), IdleLimit(time.Second)}, want: seconds(0), err: "client: the server was silent for 1s"},
+		{name: "no reconnecting: a goodbye without a reason is an error",
+			steps: []step{bye(`{}`)}, opts: []Option{NoReconnect()}, want: seconds(0), err: "client: the server said goodbye"},
+		{name: "no reconnecting: a goodbye is an error",
+			steps: []step{bye(`{"reason":"drain"}`)}, opts: []Option{NoReconnect()}, want: seconds(0), err: "client: the server said goodbye: drain"},
+		{name: "strict: a busy server is the end, also after a success",
+			steps: []step{sends(ev), retry503()}, opts: []Option{Strict()}, want: seconds(0, 2), err: "client: the server answered 503 Service Unavailable"},
+		{name: "strict: the first connection is retried when it is refused",
+			steps: []step{nil, nil, sends(ev)}, opts: []Option{Strict()}, want: seconds(0, 2, 6, 8)},
+		{name: "strict: 204 is the end without an error",
+			opts: []Option{Strict()}, want: seconds(0)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newScript(t, tt.steps...)
+				_, err := collect(t.Context(), s, tt.opts...)
+				if got := s.sofar(); !slices.Equal(got, tt.want) {
+					t.Errorf("requests came at %v, want %v", got, tt.want)
+				}
+				if got := errText(err); got != tt.err {
+					t.Errorf("the stream ended with %q, want %q", got, tt.err)
+				}
+			})
+		})
+	}
+}
+
+func errText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func TestNoReconnectTellsACutFromAnEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript(t, func(w http.ResponseWriter, r *http.Request) {
+			last("data: x\n\n")(w, r)
+			drop(w, r)
+		})
+		data, err := collect(t.Context(), s, NoReconnect())
+		if !slices.Equal(data, []string{"x"}) || !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("got %q, %v; want [x] and an unexpected end of file", data, err)
+		}
+	})
+}
+
+func TestDelayWithJitter(t *testing.T) {
+	policy := RetryPolicy{}.withDefaults()
+	least, most := func() float64 { return 0 }, func() float64 { return 1 }
+	for _, tt := range []struct {
+		name          string
+		base, after   time.Duration
+		failed        int
+		named, strict bool
+		min, max      float64
+	}{
+		{"our own time swings both ways", 2 * time.Second, 0, 0, false, false, 1, 3},
+		{"a strict client never comes sooner", 2 * time.Second, 0, 0, false, true, 2, 3},
+		{"a server's time is a least", 2 * time.Second, 0, 0, true, false, 2, 3},
+		{"Retry-After is a least", 2 * time.Second, 10 * time.Second, 0, false, false, 10, 15},
+		{"jitter comes after the bound", 2 * time.Second, 0, 10, false, false, 15, 45},
+	} {
+		if got := policy.delay(tt.base, tt.failed, tt.named, tt.strict, tt.after, least).Seconds(); got != tt.min {
+			t.Errorf("%s: at least %v s, want %v s", tt.name, got, tt.min)
+		}
+		if got := policy.delay(tt.base, tt.failed, tt.named, tt.strict, tt.after, most).Seconds(); got != tt.max {
+			t.Errorf("%s: at most %v s, want %v s", tt.name, got, tt.max)
+		}
+	}
+	for _, base := range []time.Duration{0, 1, math.MaxInt64} {
+		for _, failed := range []int{0, 1, 63, 1 << 30} {
+			if d := policy.delay(base, failed, true, false, math.MaxInt64, most); d < 0 || d > maxWait {
+				t.Errorf("delay(%v, %d) = %v: out of range", base, failed, d)
+			}
+		}
+	}
+}
+
+func TestRetryAfterWithoutADate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := http.Header{"Retry-After": {time.Now().UTC().Add(time.Minute).Format(http.TimeFormat)}}
+		if got := retryAfter(h); got != time.Minute {
+			t.Errorf("retryAfter(%v) = %v, want 1m0s by our own clock", h, got)
+		}
+	})
+}
+
+// The jitter of the default policy is in force: of many waits some differ.
+func TestJitterIsOnByDefault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var steps []step
+		for range 20 {
+			steps = append(steps, sends("data: x\n\n"))
+		}
+		waits := map[time.Duration]bool{}
+		s := newScript(t, steps...)
+		_, err := collect(t.Context(), s, Retry(RetryPolicy{}), OnRetry(func(_ error, d time.Duration) {
+			waits[d] = true
+			if d < time.Second || d > 3*time.Second {
+				t.Errorf("wait of %v, want 2 s ± 50 %%", d)
+			}
+		}))
+		if err != nil || len(waits) < 10 {
+			t.Errorf("%d different waits of 20 (error %v), want nearly 20", len(waits), err)
+		}
+	})
+}
+
+// What a server spreads over its slots comes no sooner.
+func TestByeIsALeast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript(t, slices.Repeat([]step{sends("event: stream.bye\ndata: {\"retry\":1000}\n\n")}, 20)...)
+		n := 0
+		_, err := collect(t.Context(), s, Retry(RetryPolicy{}), OnRetry(func(_ error, d time.Duration) {
+			n++
+			if d < time.Second || d > 1500*time.Millisecond {
+				t.Errorf("wait of %v, want 1 s and up to 50 %% more", d)
+			}
+		}))
+		if err != nil || n != 20 {
+			t.Errorf("%d waits (error %v), want 20", n, err)
+		}
+	})
+}
+
+func TestRetryPolicyIsChecked(t *testing.T) {
+	for _, tt := range []struct {
+		p    RetryPolicy
+		want string
+	}{
+		{RetryPolicy{Delay: -1}, "client: option Retry: Delay: -1ns is not 0 or more"},
+		{RetryPolicy{MaxDelay: -1}, "client: option Retry: MaxDelay: -1ns is not 0 or more"},
+		{RetryPolicy{Factor: 0.5}, "client: option Retry: Factor: 0.5 is not 1 or more"},
+		{RetryPolicy{Factor: math.NaN()}, "client: option Retry: Factor: NaN is not 1 or more"},
+		{RetryPolicy{Factor: math.Inf(1)}, "client: option Retry: Factor: +Inf is not 1 or more"},
+		{RetryPolicy{Jitter: 2}, "client: option Retry: Jitter: 2 is not between 0 and 1, or NoJitter"},
+		{RetryPolicy{Jitter: math.NaN()}, "client: option Retry: Jitter: NaN is not between 0 and 1, or NoJitter"},
+		{RetryPolicy{MaxAttempts: -1}, "client: option Retry: MaxAttempts: -1 is not 0 or more (NoReconnect switches reconnecting off)"},
+	} {
+		_, err := Once[string](t.Context(), host, Retry(tt.p))
+		if got := errText(err); got != tt.want {
+			t.Errorf("Retry(%+v): %q, want %q", tt.p, got, tt.want)
+		}
+	}
+	_, err := Once[string](t.Context(), host, Retry(RetryPolicy{Delay: -1, Factor: -1}))
+	if n := strings.Count(errText(err), "\n"); n != 1 {
+		t.Errorf("two faults are reported as %v, want both", err)
+	}
+}

@@ -1,0 +1,66 @@
+package handlers
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fluxwire-go/fluxwire/streams"
+)
+
+func TestAnArrayIsBounded(t *testing.T) {
+	big := strings.Repeat("x", 1<<19)
+	source := streams.Create(func(ctx context.Context, emit func(string) bool) error {
+		for emit(big) {
+		}
+		return nil
+	})
+	virtual(t, Config{}, func(s *Server) http.Handler { return Values(s, source, Name("s")) }, func(h *harness) {
+		h.get("/?take=1000", "Accept", "application/json").problem(500, "16777216", "application/x-ndjson")
+		h.ended("s", map[Reason]uint64{Failed: 1})
+	})
+}
+
+func TestAnArrayKeepsItsStatusForAnError(t *testing.T) {
+	source := schedule(&Problem{Status: 502, Detail: "lost"}, false, timed[int]{0, 1}, timed[int]{time.Minute, 2})
+	virtual(t, Config{}, func(s *Server) http.Handler { return Values(s, source, Finite(), Name("s")) }, func(h *harness) {
+		start := time.Now()
+		h.get("/", "Accept", "application/json").problem(502, "lost")
+		if got := time.Since(start); got != time.Minute {
+			t.Errorf("answered after %v, want 1m", got)
+		}
+	})
+}
+
+func TestLeavingAnArrayStopsItsSource(t *testing.T) {
+	virtual(t, Config{}, silent, func(h *harness) {
+		ctx, cancel := context.WithTimeout(h.t.Context(), time.Second)
+		defer cancel()
+		r, err := http.NewRequestWithContext(ctx, "GET", "http://mem/?take=1", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Accept", "application/json")
+		if _, err := h.transport.RoundTrip(r); err == nil {
+			t.Fatal("an answer came")
+		}
+		h.ended("s", map[Reason]uint64{Left: 1})
+	})
+}
+
+func TestShutdownInTheMiddleOfAnArray(t *testing.T) {
+	virtual(t, Config{}, silent, func(h *harness) {
+		go func() {
+			time.Sleep(time.Second)
+			h.srv.Shutdown(context.Background())
+		}()
+		a := h.get("/?take=5", "Accept", "application/json")
+		if got := a.Header.Get("Retry-After"); got != "2" {
+			t.Errorf("Retry-After %q, want 2", got)
+		}
+		a.problem(503, "0 values", "shutdown")
+		h.ended("s", map[Reason]uint64{Drained: 1})
+	})
+}

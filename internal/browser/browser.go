@@ -1,0 +1,131 @@
+//go:build unix
+
+package browser
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// RequireAll is the environment variable that, set to 1, makes [Start] fail where
+// it would skip: for a place where a test that did not run must not look green.
+const RequireAll = "FLUXWIRE_REQUIRE_ALL"
+
+// names are the programs that are looked for in PATH, in this order.
+var names = []string{"chromium", "chromium-browser", "google-chrome"}
+
+// A Browser is one running Chromium. Its methods may be called concurrently, each
+// with the test it is for.
+type Browser struct {
+	cmd     *exec.Cmd
+	pipe    *pipe
+	profile string
+	read    sync.WaitGroup
+	once    sync.Once
+	err     error // of Close
+}
+
+// Start starts a headless Chromium with a fresh profile and ends it when t ends.
+// Where there is none in PATH it skips t, or fails it if FLUXWIRE_REQUIRE_ALL=1.
+func Start(t testing.TB) *Browser {
+	t.Helper()
+	path, err := find()
+	if err != nil {
+		if os.Getenv(RequireAll) == "1" {
+			t.Fatalf("%v; %s=1 asks for one", err, RequireAll)
+		}
+		t.Skipf("SKIPPED, NOTHING WAS CHECKED: %v; install one, or set %s=1 to make this a failure", err, RequireAll)
+	}
+	b, err := start(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+func find() (string, error) {
+	for _, name := range names {
+		if path, err := exec.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("browser: none of %v is in PATH", names)
+}
+
+func start(path string) (_ *Browser, err error) {
+	profile, err := os.MkdirTemp("", "browser-profile-")
+	if err != nil {
+		return nil, fmt.Errorf("browser: %w", err)
+	}
+	theirIn, out, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("browser: %w", err), os.RemoveAll(profile))
+	}
+	in, theirOut, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("browser: %w", err), theirIn.Close(), out.Close(), os.RemoveAll(profile))
+	}
+	cmd := exec.Command(path,
+		"--headless", "--remote-debugging-pipe", "--user-data-dir="+profile,
+		// Only pages of the test itself are shown, often in a container, as root.
+		"--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu",
+		// Nothing that calls home or gets in the way.
+		"--no-first-run", "--no-default-browser-check", "--disable-background-networking", "--disable-component-update",
+		"--disable-sync", "--disable-extensions", "--disable-quic", "--disable-breakpad",
+		"--password-store=basic", "--use-mock-keychain",
+		// Timers run at full speed in every page, whichever window is in front.
+		"--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding")
+	cmd.Env = append(os.Environ(), "XDG_CONFIG_HOME="+profile, "XDG_CACHE_HOME="+profile) // crash reports stay out of the user's home
+	cmd.ExtraFiles = []*os.File{theirIn, theirOut}                                        // descriptors 3 and 4
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	err = cmd.Start()
+	theirIn.Close()
+	theirOut.Close()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("browser: %w", err), in.Close(), out.Close(), os.RemoveAll(profile))
+	}
+	b := &Browser{cmd: cmd, profile: profile, pipe: &pipe{out: out, waiting: map[int]chan message{}, hear: map[string]func(message){}}}
+	b.read.Go(func() {
+		defer in.Close()
+		b.pipe.read(in)
+	})
+	if err := b.pipe.call("", "Browser.getVersion", nil, nil); err != nil {
+		return nil, errors.Join(fmt.Errorf("browser: %s does not answer: %w", path, err), b.Close())
+	}
+	return b, nil
+}
+
+// Close ends the browser and every process it started, and removes its profile.
+// It returns once they are gone. Further calls return what the first returned.
+func (b *Browser) Close() error {
+	b.once.Do(func() { b.err = b.close() })
+	return b.err
+}
+
+func (b *Browser) close() error {
+	b.pipe.callWithin(5*time.Second, "", "Browser.close", nil, nil) // so that it writes nothing more; it may be gone, or hang
+	// Nobody has waited for the leader yet, so the number of the group is still ours.
+	group := -b.cmd.Process.Pid
+	syscall.Kill(group, syscall.SIGKILL)
+	b.cmd.Wait()
+	for end := time.Now().Add(10 * time.Second); syscall.Kill(group, 0) == nil && time.Now().Before(end); {
+		time.Sleep(5 * time.Millisecond) // the kernel is still taking them down, or an init that does not reap them keeps their names
+	}
+	b.pipe.out.Close()
+	b.read.Wait()
+	if err := os.RemoveAll(b.profile); err != nil {
+		return fmt.Errorf("browser: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,52 @@
+// Package require finds the programs that tests of real parts need, and says so
+// loudly where one is missing.
+package require
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// All is the environment variable that, set to 1, makes a test fail where it
+// would be skipped: for a place where a test that did not run must not look green.
+const All = "FLUXWIRE_REQUIRE_ALL"
+
+// packages are the Debian packages of programs that are not named like theirs.
+var packages = map[string]string{"go": "golang-go"}
+
+// Program returns the path of the program name: the first executable in PATH,
+// else the first of the places named, for programs such as /usr/sbin/nginx that a
+// user's PATH leaves out.
+//
+// Where there is none it skips t and says what is missing and which Debian package
+// brings it; with FLUXWIRE_REQUIRE_ALL=1 it fails t instead. It must be called from
+// t's own goroutine.
+func Program(t testing.TB, name string, places ...string) string {
+	t.Helper()
+	path, err := find(name, places)
+	if err == nil {
+		return path
+	}
+	if os.Getenv(All) == "1" {
+		t.Fatalf("%v; %s=1 lets no test be skipped", err, All)
+	}
+	t.Skipf("SKIPPED, NOTHING WAS CHECKED: %v; %s=1 makes this a failure", err, All)
+	panic("unreachable")
+}
+
+func find(name string, places []string) (string, error) {
+	if path, err := exec.LookPath(name); err == nil {
+		return path, nil
+	}
+	for _, place := range places {
+		if path, err := exec.LookPath(place); err == nil {
+			return path, nil
+		}
+	}
+	looked := strings.Join(append([]string{"PATH"}, places...), ", ")
+	return "", fmt.Errorf("require: program %s: not found in %s: install Debian's package %s", name, looked, cmp.Or(packages[name], name))
+}

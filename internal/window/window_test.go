@@ -1,0 +1,288 @@
+package window_test
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync/atomic"
+	"testing"
+
+	"github.com/fluxwire-go/fluxwire/internal/window"
+)
+
+var errTest = errors.New("test error")
+
+// fill appends the numbers from the end of w up to n: each element is its position.
+func fill(t *testing.T, w *window.Window[uint64], n uint64) {
+	t.Helper()
+	for v := w.End(); v < n; v++ {
+		if pos, err := w.Append(v); pos != v || err != nil {
+			t.Fatalf("Append = %d, %v; want %d, nil", pos, err, v)
+		}
+	}
+}
+
+// drain reads from pos until nothing is pending, and checks that each element is at
+// its position. It returns the next cursor and how many elements were missed.
+func drain(t *testing.T, w *window.Window[uint64], pos uint64) (next, missed uint64) {
+	t.Helper()
+	for {
+		items, at := w.Read(pos)
+		if at < pos {
+			t.Fatalf("Read(%d) went back to %d", pos, at)
+		}
+		missed += at - pos
+		for i, v := range items {
+			if v != at+uint64(i) {
+				t.Fatalf("Read(%d) has %d at %d", pos, v, at+uint64(i))
+			}
+		}
+		pos = at + uint64(len(items))
+		if len(items) == 0 {
+			return pos, missed
+		}
+	}
+}
+
+func TestReadFromEveryPosition(t *testing.T) {
+	w := window.New[uint64](window.Config{Keep: 1000, Segment: 7})
+	if items, at := w.Read(0); len(items) != 0 || at != 0 {
+		t.Errorf("Read of an empty window = %v, %d", items, at)
+	}
+	for end := range uint64(200) {
+		fill(t, w, end)
+		for pos := range end + 1 {
+			if next, missed := drain(t, w, pos); next != end || missed != 0 {
+				t.Fatalf("reading from %d of %d came to %d and missed %d", pos, end, next, missed)
+			}
+		}
+		if first, last := w.Bounds(); first != 0 || last != end || w.End() != end {
+			t.Fatalf("Bounds = %d, %d, End = %d; want 0, %d, %d", first, last, w.End(), end, end)
+		}
+	}
+}
+
+func TestCursorPastTheEndWaitsForItsPosition(t *testing.T) {
+	w := window.New[uint64](window.Config{Segment: 64})
+	fill(t, w, 3)
+	for end := uint64(3); end <= 10; end++ {
+		fill(t, w, end)
+		if items, at := w.Read(10); len(items) != 0 || at != 10 {
+			t.Errorf("Read(10) with the end at %d = %v, %d; want nothing", end, items, at)
+		}
+	}
+	fill(t, w, 12)
+	if items, at := w.Read(10); !slices.Equal(items, []uint64{10, 11}) || at != 10 {
+		t.Errorf("Read(10) = %v, %d; want [10 11], 10", items, at)
+	}
+}
+
+func TestRetention(t *testing.T) {
+	for _, cfg := range []window.Config{{}, {Keep: 1}, {Keep: 2}, {Keep: 10, Segment: 3}, {Keep: 100, Segment: 7}, {Keep: 5, Segment: 50}} {
+		keep, segment := uint64(cfg.Keep), uint64(cfg.Segment)
+		if keep == 0 {
+			keep = 1024
+		}
+		if segment == 0 {
+			segment = max(keep/4, 1)
+		}
+		w := window.New[uint64](cfg)
+		for n := range 10*keep + 10*segment {
+			fill(t, w, n)
+			first, end := w.Bounds()
+			if kept := end - first; kept < min(keep, n) || kept >= keep+segment {
+				t.Fatalf("%+v: after %d elements %d are kept", cfg, n, kept)
+			}
+			if next, missed := drain(t, w, 0); next != n || missed != first {
+				t.Fatalf("%+v: a cursor at 0 came to %d and missed %d; want %d and %d", cfg, next, missed, n, first)
+			}
+		}
+	}
+}
+
+func TestTrim(t *testing.T) {
+	w := window.New[uint64](window.Config{Keep: 1000, Segment: 10})
+	fill(t, w, 100)
+	for before := range uint64(100) {
+		w.Trim(before)
+		first, end := w.Bounds()
+		if first > before || first+10 <= before || end != 100 {
+			t.Fatalf("after Trim(%d) the bounds are %d, %d", before, first, end)
+		}
+		if next, missed := drain(t, w, 0); next != 100 || missed != first {
+			t.Fatalf("after Trim(%d) a cursor at 0 came to %d and missed %d", before, next, missed)
+		}
+	}
+	w.Trim(1000)
+	if first, end := w.Bounds(); first != 100 || end != 100 {
+		t.Errorf("after all was trimmed the bounds are %d, %d; want 100, 100", first, end)
+	}
+	if items, at := w.Read(42); len(items) != 0 || at != 100 {
+		t.Errorf("Read(42) of a trimmed window = %v, %d; want nothing, 100", items, at)
+	}
+	fill(t, w, 103)
+	if next, missed := drain(t, w, 99); next != 103 || missed != 1 {
+		t.Errorf("a cursor at 99 came to %d and missed %d; want 103 and 1", next, missed)
+	}
+}
+
+// frame returns a frame of n bytes that can be told from its neighbours.
+func frame(id byte, n int) []byte { return bytes.Repeat([]byte{id}, n) }
+
+func TestFramesNeverStraddleASegment(t *testing.T) {
+	const segment = 64
+	w := window.New[byte](window.Config{Keep: 1 << 20, Segment: segment})
+	rng := rand.New(rand.NewPCG(1, 2))
+	type placed struct {
+		pos  uint64
+		data []byte
+	}
+	var frames []placed
+	for id := range 2000 {
+		n := rng.IntN(segment)
+		if id%100 == 99 {
+			n += segment + rng.IntN(1000) // larger than a segment
+		}
+		f := frame(byte(id), n)
+		pos, err := w.Append(f...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		frames = append(frames, placed{pos, slices.Clone(f)})
+		clear(f) // the window has its own copy
+	}
+	total := uint64(0)
+	for _, f := range frames {
+		if f.pos != total {
+			t.Fatalf("a frame is at %d, want %d: positions have no holes", f.pos, total)
+		}
+		total += uint64(len(f.data))
+		items, at := w.Read(f.pos)
+		if at != f.pos || len(items) < len(f.data) || !bytes.Equal(items[:len(f.data)], f.data) {
+			t.Fatalf("the frame at %d does not come in one slice: %d of its %d bytes", f.pos, len(items), len(f.data))
+		}
+		if cap(items) != len(items) {
+			t.Fatal("a slice leads into bytes that are still to be written")
+		}
+	}
+	if w.End() != total {
+		t.Errorf("End = %d, want %d", w.End(), total)
+	}
+	// All that is pending in a segment is one slice: far fewer reads than frames.
+	reads := 0
+	for pos := uint64(0); pos < total; reads++ {
+		items, at := w.Read(pos)
+		pos = at + uint64(len(items))
+	}
+	if reads > int(total)/segment*2 {
+		t.Errorf("%d reads for %d bytes in segments of %d", reads, total, segment)
+	}
+}
+
+func TestALargeFrameHasItsOwnSegment(t *testing.T) {
+	w := window.New[byte](window.Config{Keep: 100, Segment: 10})
+	_, _ = w.Append(frame(1, 5)...)
+	_, _ = w.Append(frame(2, 1000)...)
+	_, _ = w.Append(frame(3, 5)...)
+	if items, at := w.Read(0); len(items) != 1000 || at != 5 {
+		t.Errorf("Read(0) = %d bytes at %d; want the large frame alone, at 5", len(items), at)
+	}
+	_, _ = w.Append(frame(4, 95)...) // with this, 100 follow the large frame
+	if first, _ := w.Bounds(); first != 1005 {
+		t.Errorf("the oldest element is at %d, want 1005: the large frame is no longer needed", first)
+	}
+}
+
+func TestAppendNothing(t *testing.T) {
+	w := window.New[byte](window.Config{})
+	for range 2 {
+		if pos, err := w.Append(); pos != w.End() || err != nil {
+			t.Errorf("Append of an empty frame = %d, %v", pos, err)
+		}
+		_, _ = w.Append(1, 2, 3)
+	}
+}
+
+func TestClose(t *testing.T) {
+	w := window.New[uint64](window.Config{})
+	fill(t, w, 5)
+	if err, ended := w.Ended(); ended || err != nil {
+		t.Errorf("Ended of an open window = %v, %t", err, ended)
+	}
+	w.Close(errTest)
+	w.Close(nil) // the first one counts
+	for range 2 {
+		if err, ended := w.Ended(); !ended || err != errTest {
+			t.Errorf("Ended = %v, %t; want %v, true", err, ended, errTest)
+		}
+		if pos, err := w.Append(5); pos != 5 || err != window.ErrEnded {
+			t.Errorf("Append = %d, %v; want 5, %v", pos, err, window.ErrEnded)
+		}
+		if next, missed := drain(t, w, 2); next != 5 || missed != 0 {
+			t.Errorf("reading after the end came to %d and missed %d; want 5 and 0", next, missed)
+		}
+	}
+	if _, err := w.Append(); err != window.ErrEnded {
+		t.Errorf("Append of an empty frame = %v, want %v", err, window.ErrEnded)
+	}
+}
+
+// A reader that stands still in an old slice pins the segment of that slice, and
+// nothing that came after it.
+func TestASlowReaderPinsOneSegment(t *testing.T) {
+	const keep, segment, n = 64, 16, 10_000
+	type value struct{ _ [64]byte }
+	var freed atomic.Int64
+	w := window.New[*value](window.Config{Keep: keep, Segment: segment})
+	add := func() {
+		v := new(value)
+		runtime.AddCleanup(v, func(struct{}) { freed.Add(1) }, struct{}{})
+		_, _ = w.Append(v)
+	}
+	for range keep {
+		add()
+	}
+	items, _ := w.Read(0)
+	for range n {
+		add()
+	}
+	collect := func(want int64) {
+		t.Helper()
+		for range 100 {
+			runtime.GC()
+			if freed.Load() >= want {
+				break
+			}
+			runtime.Gosched()
+		}
+		if freed.Load() != want {
+			t.Errorf("%d values are free, want %d", freed.Load(), want)
+		}
+	}
+	first, end := w.Bounds()
+	if end != keep+n {
+		t.Fatalf("%d values appended, want %d", end, keep+n)
+	}
+	collect(int64(first) - int64(len(items)))
+	runtime.KeepAlive(items)
+	collect(int64(first)) // with the slice its segment is gone
+	runtime.KeepAlive(w)
+}
+
+func TestAQuietWindowIsSmall(t *testing.T) {
+	const segment = 64 << 10
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	windows := make([]*window.Window[byte], 1000)
+	for i := range windows {
+		windows[i] = window.New[byte](window.Config{Keep: 16 << 20, Segment: segment})
+		_, _ = windows[i].Append(frame(1, 100)...)
+	}
+	runtime.ReadMemStats(&after)
+	if each := (after.TotalAlloc - before.TotalAlloc) / uint64(len(windows)); each > segment/8 {
+		t.Errorf("a window with one frame takes %d bytes, want no more than an eighth of a segment", each)
+	}
+	runtime.KeepAlive(windows)
+}

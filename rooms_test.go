@@ -1,0 +1,125 @@
+package main_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/fluxwire-go/fluxwire"
+
+// rooms says what each room may import of ours, and which rooms alone may
+// import what of others'.
+var rooms = map[string][]string{
+	"sse":              {},
+	"internal/window":  {},
+	"streams":          {"sse", "internal/window"},
+	"streams/rx":       {"streams"},
+	"handlers":         {"sse", "streams"},
+	"client":           {"sse", "streams"},
+	"metrics":          {"handlers"},
+	"web":              {},
+	"internal/service": {"sse", "streams", "streams/rx", "handlers", "metrics", "web"},
+	"":                 {"internal/service", "client"},
+
+	// For tests alone: no room may import these but in its tests.
+	"internal/memnet":  {},
+	"internal/browser": {"internal/require"},
+	"internal/require": {},
+}
+
+var importers = map[string][]string{
+	"github.com/reactivex/rxgo":           {"streams/rx", "internal/service"},
+	"github.com/labstack/echo":            {"handlers", "internal/service"},
+	"github.com/prometheus/client_golang": {"metrics", "internal/service"},
+	"testing":                             {"internal/browser", "internal/require"},
+	"github.com/nats-io":                  {},
+	"github.com/stretchr/testify":         {},
+}
+
+// standardOnly are the rooms that need nothing beside the standard library.
+var standardOnly = []string{"sse", "internal/window", "streams", "client"}
+
+type goPackage struct {
+	ImportPath string
+	Standard   bool
+	Imports    []string
+	Deps       []string
+}
+
+func list(t *testing.T, args ...string) map[string]goPackage {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Standard,Imports,Deps"}, args...)...)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %v", cmd, err)
+	}
+	packages := make(map[string]goPackage)
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		err := dec.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return packages
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		packages[p.ImportPath] = p
+	}
+}
+
+func room(path string) (string, bool) {
+	rest, ok := strings.CutPrefix(path, module)
+	return strings.TrimPrefix(rest, "/"), ok && (rest == "" || rest[0] == '/')
+}
+
+// TestRooms checks that imports flow one way: each room imports only the rooms
+// that it may, and RxGo, Echo and the Prometheus client stay where they belong.
+func TestRooms(t *testing.T) {
+	all := list(t, "-deps", "./...")
+	seen := 0
+	for path, p := range all {
+		name, ours := room(path)
+		if !ours || strings.HasPrefix(name, "examples/") {
+			continue
+		}
+		allowed, known := rooms[name]
+		if !known {
+			t.Errorf("%s is no room of the design: enter it in the table, or move it", path)
+			continue
+		}
+		seen++
+		for _, imported := range p.Imports {
+			if other, ours := room(imported); ours && !slices.Contains(allowed, other) {
+				t.Errorf("%s imports %s; it may import %q of ours", name, other, allowed)
+			}
+			for prefix, may := range importers {
+				if (imported == prefix || strings.HasPrefix(imported, prefix+"/")) && !slices.Contains(may, name) {
+					t.Errorf("%s imports %s; only %q may", name, imported, may)
+				}
+			}
+		}
+	}
+	if seen != len(rooms) {
+		t.Errorf("%d rooms found, %d in the table", seen, len(rooms))
+	}
+	for _, name := range standardOnly {
+		for _, dep := range all[module+"/"+name].Deps {
+			if _, ours := room(dep); !ours && !all[dep].Standard {
+				t.Errorf("%s depends on %s; it is for the standard library only", name, dep)
+			}
+		}
+	}
+	// RxGo links an assertion library and testing into whatever imports it.
+	for _, name := range []string{"sse", "streams", "client", "handlers", "metrics"} {
+		for _, dep := range all[module+"/"+name].Deps {
+			if dep == "testing" || strings.HasPrefix(dep, "github.com/reactivex/") {
+				t.Errorf("%s depends on %s", name, dep)
+			}
+		}
+	}
+}

@@ -1,0 +1,62 @@
+package sse
+
+import (
+	"math"
+	"time"
+)
+
+// A field is a kind of line.
+type field uint8
+
+const (
+	fieldIgnored field = iota
+	fieldComment
+	fieldData
+	fieldEvent
+	fieldID
+	fieldRetry
+)
+
+// cutField takes a line apart, or the start of one that is longer than any field
+// name. The line is not empty.
+func cutField(line []byte) (field, []byte) {
+	kind, name := fieldIgnored, ""
+	switch line[0] {
+	case ':':
+		kind = fieldComment
+	case 'd':
+		kind, name = fieldData, "data"
+	case 'e':
+		kind, name = fieldEvent, "event"
+	case 'i':
+		kind, name = fieldID, "id"
+	case 'r':
+		kind, name = fieldRetry, "retry"
+	}
+	if kind == fieldIgnored || len(line) < len(name) || string(line[:len(name)]) != name {
+		return fieldIgnored, nil
+	}
+	value := line[len(name):]
+	switch {
+	case len(value) == 0: // a field may do without the colon
+		return kind, nil
+	case value[0] != ':': // another name that only begins like this one
+		return fieldIgnored, nil
+	case len(value) > 1 && value[1] == ' ':
+		return kind, value[2:]
+	}
+	return kind, value[1:]
+}
+
+// parseRetry reads a reconnection time in milliseconds: ASCII digits alone.
+func parseRetry(value []byte) (time.Duration, bool) {
+	const most = math.MaxInt64 / int64(time.Millisecond)
+	var ms int64
+	for _, c := range value {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		ms = min(ms*10+int64(c-'0'), most)
+	}
+	return time.Duration(ms) * time.Millisecond, len(value) > 0
+}

@@ -1,0 +1,357 @@
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fluxwire-go/fluxwire/internal/memnet"
+	"github.com/fluxwire-go/fluxwire/internal/service"
+)
+
+// certificate makes a certificate for 127.0.0.1 that signs itself, and returns its
+// files and the configuration of a client that trusts it.
+func certificate(t *testing.T) (certFile, keyFile string, trusting *tls.Config) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber:          big.NewInt(1),
+		Subject:               pkix.Name{CommonName: "fluxwire test"},
+		NotBefore:             time.Now().Add(-time.Hour),
+		NotAfter:              time.Now().Add(24 * time.Hour),
+		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)},
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	pool := x509.NewCertPool()
+	for _, f := range []struct {
+		name, kind string
+		der        []byte
+	}{{certFile, "CERTIFICATE", cert}, {keyFile, "PRIVATE KEY", private}} {
+		text := pem.EncodeToMemory(&pem.Block{Type: f.kind, Bytes: f.der})
+		if err := os.WriteFile(f.name, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		pool.AppendCertsFromPEM(text)
+	}
+	return certFile, keyFile, &tls.Config{RootCAs: pool}
+}
+
+const memURL = "https://127.0.0.1"
+
+// serveMem runs a service with TLS on a network in memory, in a bubble and until
+// the bubble's end. It returns a transport that connects to it.
+func serveMem(t *testing.T, cfg service.Config) (transport *http.Transport, stop func()) {
+	t.Helper()
+	cert, key, trusting := certificate(t)
+	cfg.TLSCert, cfg.TLSKey = cert, key
+	cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+	s, err := service.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln := memnet.Listen()
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx, ln, nil) }()
+	transport = ln.Transport()
+	transport.TLSClientConfig = trusting
+	transport.ForceAttemptHTTP2 = true
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-served; err != nil {
+			t.Errorf("Serve = %v, want nil", err)
+		}
+		transport.CloseIdleConnections()
+		time.Sleep(6 * time.Second) // TLS may take 5 s for its last word to a peer that does not read
+	})
+	t.Cleanup(stop)
+	return transport, stop
+}
+
+// count returns a function that returns how often transport has dialled.
+func count(transport *http.Transport) func() int64 {
+	var n atomic.Int64
+	dial := transport.DialContext
+	transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		n.Add(1)
+		return dial(ctx, network, addr)
+	}
+	return n.Load
+}
+
+func TestTLSOverSockets(t *testing.T) {
+	cert, key, trusting := certificate(t)
+	s := serve(t, service.Config{TLSCert: cert, TLSKey: key})
+	client := newClient(t, &http.Transport{TLSClientConfig: trusting, ForceAttemptHTTP2: true})
+	stream := open(t, client, s.url+"/events")
+	if got := stream.res.Proto; got != "HTTP/2.0" {
+		t.Errorf("protocol = %s, want HTTP/2.0", got)
+	}
+	if got := stream.res.Header.Get("Connection"); got != "" {
+		t.Errorf("Connection: %s, which HTTP/2 forbids (RFC 9113, section 8.2.2)", got)
+	}
+	ping(t, client, s.url, "through TLS")
+	stream.want("", "through TLS")
+
+	// Clients of all kinds come by. None of it is a line in the log.
+	if _, err := newClient(t, nil).Get(s.url); err == nil {
+		t.Error("a client that does not trust the certificate was served")
+	}
+	if conn, err := net.Dial("tcp", s.addr); err != nil {
+		t.Error(err)
+	} else {
+		io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		if answer, _ := io.ReadAll(conn); !strings.Contains(string(answer), "400 Bad Request") {
+			t.Errorf("plain HTTP was answered with %q, want status 400", answer)
+		}
+		conn.Close()
+	}
+
+	if err := s.stop(); err != nil {
+		t.Errorf("Serve = %v, want nil", err)
+	}
+	if ev, err := stream.next(); err != nil || ev.Event != "stream.bye" {
+		t.Errorf("at the end of the service: %q, %v; want stream.bye", ev.Event, err)
+	}
+	if got := s.log.String(); got != "" {
+		t.Errorf("the log says\n%s\nwant nothing", got)
+	}
+}
+
+func TestHTTP2ManyStreamsOnOneConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		transport, stop := serveMem(t, service.Config{})
+		dialled := count(transport)
+		client := &http.Client{Transport: transport}
+
+		readers := make([]*eventReader, 100)
+		for i := range readers {
+			readers[i] = open(t, client, memURL+"/events")
+		}
+		for i := range 3 {
+			ping(t, client, memURL, strconv.Itoa(i))
+			for _, r := range readers {
+				r.want("", strconv.Itoa(i))
+			}
+		}
+
+		time.Sleep(time.Minute + time.Second) // the heartbeats are 15 s apart
+		readers[0].leave()
+		synctest.Wait()
+		if got := sumMetric(t, client, memURL, "fluxwire_streams_open"); got != 99 {
+			t.Errorf("%d streams open after one of 100 was reset, want 99", got)
+		}
+		ping(t, client, memURL, "after a minute")
+		for _, r := range readers[1:] {
+			r.want("", "after a minute")
+			if r.heartbeats != 4 {
+				t.Fatalf("%d heartbeats in a minute, want 4", r.heartbeats)
+			}
+		}
+		if got := dialled(); got != 1 {
+			t.Errorf("%d connections, want 1", got)
+		}
+
+		stop()
+		for _, r := range readers[1:] {
+			if ev, err := r.next(); err != nil || ev.Event != "stream.bye" {
+				t.Fatalf("at the end of the service: %q, %v; want stream.bye", ev.Event, err)
+			}
+			if _, err := r.next(); err != io.EOF {
+				t.Fatalf("after stream.bye: %v, want EOF", err)
+			}
+		}
+	})
+}
+
+// HTTP/2 resets a stream at its write deadline even when nothing is being written:
+// the deadline must not outlive the write.
+func TestHTTP2IdleStreamOutlivesTheWriteTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		transport, _ := serveMem(t, service.Config{Heartbeat: -1})
+		client := &http.Client{Transport: transport}
+		stream := open(t, client, memURL+"/events")
+		ping(t, client, memURL, "first")
+		stream.want("", "first")
+		time.Sleep(30 * time.Minute)
+		ping(t, client, memURL, "half an hour later")
+		stream.want("", "half an hour later")
+		if stream.heartbeats != 0 {
+			t.Errorf("%d heartbeats, want an idle stream", stream.heartbeats)
+		}
+	})
+}
+
+func TestStalledStreamIsCut(t *testing.T) {
+	for _, tt := range []struct {
+		what  string
+		http2 bool
+		after time.Duration
+	}{
+		{"HTTP/2, a full flow-control window", true, 10 * time.Second},
+		// TLS takes another 5 s for its last word, which is stuck as well.
+		{"HTTP/1.1 over TLS, a full connection", false, 15 * time.Second},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				transport, _ := serveMem(t, service.Config{Heartbeat: -1})
+				transport.ForceAttemptHTTP2 = tt.http2
+				const window = 64 << 10
+				transport.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: window}
+				dialled := count(transport)
+				client := &http.Client{Transport: transport}
+
+				stalled := open(t, client, memURL+"/events")
+				other := readAll(open(t, client, memURL+"/events"))
+				if tt.http2 && dialled() != 1 {
+					t.Fatalf("%d connections, want both streams on one", dialled())
+				}
+				// stalled is never read: in HTTP/2 the first message still fits.
+				message := strings.Repeat("x", window*3/5)
+				for range 2 {
+					ping(t, client, memURL, message)
+					if got := <-other; got != message {
+						t.Fatalf("the other stream got %.20q, want the message", got)
+					}
+				}
+				cut := func() int { return sumMetric(t, client, memURL, "fluxwire_streams_ended_total", `reason="stalled"`) }
+				time.Sleep(tt.after - time.Millisecond)
+				if got := cut(); got != 0 {
+					t.Errorf("%d streams cut before %v, want 0", got, tt.after)
+				}
+				time.Sleep(2 * time.Millisecond)
+				if got := cut(); got != 1 {
+					t.Errorf("%d streams cut as stalled after %v, want 1", got, tt.after)
+				}
+				if got := sumMetric(t, client, memURL, "fluxwire_streams_open"); got != 1 {
+					t.Errorf("%d streams open, want the other one", got)
+				}
+				if b, err := io.ReadAll(stalled.res.Body); err == nil {
+					t.Errorf("the stalled stream ends without an error after %d bytes, want it to be cut", len(b))
+				}
+				ping(t, client, memURL, "life goes on")
+				if got := <-other; got != "life goes on" {
+					t.Errorf("the other stream got %.20q, want life to go on", got)
+				}
+			})
+		})
+	}
+}
+
+// readAll reads r to its end, and returns the data of its events as they come.
+func readAll(r *eventReader) <-chan string {
+	data := make(chan string, 100)
+	go func() {
+		defer close(data)
+		for {
+			ev, err := r.next()
+			if err != nil {
+				return
+			}
+			data <- string(ev.Data)
+		}
+	}()
+	return data
+}
+
+// A client may stop reading not one stream but the connection: a laptop that
+// sleeps, a host that is gone. No stream's deadline sees to that.
+func TestHTTP2StalledConnectionIsCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		transport, _ := serveMem(t, service.Config{})
+		client := &http.Client{Transport: transport}
+		freezing := transport.Clone()
+		conn := &freezable{}
+		freezing.DialContext = func(ctx context.Context, network, addr string) (_ net.Conn, err error) {
+			conn.Conn, err = transport.DialContext(ctx, network, addr)
+			return conn, err
+		}
+		defer freezing.CloseIdleConnections()
+		for range 2 {
+			open(t, &http.Client{Transport: freezing}, memURL+"/events")
+		}
+		other := open(t, client, memURL+"/events")
+
+		frozen := make(chan struct{})
+		conn.frozen.Store(&frozen)
+		defer close(frozen)
+		start := time.Now()
+		ended := 0
+		for ended < 2 && time.Since(start) < time.Minute {
+			ping(t, client, memURL, "on and on")
+			other.want("", "on and on")
+			time.Sleep(time.Second)
+			ended = sumMetric(t, client, memURL, "fluxwire_streams_ended_total", `reason="stalled"`)
+		}
+		// One message or two go through; then there are 10 s for the next byte, and
+		// TLS takes another 5 s for its last word.
+		if took := time.Since(start); ended != 2 || took > 20*time.Second {
+			t.Errorf("%d streams cut as stalled %v after their connection froze, want 2 within 20s", ended, took)
+		}
+		if got := sumMetric(t, client, memURL, "fluxwire_streams_open"); got != 1 {
+			t.Errorf("%d streams open, want the one of the other connection", got)
+		}
+	})
+}
+
+// A freezable is a connection from which no more is read once frozen is set,
+// until what it points to is closed.
+type freezable struct {
+	net.Conn
+	frozen atomic.Pointer[chan struct{}]
+}
+
+func (c *freezable) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if frozen := c.frozen.Load(); frozen != nil {
+		<-*frozen
+	}
+	return n, err
+}
+
+// ping sends message to every open page.
+func ping(t *testing.T, client *http.Client, base, message string) {
+	t.Helper()
+	res, err := client.PostForm(base+"/ping", url.Values{"message": {message}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if body, err := io.ReadAll(res.Body); string(body) != "sent ping!" || err != nil {
+		t.Fatalf("ping: %s %q, %v", res.Status, body, err)
+	}
+}
