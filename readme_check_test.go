@@ -3,23 +3,15 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/fluxwire-go/fluxwire/client"
 	"github.com/fluxwire-go/fluxwire/sse"
@@ -97,7 +89,7 @@ func (s *session) checkScript(t *testing.T, b *block) {
 	for _, l := range listeners {
 		missing[l[1]] = true
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), compiling)
 	defer cancel()
 	allowed := ""
 	events := client.Follow[string](ctx, strings.Replace(sources[0][1], documented, url, 1),
@@ -122,86 +114,15 @@ func (s *session) checkScript(t *testing.T, b *block) {
 // checkNginx starts an nginx with the block's location, and reads the first event
 // of a stream, which goes on, through it.
 func (s *session) checkNginx(t *testing.T, b *block) {
-	required(t, "nginx")
 	at := regexp.MustCompile(`location (/\S*) \{`).FindStringSubmatch(b.text)
 	if at == nil || !strings.Contains(b.text, documented) {
 		t.Fatalf("the block is no location that leads to %s", documented)
 	}
-	dir := t.TempDir()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	listen := free.Addr().String()
-	free.Close()
-	var conf strings.Builder
-	if os.Getuid() == 0 {
-		conf.WriteString("user root;\n") // its workers would else have no right to the test's directory
-	}
-	fmt.Fprintf(&conf, "daemon off; worker_processes 1; pid %s/pid; error_log stderr;\nevents {}\nhttp { access_log off;\n", dir)
-	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
-		fmt.Fprintf(&conf, "%s_temp_path %s/%s;\n", kind, dir, kind)
-	}
-	fmt.Fprintf(&conf, "server { listen %s;\n%s}\n}\n", listen, strings.ReplaceAll(b.text, documented, s.service(t).url))
-	path := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(path, []byte(conf.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	nginx := exec.CommandContext(ctx, "nginx", "-e", "stderr", "-p", dir, "-c", path)
-	var stderr bytes.Buffer
-	nginx.Stderr = &stderr
-	nginx.Cancel = func() error { return nginx.Process.Signal(os.Interrupt) }
-	if err := nginx.Start(); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- nginx.Wait() }()
-
-	err = firstEvent(ctx, done, "http://"+listen+at[1]+"stream-sse")
-	cancel()
-	ended := <-done
-	if err != nil {
-		t.Fatalf("%v (nginx: %v)\n%s", err, ended, &stderr)
-	}
-}
-
-// firstEvent reads a stream up to its first event.
-func firstEvent(ctx context.Context, done chan error, url string) error {
-	body, err := throughProxy(ctx, done, url)
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	lines := bufio.NewScanner(body)
-	for lines.Scan() {
-		if lines.Text() == "event: periodic-event" {
-			return nil
-		}
-	}
-	return fmt.Errorf("the stream ended before an event came: %w", cmp.Or(lines.Err(), io.EOF))
-}
-
-// throughProxy asks until a proxy that has just been started answers. How the
-// proxy ended, if it has, is in done, and stays there.
-func throughProxy(ctx context.Context, done chan error, url string) (io.ReadCloser, error) {
-	for {
-		res, err := client.Exchange(ctx, url)
-		if err == nil && res.StatusCode == http.StatusOK {
-			return res.Body, nil
-		}
-		if err == nil {
-			res.Body.Close()
-			return nil, fmt.Errorf("GET %s = %s, want 200", url, res.Status)
-		}
-		select {
-		case ended := <-done:
-			done <- ended
-			return nil, err
-		case <-ctx.Done():
-			return nil, err
-		case <-time.After(10 * time.Millisecond):
-		}
+	url := s.service(t).url
+	// A location may stand in another.
+	proxy := startNginx(t, strings.TrimPrefix(url, "http://"), strings.ReplaceAll(b.text, documented, url))
+	ev, err := open(t, newClient(t, nil), proxy+at[1]+"stream-sse-mvc").next()
+	if err != nil || ev.Event != "sse event - mvc" {
+		t.Errorf("the first event = %q, %v; want one of /stream-sse-mvc", ev.Event, err)
 	}
 }

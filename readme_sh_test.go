@@ -18,14 +18,16 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fluxwire-go/fluxwire/internal/require"
 )
 
 // documented is the address that the pages write for the service.
 const documented = "http://localhost:8080"
 
-// patience is how long a command may take to print what it is said to print. It
+// compiling is how long a command may take to print what it is said to print. It
 // may have to be compiled first.
-const patience = 3 * time.Minute
+const compiling = 5 * time.Minute
 
 // A session is what the blocks of one page have in common: a service that runs
 // while they are checked, and a module of their own.
@@ -37,7 +39,7 @@ type session struct {
 	mod     *goModule
 }
 
-func newSession(t *testing.T, page string, blocks []block) *session {
+func newSession(t *testing.T) *session {
 	root, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
@@ -57,8 +59,8 @@ func (s *session) module(t *testing.T) *goModule {
 // A process is the service of a page, as its users start it.
 type process struct {
 	url    string
-	banner []string // what it prints
-	stop   func() error
+	banner []string     // what it prints
+	stop   func() error // by the signal that a terminal sends
 }
 
 // service returns the service, which it starts if it does not run yet.
@@ -74,7 +76,8 @@ func (s *session) service(t *testing.T) *process {
 func (s *session) start(t *testing.T, env ...string) {
 	t.Helper()
 	s.stop()
-	cmd := shell(context.Background(), s.command)
+	ctx, kill := context.WithCancelCause(context.Background())
+	cmd := shell(ctx, "exec "+s.command)
 	cmd.Dir = s.root
 	cmd.Env = slices.Concat(os.Environ(), []string{"FLUXWIRE_ADDR=127.0.0.1:0"}, env)
 	var stderr bytes.Buffer
@@ -87,8 +90,11 @@ func (s *session) start(t *testing.T, env ...string) {
 		t.Fatal(err)
 	}
 	s.running = &process{stop: func() error {
+		late := time.AfterFunc(patience, func() { kill(errors.New("it runs on after an interrupt")) })
+		defer late.Stop()
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGINT)
-		return cmd.Wait()
+		cmd.Wait() // go run calls an interrupt a failure
+		return context.Cause(ctx)
 	}}
 	lines := bufio.NewScanner(stdout)
 	for lines.Scan() {
@@ -101,19 +107,19 @@ func (s *session) start(t *testing.T, env ...string) {
 			return
 		}
 	}
-	err, s.running.stop = s.running.stop(), func() error { return nil }
-	t.Fatalf("%s ended: %v\n%s", s.command, err, &stderr)
+	s.running = nil
+	t.Fatalf("%s: %v\n%s", s.command, cmd.Wait(), &stderr)
 }
 
 var address = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
 
-// stop ends the service by the signal that a terminal sends.
+// stop ends the service, if there is one.
 func (s *session) stop() {
 	if s.running == nil {
 		return
 	}
 	if err := s.running.stop(); err != nil {
-		s.t.Errorf("%s: %v after an interrupt, want a clean end", s.command, err)
+		s.t.Errorf("%s: %v", s.command, err)
 	}
 	s.running = nil
 }
@@ -176,7 +182,7 @@ func (s *session) runShell(t *testing.T, b *block) {
 		return // has run with it
 	}
 	if strings.Contains(b.text, "curl ") {
-		required(t, "curl")
+		require.Program(t, "curl")
 	}
 	sc := script{text: b.text, dir: s.root, env: os.Environ()}
 	if out := b.output(); out != nil {
@@ -269,7 +275,7 @@ type script struct {
 // script runs a script to its end, or until it has printed what it should.
 func (s *session) script(t *testing.T, sc script) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), compiling)
 	defer cancel()
 	cmd := shell(ctx, sc.text)
 	cmd.Dir, cmd.Env = sc.dir, sc.env
@@ -303,7 +309,7 @@ func (s *session) script(t *testing.T, sc script) {
 	}
 	err = cmd.Wait()
 	if ctx.Err() != nil {
-		err = fmt.Errorf("no more output for %v", patience)
+		err = fmt.Errorf("not done after %v", compiling)
 	}
 	if !left && err != nil {
 		t.Errorf("%s%v\n%s", sc.text, err, &stderr)

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -71,7 +70,7 @@ func TestPages(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := newSession(t, path, blocks)
+			s := newSession(t)
 			for i := range blocks {
 				b := &blocks[i]
 				t.Run(fmt.Sprintf("line%d", b.line), func(t *testing.T) {
@@ -128,18 +127,6 @@ func readPage(path string) ([]block, error) {
 		}
 	}
 	return blocks, errors.Join(errs...)
-}
-
-// required skips t if a program is not installed, or fails it where everything
-// has to be checked.
-func required(t *testing.T, program string) {
-	t.Helper()
-	if _, err := exec.LookPath(program); err != nil {
-		if os.Getenv("FLUXWIRE_REQUIRE_ALL") != "" {
-			t.Fatalf("%s is not installed, and FLUXWIRE_REQUIRE_ALL is set", program)
-		}
-		t.Skipf("NOT CHECKED: %s is not installed", program)
-	}
 }
 
 // What makes TestPages fail, apart from what its blocks do.
