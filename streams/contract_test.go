@@ -446,3 +446,20 @@ func TestOwnErrorIsNotReplacedByACancellation(t *testing.T) {
 		})
 	}
 }
+
+// iter.Pull runs a stream in steps, for those who want to ask for values.
+func TestAllCanBePulled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := new(probe)
+		next, stop := iter.Pull2(streams.Merge(p.of(1), p.of(1), streams.Never[int]()).All(t.Context()))
+		for range 2 {
+			if v, err, ok := next(); v != 1 || err != nil || !ok {
+				t.Errorf("next = %d, %v, %t; want 1, nil, true", v, err, ok)
+			}
+		}
+		stop()
+		if running, runs := p.counts(); running != 0 || runs != 2 {
+			t.Errorf("%d of %d sources are running after stop", running, runs)
+		}
+	})
+}

@@ -88,6 +88,25 @@ func TestMergeCancelledAtAnyMoment(t *testing.T) {
 	}
 }
 
+// While emit cancels, every source is waiting with its next value.
+func TestMergeEmitsNothingAfterACancellation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		quick := streams.Range(0, 100)
+		emitted := 0
+		err := streams.Merge(quick, quick, quick).Run(ctx, func(int) bool {
+			if emitted++; emitted == 10 {
+				synctest.Wait()
+				cancel(errCause)
+			}
+			return true
+		})
+		if emitted != 10 || err != errCause {
+			t.Errorf("%d values and %v, want 10 and %v", emitted, err, errCause)
+		}
+	})
+}
+
 // Sources that have a value ready while emit is busy take turns.
 func TestMergeIsFair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -37,7 +37,11 @@ func pingMessage(w http.ResponseWriter, r *http.Request) (string, error) {
 	}
 	// In a form each byte may be written as %XX.
 	r.Body = http.MaxBytesReader(w, r.Body, 3*maxMessage+1024)
-	if err := r.ParseMultipartForm(1 << 20); err != nil && !errors.Is(err, http.ErrNotMultipart) {
+	err := r.ParseForm() // first: ParseMultipartForm loses its error
+	if err == nil {
+		err = r.ParseMultipartForm(3 * maxMessage)
+	}
+	if err != nil && !errors.Is(err, http.ErrNotMultipart) {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return "", tooLarge
 		}

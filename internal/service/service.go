@@ -36,6 +36,9 @@ type Config struct {
 // stopWithin is how long the service takes at most from the signal to its end.
 const stopWithin = 800 * time.Millisecond
 
+// readTimeout is how long a request may take to arrive.
+const readTimeout = 10 * time.Second
+
 // writeTimeout is how long a client may take no bytes while there are some for
 // it.
 const writeTimeout = 10 * time.Second
@@ -116,8 +119,7 @@ func (s *Service) Serve(ctx context.Context, ln, admin net.Listener) error {
 	s.builtin.start(pipelines, &work, s.cfg.Logger)
 
 	var servers []*http.Server
-	serve := func(ln net.Listener, h http.Handler) {
-		server := s.server(h)
+	serve := func(ln net.Listener, server *http.Server) {
 		servers = append(servers, server)
 		work.Go(func() {
 			if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
@@ -126,12 +128,14 @@ func (s *Service) Serve(ctx context.Context, ln, admin net.Listener) error {
 		})
 	}
 	if admin != nil {
-		serve(admin, s.admin)
+		serve(admin, s.server(s.admin))
 	}
 	if s.tls != nil {
 		ln = tls.NewListener(ln, s.tls)
 	}
-	serve(ln, s.public)
+	public := s.server(s.public)
+	public.ReadTimeout = readTimeout // not for pprof, which takes a deadline for the client's leaving
+	serve(ln, public)
 
 	<-ctx.Done()
 	failed := context.Cause(ctx)
@@ -163,7 +167,7 @@ func (s *Service) stop(ctx context.Context, servers []*http.Server) {
 func (s *Service) server(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,
-		ReadHeaderTimeout: 10 * time.Second,
+		ReadHeaderTimeout: readTimeout,
 		IdleTimeout:       2 * time.Minute,
 		// A ping's message may stand in the query: 64 KiB of text are up to
 		// three times that when each byte is written as %XX.

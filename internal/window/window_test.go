@@ -286,3 +286,40 @@ func TestAQuietWindowIsSmall(t *testing.T) {
 	}
 	runtime.KeepAlive(windows)
 }
+
+// Random frames, trims and reads, beside a plain slice that keeps everything.
+func TestAgainstASlice(t *testing.T) {
+	for seed := range uint64(100) {
+		rng := rand.New(rand.NewPCG(seed, 0))
+		cfg := window.Config{Keep: 1 + rng.IntN(300), Segment: 1 + rng.IntN(100)}
+		w := window.New[byte](cfg)
+		var all []byte
+		first := uint64(0) // what Bounds said last
+		for range 500 {
+			switch rng.IntN(10) {
+			case 0:
+				w.Trim(uint64(rng.IntN(len(all) + 1)))
+			default:
+				f := make([]byte, rng.IntN(40)*rng.IntN(5))
+				for i := range f {
+					f[i] = byte(rng.Uint32())
+				}
+				pos, err := w.Append(f...)
+				if pos != uint64(len(all)) || err != nil {
+					t.Fatalf("seed %d: Append = %d, %v; want %d, nil", seed, pos, err, len(all))
+				}
+				all = append(all, f...)
+			}
+			oldest, end := w.Bounds()
+			if oldest < first || end != uint64(len(all)) {
+				t.Fatalf("seed %d: Bounds = %d, %d after %d; want an end of %d", seed, oldest, end, first, len(all))
+			}
+			first = oldest
+			pos := uint64(rng.IntN(len(all) + 1))
+			items, at := w.Read(pos)
+			if at != max(pos, first) || !bytes.Equal(items, all[at:at+uint64(len(items))]) || (len(items) == 0) != (at == end) {
+				t.Fatalf("seed %d: Read(%d) = %d bytes at %d, with the bounds %d, %d", seed, pos, len(items), at, first, end)
+			}
+		}
+	}
+}
