@@ -87,6 +87,7 @@ func (w *wire) write(ctx context.Context, encode func(dst []byte) ([]byte, error
 	dst := w.preamble(w.buf[:0])
 	before := len(dst)
 	dst, err := guarded(encode, dst)
+	w.keep(dst)
 	if err == nil && len(dst)-before > w.st.srv.cfg.MaxEvent {
 		err = fmt.Errorf("%d bytes are more than the limit of %d", len(dst)-before, w.st.srv.cfg.MaxEvent)
 	}
@@ -129,14 +130,19 @@ func (w *wire) tell(ctx context.Context, ev control) error {
 	return w.put(ev.append(w.preamble(w.buf[:0]), w.st.format), w.st.srv.cfg.WriteTimeout)
 }
 
-// put writes and flushes b, and the head before it if it is the first. The
-// caller holds the lock.
+// keep has b, which was appended to w.buf, serve as the buffer of the next
+// write. The caller holds the lock.
+func (w *wire) keep(b []byte) {
+	if cap(b) <= 64<<10 { // one large event is no reason to hold so much for the stream's life
+		w.buf = b[:0]
+	}
+}
+
+// put writes and flushes b, and the head before it if it is the first. It does
+// not keep b. The caller holds the lock.
 func (w *wire) put(b []byte, timeout time.Duration) error {
 	if !w.started {
 		w.head()
-	}
-	if cap(b) <= 64<<10 {
-		w.buf = b[:0] // one large event is no reason to keep so much for the stream's life
 	}
 	w.deadline(timeout)
 	began := time.Now()
