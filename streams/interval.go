@@ -10,8 +10,8 @@ import (
 // cancelled. A d that is not positive is an error of the stream.
 //
 // Tick n is due (n+1)·d after the subscription: the first after one period, and
-// the times never drift. A tick that comes while emit is busy is skipped, not
-// caught up on: the next value is then the index of the next tick that is due, and
+// the times never drift. A tick that comes while emit is busy, or the process is
+// held up, is skipped and not caught up on: the values are then not consecutive, and
 // the jump tells how many were skipped.
 func Interval(d time.Duration) Observable[int] {
 	return Observable[int]{func(ctx context.Context, emit func(int) bool) error {
