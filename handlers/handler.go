@@ -247,6 +247,8 @@ func outcome(ctx, request context.Context, written, failed error) (Reason, error
 		return Completed, nil
 	case errors.As(written, &encode):
 		return Failed, written
+	case errors.Is(written, os.ErrDeadlineExceeded) && errors.Is(cause, errDraining):
+		return Drained, written // hurried: it had no time to stall
 	case errors.Is(written, os.ErrDeadlineExceeded):
 		return Stalled, written
 	case written != nil:
@@ -283,6 +285,9 @@ func (w *wire) finish(reason Reason, cause error) (abort bool) {
 		}
 		c = control{name: "stream.error", data: asProblem(cause)}
 	case Drained:
+		if cause != nil {
+			return false // cut in the middle of a write
+		}
 		timeout = min(timeout, farewell)
 		c = bye(string(reason), w.st.srv.retryElsewhere())
 	case Expired, Revoked:
