@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -237,12 +238,8 @@ func (m *Memory) event(seq uint64) (Event, bool) {
 	if !ok {
 		return Event{}, false
 	}
-	for i, b := range frame {
-		if b == '\n' {
-			return Event{Pos: Pos{seq, m.stamp}, Time: at, Block: frame[i+1:]}, true
-		}
-	}
-	panic("eventlog: memory: a frame without an id line")
+	idLine := bytes.IndexByte(frame, '\n') + 1
+	return Event{Pos: Pos{seq, m.stamp}, Time: at, Block: frame[idLine:]}, true
 }
 
 // Tail implements [Log]. It takes no lock and starts no goroutine.
@@ -257,7 +254,7 @@ func (m *Memory) Tail(ctx context.Context, after Pos) iter.Seq2[Event, error] {
 
 // tail returns nil when yield has said stop.
 func (m *Memory) tail(ctx context.Context, after Pos, yield func(Event) bool) error {
-	if err := m.usable(ctx); err != nil {
+	if err := m.usable(ctx); err != nil { // drops what is too old
 		return err
 	}
 	next, err := m.start(after)
@@ -265,10 +262,10 @@ func (m *Memory) tail(ctx context.Context, after Pos, yield func(Event) bool) er
 		return err
 	}
 	for {
-		ev, ok := m.event(next)
 		if err := m.usable(ctx); err != nil {
 			return err
 		}
+		ev, ok := m.event(next)
 		switch first, _ := m.frames.Bounds(); {
 		case ok:
 			if !yield(ev) {

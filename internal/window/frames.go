@@ -131,11 +131,14 @@ func (f *Frames) Append(at time.Time, parts ...[]byte) (seq uint64, err error) {
 	}
 	f.newest = max(f.newest, at.UnixNano())
 
-	s, grow := d.last(), 0
-	if s == nil || s.room() < size || s.next.Load()-s.base >= uint64(f.segment/minFrame) {
+	s, grow, expected := d.last(), 0, 1
+	if s == nil || s.room() < size || s.frames() >= f.segment/minFrame {
 		grow = f.size
-		if 2*size > grow {
-			grow = size // a large frame: exactly its own segment
+		if s != nil {
+			expected = s.frames()
+		}
+		if 2*size > grow { // a large frame: exactly its own segment
+			grow, expected = size, 1
 		}
 	}
 	first := f.first.Load()
@@ -148,7 +151,7 @@ func (f *Frames) Append(at time.Time, parts ...[]byte) (seq uint64, err error) {
 	f.first.Store(first)
 	switch {
 	case grow > 0:
-		s = newFrameSegment(seq, grow, s)
+		s = newFrameSegment(seq, grow, expected)
 		d = f.publish(d, s)
 		f.size = min(2*f.size, f.segment)
 	case f.dead == len(d.segments): // the last segment lost its frames, but is not full yet
@@ -167,13 +170,14 @@ func (f *Frames) Append(at time.Time, parts ...[]byte) (seq uint64, err error) {
 // Expire drops the frames that are older than MaxAge at the time now. It need not be
 // called while frames are appended: Append does the same.
 func (f *Frames) Expire(now time.Time) {
-	if at, ok := f.Time(f.first.Load()); !ok || now.Sub(at) <= f.maxAge {
+	first, next := f.Bounds()
+	if at, ok := f.Time(first); first == next || ok && now.Sub(at) <= f.maxAge {
 		return // the usual case, without the lock
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	d := f.directory.Load()
-	next, first := d.end(), f.first.Load()
+	first, next = f.first.Load(), d.end()
 	for first < next && f.tooOld(d, first, now.UnixNano()) {
 		first = f.shift(d, first)
 	}

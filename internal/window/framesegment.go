@@ -27,13 +27,9 @@ type mark struct {
 	end int   // in buf; the frame begins where the one before it ends
 }
 
-// newFrameSegment returns an empty segment for the frames from base on. It expects
-// about as many of them as there are in the segment before.
-func newFrameSegment(base uint64, size int, before *frameSegment) *frameSegment {
-	expected := 1
-	if before != nil {
-		expected = int(before.next.Load() - before.base)
-	}
+// newFrameSegment returns an empty segment for the frames from base on, about as many
+// as expected.
+func newFrameSegment(base uint64, size, expected int) *frameSegment {
 	s := &frameSegment{base: base, buf: make([]byte, size)}
 	s.marks.Store(new(make([]mark, max(1, min(expected, size/minFrame)))))
 	s.next.Store(base)
@@ -44,7 +40,7 @@ func newFrameSegment(base uint64, size int, before *frameSegment) *frameSegment 
 // Frames.mu.
 func (s *frameSegment) append(at int64, size int, parts [][]byte) {
 	next := s.next.Load()
-	n := int(next - s.base)
+	n := s.frames()
 	marks := *s.marks.Load()
 	if n == len(marks) {
 		marks = make([]mark, 2*n)
@@ -67,6 +63,9 @@ func (s *frameSegment) used() int {
 	}
 	return s.mark(n - 1).end
 }
+
+// frames returns how many there are, for the writer.
+func (s *frameSegment) frames() int { return int(s.next.Load() - s.base) }
 
 // room returns how many bytes are left, for the writer.
 func (s *frameSegment) room() int { return len(s.buf) - s.used() }
