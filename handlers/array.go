@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+
+	"github.com/fluxwire-go/fluxwire/eventlog"
 )
 
 // maxArray bounds the size of a JSON array, which is kept in memory until it
@@ -19,7 +21,12 @@ type array struct {
 	lock chan struct{}
 	body []byte
 	err  error
+
+	lines liner
 }
+
+// at implements [sink]: an array has no place for positions.
+func (a *array) at(context.Context, eventlog.Pos) error { return nil }
 
 func (a *array) write(ctx context.Context, encode func(dst []byte) ([]byte, error)) error {
 	return a.add(ctx, encode, true)

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/hub"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
@@ -19,8 +21,13 @@ import (
 type sink interface {
 	// write takes one event: what encode appends to its argument.
 	write(ctx context.Context, encode func(dst []byte) ([]byte, error)) error
+	// frames takes events of a topic, encoded already.
+	frames(ctx context.Context, b hub.Batch, text textual) error
 	// tell takes a control event, where the format has a place for one.
 	tell(ctx context.Context, ev control) error
+	// at takes the place that a topic's reader has got to. A client that does not
+	// know it yet is told by the next heartbeat, or before the first event.
+	at(ctx context.Context, pos eventlog.Pos) error
 }
 
 // run is a source at work for one request: it writes to out until it has no
@@ -36,7 +43,9 @@ type Handler struct {
 	finite  bool
 	finish  time.Duration
 	typed   bool
-	replays bool // the source keeps history that a request can ask for
+	replays bool // the source is a topic, which keeps history that a request can ask for
+	policy  hub.Policy
+	filter  func(*http.Request) (hub.Filter, error)
 	open    func(r *http.Request, st *stream) (run, error)
 }
 
@@ -96,7 +105,7 @@ func (h *Handler) serve(w, flush http.ResponseWriter, r *http.Request, pattern s
 		WriteProblem(w, err)
 		return
 	}
-	if f == eventStream && LastEventID(r) == endID {
+	if f == eventStream && !h.replays && LastEventID(r) == endID {
 		w.WriteHeader(http.StatusNoContent) // tells an EventSource to stop (HTML standard, 9.2.3)
 		return
 	}
@@ -149,6 +158,11 @@ func (h *Handler) serve(w, flush http.ResponseWriter, r *http.Request, pattern s
 	defer st.end(Failed, errors.New("handlers: the handler panicked"))
 
 	run, err := h.open(r, st)
+	if errors.Is(err, errNothingLeft) {
+		w.WriteHeader(http.StatusNoContent)
+		st.end(Completed, nil)
+		return
+	}
 	if err != nil {
 		WriteProblem(w, err)
 		st.end(Failed, err)
@@ -213,6 +227,9 @@ func (h *Handler) serveWire(ctx context.Context, w http.ResponseWriter, control 
 		heartbeat: h.heartbeat(st.format),
 		lock:      make(chan struct{}, 1),
 	}
+	if !h.replays {
+		wr.endID = endID // a topic's ids are its positions, to the end
+	}
 	hurried := make(chan struct{})
 	stopHurry := context.AfterFunc(ctx, func() {
 		defer close(hurried)
@@ -221,7 +238,7 @@ func (h *Handler) serveWire(ctx context.Context, w http.ResponseWriter, control 
 		}
 	})
 	defer wr.close() // whatever panics: its timer must not outlive the handler
-	wr.begin(h.srv.cfg.Grace)
+	wr.start(h.srv.cfg.Grace)
 	err := run(ctx, wr)
 	wr.close()
 	if !stopHurry() {
@@ -255,8 +272,10 @@ func outcome(ctx, request context.Context, written, failed error) (Reason, error
 		return Left, written
 	case request.Err() != nil:
 		return Left, nil
-	case errors.Is(cause, errDraining):
+	case errors.Is(cause, errDraining), errors.Is(failed, errDraining):
 		return Drained, nil
+	case errors.Is(failed, errCut):
+		return Cut, nil
 	case errors.Is(cause, errMaxAge):
 		return Expired, nil
 	case errors.Is(cause, errRevoked):
@@ -277,7 +296,7 @@ func (w *wire) finish(reason Reason, cause error) (abort bool) {
 	case Left, Stalled:
 		return false
 	case Completed:
-		c = control{name: "stream.complete", id: endID, data: struct{}{}}
+		c = control{name: "stream.complete", id: w.endID, data: struct{}{}}
 	case Failed:
 		if !w.started {
 			WriteProblem(w.w, cause)
@@ -290,7 +309,7 @@ func (w *wire) finish(reason Reason, cause error) (abort bool) {
 		}
 		timeout = min(timeout, farewell)
 		c = bye(string(reason), w.st.srv.retryElsewhere())
-	case Expired, Revoked:
+	case Expired, Revoked, Cut:
 		c = bye(string(reason), w.st.srv.retry())
 	}
 	if w.st.format == ndjson && !w.typed {

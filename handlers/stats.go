@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"maps"
+	"sync"
 	"sync/atomic"
 )
 
@@ -13,10 +14,14 @@ type Stats struct {
 
 // RouteStats is what one route of a [Server] has done so far.
 type RouteStats struct {
-	Open       int    // streams open now
-	Opened     uint64 // streams that were opened
-	Events     uint64 // events written, control events not counted
-	Missed     uint64 // events that subscribers missed by lag, and were told of
+	Open       int               // streams open now
+	Opened     uint64            // streams that were opened
+	Events     uint64            // events written, control events not counted
+	Missed     uint64            // events that subscribers missed, and were told of
+	Resumed    uint64            // streams of a topic that began after an event the client had
+	Replayed   uint64            // events of a topic that were there before their stream
+	Lag        uint64            // events that the open stream furthest behind has not written
+	Gaps       map[string]uint64 // times that subscribers were told of missing events, by reason
 	Heartbeats uint64
 	Bytes      uint64 // bytes of body written
 	Ended      map[Reason]uint64
@@ -26,6 +31,8 @@ type RouteStats struct {
 type route struct {
 	name                                           string
 	opened, events, missed, heartbeats, bytesCount atomic.Uint64
+	resumed, replayed                              atomic.Uint64
+	gaps                                           reasonCounts
 	ended                                          [len(reasons)]atomic.Uint64
 }
 
@@ -35,8 +42,10 @@ func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	routes := maps.Clone(s.routes)
 	open := make(map[*route]int, len(routes))
+	lag := make(map[*route]uint64)
 	for st := range s.open {
 		open[st.route]++
+		lag[st.route] = max(lag[st.route], st.lag())
 	}
 	stats := Stats{Open: len(s.open), Routes: make(map[string]RouteStats, len(routes))}
 	s.mu.Unlock()
@@ -53,6 +62,10 @@ func (s *Server) Stats() Stats {
 			Opened:     r.opened.Load(),
 			Events:     r.events.Load(),
 			Missed:     r.missed.Load(),
+			Resumed:    r.resumed.Load(),
+			Replayed:   r.replayed.Load(),
+			Lag:        lag[r],
+			Gaps:       r.gaps.snapshot(),
 			Heartbeats: r.heartbeats.Load(),
 			Bytes:      r.bytesCount.Load(),
 			Ended:      ended,
@@ -71,4 +84,25 @@ func (s *Server) route(name string) *route {
 		s.routes[name] = r
 	}
 	return r
+}
+
+// reasonCounts counts by reason. Reasons are few: the hub's, and the Subject's.
+type reasonCounts struct {
+	mu     sync.Mutex
+	counts map[string]uint64
+}
+
+func (c *reasonCounts) add(reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.counts == nil {
+		c.counts = make(map[string]uint64)
+	}
+	c.counts[reason]++
+}
+
+func (c *reasonCounts) snapshot() map[string]uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.counts)
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fluxwire-go/fluxwire/hub"
 	"github.com/fluxwire-go/fluxwire/streams"
 )
 
@@ -22,10 +23,11 @@ const (
 	Expired   Reason = "max-age"  // the stream reached its age
 	Drained   Reason = "shutdown" // the server is shutting down
 	Revoked   Reason = "grant"    // the grant of [Config.Authorize] has expired
+	Cut       Reason = "slow"     // the client's place in the topic is no longer kept, see [hub.Cut]
 )
 
 // reasons lists every Reason, for counting.
-var reasons = [...]Reason{Completed, Failed, Left, Stalled, Expired, Drained, Revoked}
+var reasons = [...]Reason{Completed, Failed, Left, Stalled, Expired, Drained, Revoked, Cut}
 
 // ErrEnded is matched by the error of a send to a stream that has ended. There
 // is nobody left to send to: return.
@@ -33,6 +35,7 @@ var ErrEnded = errors.New("handlers: the stream has ended")
 
 var (
 	errDraining = errors.New("handlers: the server is shutting down")
+	errCut      = errors.New("handlers: the client's place is no longer kept")
 	errRevoked  = errors.New("handlers: the grant has expired")
 	errMaxAge   = errors.New("handlers: the stream has reached its age")
 	errGoexit   = errors.New("handlers: the emitter's goroutine has exited")
@@ -54,6 +57,10 @@ type stream struct {
 	cancel  context.CancelCauseFunc // ends the source and so the stream
 
 	work sync.WaitGroup // goroutines of the source's
+
+	feed *hub.Feed     // of the topic, or nil
+	live uint64        // number of the event that was next when the stream began
+	next atomic.Uint64 // number of the event to be written next
 
 	events atomic.Uint64
 	bytes  atomic.Uint64

@@ -23,12 +23,14 @@ func Subject[T any](s *Server, subject *streams.Subject[sse.ServerSentEvent[T]],
 		enc := newEncoder[T](h.codec, st.format)
 		return func(ctx context.Context, out sink) error {
 			if resumed {
+				st.route.gaps.add("retention")
 				if err := out.tell(ctx, gap("retention", nil)); err != nil {
 					return err
 				}
 			}
 			live := subject.OnLag(func(missed uint64) {
 				st.route.missed.Add(missed)
+				st.route.gaps.add("slow")
 				out.tell(ctx, gap("slow", &missed)) // if it fails, so does the next write
 			})
 			return send(ctx, out, live, enc.event)

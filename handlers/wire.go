@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fluxwire-go/fluxwire/eventlog"
 	"github.com/fluxwire-go/fluxwire/sse"
 	"github.com/fluxwire-go/fluxwire/streams"
 )
@@ -44,6 +45,11 @@ type wire struct {
 	http1   bool
 	typed   bool // values are events, so that control events have a place
 	take    uint64
+	endID   string // the id of stream.complete
+	lines   liner
+
+	position eventlog.Pos // of a topic's reader; zero for other sources
+	told     eventlog.Pos // the last position that the client knows
 
 	heartbeat time.Duration // 0 is none
 
@@ -83,11 +89,8 @@ func (w *wire) write(ctx context.Context, encode func(dst []byte) ([]byte, error
 		return err
 	}
 	defer w.release()
-	switch {
-	case w.err != nil:
-		return w.err
-	case w.closed:
-		return cmp.Or(context.Cause(ctx), ErrEnded)
+	if err := w.usable(ctx); err != nil {
+		return err
 	}
 	dst := w.preamble(w.buf[:0])
 	before := len(dst)
@@ -104,12 +107,39 @@ func (w *wire) write(ctx context.Context, encode func(dst []byte) ([]byte, error
 	if err := w.put(dst, w.st.srv.cfg.WriteTimeout); err != nil {
 		return err
 	}
-	w.st.route.events.Add(1)
-	if w.st.events.Add(1) == w.take {
+	w.counted(1)
+	return nil
+}
+
+// usable says why nothing can be written any more. The caller holds the lock.
+func (w *wire) usable(ctx context.Context) error {
+	switch {
+	case w.err != nil:
+		return w.err
+	case w.closed:
+		return cmp.Or(context.Cause(ctx), ErrEnded)
+	}
+	return nil
+}
+
+// counted counts n events that were written, and ends the stream after the last
+// that its client wants. The caller holds the lock.
+func (w *wire) counted(n uint64) {
+	w.st.route.events.Add(n)
+	if w.st.events.Add(n) == w.take {
 		w.err = errTaken
 		w.st.cancel(w.err)
 	}
-	return nil
+}
+
+// at implements [sink].
+func (w *wire) at(ctx context.Context, pos eventlog.Pos) error {
+	if err := w.acquire(ctx); err != nil {
+		return err
+	}
+	defer w.release()
+	w.position = pos
+	return w.err
 }
 
 // guarded is encode(dst), with a panic of the value's own marshaling made an
@@ -129,8 +159,11 @@ func (w *wire) tell(ctx context.Context, ev control) error {
 		return err
 	}
 	defer w.release()
-	if w.err != nil || w.closed {
-		return cmp.Or(w.err, ErrEnded)
+	if err := w.usable(ctx); err != nil {
+		return err
+	}
+	if pos, err := eventlog.ParsePos(ev.id); err == nil {
+		w.position, w.told = pos, pos
 	}
 	return w.put(ev.append(w.preamble(w.buf[:0]), w.st.format), w.st.srv.cfg.WriteTimeout)
 }
@@ -223,11 +256,23 @@ func (w *wire) preamble(dst []byte) []byte {
 		return dst
 	}
 	dst = mustAppend(sse.AppendRetry(dst, w.st.srv.retry()))
-	return mustAppend(sse.AppendComment(dst, w.st.route.name))
+	dst = mustAppend(sse.AppendComment(dst, w.st.route.name))
+	return w.prime(dst)
 }
 
-// begin has the head sent after grace, or at once if that is not positive.
-func (w *wire) begin(grace time.Duration) {
+// prime appends a block that sets the client's last event id and dispatches
+// nothing, if the source has a position that the client does not know. The
+// caller holds the lock.
+func (w *wire) prime(dst []byte) []byte {
+	if w.position == w.told {
+		return dst
+	}
+	w.told = w.position
+	return mustAppend(sse.AppendID(dst, w.position.String()))
+}
+
+// start has the head sent after grace, or at once if that is not positive.
+func (w *wire) start(grace time.Duration) {
 	if grace > 0 {
 		w.arm(grace)
 		return
@@ -278,7 +323,9 @@ func (w *wire) idle() {
 	}
 	dst := w.buf[:0]
 	if w.st.format == eventStream {
-		dst = mustAppend(sse.AppendComment(dst, ""))
+		if dst = w.prime(dst); len(dst) == 0 {
+			dst = mustAppend(sse.AppendComment(dst, ""))
+		}
 	} else {
 		dst = append(dst, '\n')
 	}

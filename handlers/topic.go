@@ -1,0 +1,187 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/fluxwire-go/fluxwire/hub"
+)
+
+// Topic serves topic's events: encoded once, and written to every client as
+// they are, all that is pending in one write.
+//
+// A client begins with the next event, or where its request says: after the
+// event that Last-Event-ID names (see [LastEventID]), else with the oldest event
+// kept (query parameter earliest), the newest N (latest=N), or those since a
+// time (since=, RFC 3339 or Unix seconds). The ids on the wire are positions in
+// the topic; the first thing that an event stream holds is the one where it
+// begins, so that a client that loses the connection before the first event
+// resumes there. Whatever is missing is told by a stream.gap that carries the
+// id of the place where the stream goes on, so that it is told once.
+//
+// When the topic completes, the stream ends with stream.complete, and who comes
+// back from there is answered with 204. When it fails, the answer is a problem
+// document or a stream.error, for those who come later too.
+func Topic[T any](s *Server, topic *hub.Topic[T], opts ...Option) *Handler {
+	h := s.newHandler(true, opts)
+	h.replays = true
+	feed := topic.Feed()
+	text := textRule[T](h.codec)
+	h.open = func(r *http.Request, st *stream) (run, error) {
+		start, err := startAt(r)
+		if err != nil {
+			return nil, err
+		}
+		var filter hub.Filter
+		if h.filter != nil {
+			if filter, err = h.filter(r); err != nil {
+				return nil, err
+			}
+		}
+		st.follow(feed)
+		cursor := feed.Subscribe(start, h.policy, filter)
+		if err, ended := feed.Ended(); ended && err == nil && st.format == eventStream && LastEventID(r) != "" {
+			// Nothing is left for a client that has it all: an EventSource stops at 204.
+			probe := feed.Subscribe(start, h.policy, filter)
+			if b, err := probe.Next(r.Context()); b.Empty() && errors.Is(err, io.EOF) {
+				return nil, errNothingLeft
+			}
+		}
+		if LastEventID(r) != "" {
+			st.route.resumed.Add(1)
+		}
+		return func(ctx context.Context, out sink) error {
+			return st.read(ctx, cursor, out, text)
+		}, nil
+	}
+	return h
+}
+
+// errNothingLeft is the error of opening a complete stream at its end.
+var errNothingLeft = errors.New("handlers: nothing is left of the stream")
+
+// read writes what cursor gives to out, until the topic or ctx ends.
+func (st *stream) read(ctx context.Context, cursor *hub.Cursor, out sink, text textual) error {
+	for {
+		b, err := cursor.Poll()
+		if b.Empty() && err == nil {
+			// Nothing is pending: what the filter left out has been passed by.
+			if err := out.at(ctx, cursor.Position()); err != nil {
+				return err
+			}
+			if !cursor.Replaying() {
+				if err := cursor.Wait(ctx); err != nil {
+					return err
+				}
+				continue
+			}
+			b, err = cursor.Next(ctx)
+		}
+		if err != nil {
+			switch {
+			case errors.Is(err, io.EOF):
+				return nil
+			case errors.Is(err, hub.ErrCut):
+				return errCut
+			case errors.Is(err, hub.ErrClosed):
+				return errDraining
+			}
+			return err
+		}
+		switch {
+		case b.Gap != nil:
+			st.route.gaps.add(b.Gap.Reason)
+			if b.Gap.Missed != nil {
+				st.route.missed.Add(*b.Gap.Missed)
+			}
+			err = out.tell(ctx, control{name: "stream.gap", id: b.Gap.ID, data: b.Gap})
+		case b.Count > 0:
+			err = out.frames(ctx, b, text)
+			st.passed(b)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// follow has st counted among the readers of feed.
+func (st *stream) follow(feed *hub.Feed) {
+	st.feed = feed
+	st.live = feed.Stats().Next
+	st.next.Store(st.live)
+}
+
+// passed counts what has been written.
+func (st *stream) passed(b hub.Batch) {
+	st.next.Store(b.Last.Seq + 1)
+	if b.First.Seq < st.live {
+		st.route.replayed.Add(min(b.Last.Seq+1, st.live) - b.First.Seq)
+	}
+}
+
+// lag is how many events of its topic the stream has not written yet.
+func (st *stream) lag() uint64 {
+	if st.feed == nil {
+		return 0
+	}
+	end, next := st.feed.Stats().Next, st.next.Load()
+	return max(end, next) - next
+}
+
+// startAt reads where r asks to begin.
+func startAt(r *http.Request) (hub.Start, error) {
+	if id := LastEventID(r); id != "" {
+		return hub.After(id), nil
+	}
+	q := r.URL.Query()
+	switch {
+	case q.Has("earliest"):
+		return hub.Earliest(), nil
+	case q.Has("latest"):
+		n, err := strconv.Atoi(q.Get("latest"))
+		if err != nil || n < 0 {
+			return hub.Start{}, badParameter(q, "latest", "write a whole number of events")
+		}
+		return hub.Latest(n), nil
+	case q.Has("since"):
+		t, err := parseTime(q.Get("since"))
+		if err != nil {
+			return hub.Start{}, badParameter(q, "since", "write a time as in 2026-01-02T15:04:05Z, or in seconds since 1970")
+		}
+		return hub.Since(t), nil
+	}
+	return hub.Live(), nil
+}
+
+func parseTime(s string) (time.Time, error) {
+	if seconds, err := strconv.ParseInt(s, 10, 64); err == nil {
+		return time.Unix(seconds, 0), nil
+	}
+	return time.Parse(time.RFC3339, s)
+}
+
+func badParameter(q url.Values, name, rule string) error {
+	return &Problem{
+		Status:    http.StatusBadRequest,
+		Detail:    fmt.Sprintf("%s=%.40q cannot be read: %s", name, q.Get(name), rule),
+		Parameter: name,
+	}
+}
+
+// Policy says what becomes of a client that reads so slowly that its place is
+// no longer kept. Defaults to [hub.ToOldest]. It is for topics.
+func Policy(p hub.Policy) Option { return func(h *Handler) { h.policy = p } }
+
+// Filter gives each request a choice of the topic's events. Its error is
+// answered as a [Problem]. A client whose events are rare is told by heartbeats
+// how far it has got, so that it resumes from there. It is for topics.
+func Filter(choose func(*http.Request) (hub.Filter, error)) Option {
+	return func(h *Handler) { h.filter = choose }
+}
