@@ -53,8 +53,18 @@ type Service struct {
 	admin   http.Handler // nil: health and metrics are beside the rest
 }
 
+// A SettingError is returned by [New] for a setting that is wrong on every
+// machine, unlike a file that cannot be read on this one.
+type SettingError struct {
+	Flag string // the flag that it is set by
+	Err  error
+}
+
+func (e *SettingError) Error() string { return e.Flag + ": " + e.Err.Error() }
+func (e *SettingError) Unwrap() error { return e.Err }
+
 // New returns a service with settings cfg. Its error names what is wrong with
-// them.
+// them; see [SettingError].
 func New(cfg Config) (*Service, error) {
 	cfg.Addr = cmp.Or(cfg.Addr, ":8080")
 	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
@@ -66,7 +76,7 @@ func New(cfg Config) (*Service, error) {
 		Logger:       cfg.Logger,
 	})
 	if err != nil {
-		return nil, err
+		return nil, &SettingError{"--cors-origin", err} // nothing else is the user's to choose wrongly
 	}
 	s := &Service{cfg: cfg, streams: srv, builtin: newBuiltin()}
 	if cfg.TLSCert != "" || cfg.TLSKey != "" {
@@ -75,7 +85,7 @@ func New(cfg Config) (*Service, error) {
 		}
 		pair, err := tls.LoadX509KeyPair(cfg.TLSCert, cfg.TLSKey)
 		if err != nil {
-			return nil, fmt.Errorf("service: TLS: %w", err)
+			return nil, fmt.Errorf("service: TLS: --tls-cert %s, --tls-key %s: %w", cfg.TLSCert, cfg.TLSKey, err)
 		}
 		s.tls = &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"}}
 	}
