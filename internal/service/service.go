@@ -33,8 +33,14 @@ type Config struct {
 	Logger    *slog.Logger // Defaults to [slog.Default].
 }
 
-// stopWithin is how long the service takes at most from the signal to its end.
-const stopWithin = 800 * time.Millisecond
+// The service has ended within these two of the signal: the first is for streams
+// to say goodbye, the second for answers that are under way. Both are seldom used
+// up, the second by connections that have not asked for anything yet, for which
+// net/http waits too.
+const (
+	stopStreams = 500 * time.Millisecond
+	stopAnswers = 200 * time.Millisecond
+)
 
 // readTimeout is how long a request may take to arrive.
 const readTimeout = 10 * time.Second
@@ -149,9 +155,7 @@ func (s *Service) Serve(ctx context.Context, ln, admin net.Listener) error {
 
 	<-ctx.Done()
 	failed := context.Cause(ctx)
-	stop, cancelStop := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
-	defer cancelStop()
-	s.stop(stop, servers)
+	s.stop(context.WithoutCancel(ctx), servers)
 	if errors.Is(failed, context.Canceled) {
 		return nil
 	}
@@ -160,13 +164,17 @@ func (s *Service) Serve(ctx context.Context, ln, admin net.Listener) error {
 
 // stop ends the streams, then the servers, which would wait for the streams.
 func (s *Service) stop(ctx context.Context, servers []*http.Server) {
-	if err := s.streams.Shutdown(ctx); err != nil {
+	drain, cancelDrain := context.WithTimeout(ctx, stopStreams)
+	defer cancelDrain()
+	if err := s.streams.Shutdown(drain); err != nil {
 		s.cfg.Logger.Warn(err.Error())
 	}
+	answer, cancelAnswer := context.WithTimeout(ctx, stopAnswers)
+	defer cancelAnswer()
 	var stopping sync.WaitGroup
 	for _, server := range servers {
 		stopping.Go(func() {
-			if server.Shutdown(ctx) != nil {
+			if server.Shutdown(answer) != nil {
 				server.Close()
 			}
 		})
