@@ -183,15 +183,14 @@ func (h *Handler) serveWire(ctx context.Context, w http.ResponseWriter, control 
 		heartbeat: h.heartbeat(st.format),
 		lock:      make(chan struct{}, 1),
 	}
-	// A write that is stuck when the server begins to drain gets a little more
-	// time, not the whole of its own.
 	hurried := make(chan struct{})
 	stopHurry := context.AfterFunc(ctx, func() {
 		defer close(hurried)
 		if errors.Is(context.Cause(ctx), errDraining) {
-			control.SetWriteDeadline(time.Now().Add(farewell))
+			wr.hurry()
 		}
 	})
+	defer wr.close() // whatever panics: its timer must not outlive the handler
 	wr.begin(h.srv.cfg.Grace)
 	err := run(ctx, wr)
 	wr.close()
