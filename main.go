@@ -7,10 +7,13 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -62,6 +65,7 @@ type options struct {
 	heartbeat time.Duration
 	maxAge    time.Duration
 	origins   string
+	proxies   string
 }
 
 func flags(o *options) *flag.FlagSet {
@@ -72,6 +76,10 @@ func flags(o *options) *flag.FlagSet {
 	fs.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "`level` from which on to log: debug, info, warn or error")
 	fs.DurationVar(&o.heartbeat, "heartbeat", 15*time.Second, "`silence` after which a stream sends a heartbeat; 0 for none")
 	fs.DurationVar(&o.maxAge, "max-age", time.Hour, "`age`, give or take a tenth, at which a stream is ended for its client to connect again; 0 for none")
+	fs.IntVar(&o.config.MaxStreams, "max-streams", 100_000, "`number` of streams that may be open at a time; 0 for no limit")
+	fs.IntVar(&o.config.MaxStreamsPerSubject, "max-streams-per-client", 100, "`number` of streams that one client's address may have open; 0 for no limit")
+	fs.StringVar(&o.proxies, "trusted-proxies", "", "`addresses` of proxies whose X-Forwarded-For is believed, as in 10.0.0.0/8,::1, separated by commas")
+	fs.DurationVar(&o.config.DrainDelay, "drain-delay", 0, "`time` between the signal to stop, from when on /healthz/ready says 503, and the end of the streams")
 	fs.StringVar(&o.origins, "cors-origin", "*", "`origins` whose pages may read the streams, separated by commas; * is every origin, empty is none")
 	fs.StringVar(&o.config.TLSCert, "tls-cert", "", "`file` of the certificate chain (PEM): serve TLS and HTTP/2")
 	fs.StringVar(&o.config.TLSKey, "tls-key", "", "`file` of the certificate's key (PEM)")
@@ -110,6 +118,25 @@ func parse(args []string, env func(string) (string, bool), stderr io.Writer) (se
 			*d.value = -1 // off, where 0 would be the default
 		}
 	}
+	for name, n := range map[string]*int{"max-streams": &o.config.MaxStreams, "max-streams-per-client": &o.config.MaxStreamsPerSubject} {
+		switch {
+		case *n < 0:
+			errs = append(errs, fmt.Errorf("--%s: %d is negative; 0 is no limit", name, *n))
+		case *n == 0:
+			*n = -1
+		}
+	}
+	if o.config.DrainDelay < 0 {
+		errs = append(errs, fmt.Errorf("--drain-delay: %v is negative", o.config.DrainDelay))
+	}
+	for text := range list(o.proxies) {
+		prefix, err := parsePrefix(text)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("--trusted-proxies: %q is no address and no range of them: write it as in 10.0.0.0/8", text))
+			continue
+		}
+		o.config.TrustedProxies = append(o.config.TrustedProxies, prefix)
+	}
 	if (o.config.TLSCert == "") != (o.config.TLSKey == "") {
 		errs = append(errs, errors.New("--tls-cert and --tls-key go together; give both"))
 	}
@@ -117,13 +144,28 @@ func parse(args []string, env func(string) (string, bool), stderr io.Writer) (se
 		return service.Config{}, errs[0]
 	}
 	o.config.Heartbeat, o.config.MaxAge = o.heartbeat, o.maxAge
-	for origin := range strings.SplitSeq(o.origins, ",") {
-		if origin = strings.TrimSpace(origin); origin != "" {
-			o.config.Origins = append(o.config.Origins, origin)
-		}
-	}
+	o.config.Origins = slices.Collect(list(o.origins))
 	o.config.Logger = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: o.logLevel}))
 	return o.config, nil
+}
+
+// list ranges over the words of a comma-separated list.
+func list(s string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for word := range strings.SplitSeq(s, ",") {
+			if word = strings.TrimSpace(word); word != "" && !yield(word) {
+				return
+			}
+		}
+	}
+}
+
+// parsePrefix reads a range of addresses, or one address as a range of itself.
+func parsePrefix(s string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(s); err == nil {
+		return addr.Prefix(addr.BitLen())
+	}
+	return netip.ParsePrefix(s)
 }
 
 func envName(f *flag.Flag) string {

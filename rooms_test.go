@@ -20,11 +20,12 @@ var rooms = map[string][]string{
 	"streams":          {"sse", "internal/window"},
 	"streams/rx":       {"streams"},
 	"eventlog":         {"sse", "internal/window"},
-	"handlers":         {"sse", "streams"},
+	"hub":              {"sse", "streams", "eventlog", "internal/window"},
+	"handlers":         {"sse", "streams", "eventlog", "hub"},
 	"client":           {"sse", "streams"},
 	"metrics":          {"handlers"},
 	"web":              {},
-	"internal/service": {"sse", "streams", "streams/rx", "handlers", "metrics", "web"},
+	"internal/service": {"sse", "streams", "streams/rx", "hub", "handlers", "metrics", "web"},
 	"":                 {"internal/service", "client"},
 
 	// For tests alone: no room may import these but in its tests.

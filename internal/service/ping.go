@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/fluxwire-go/fluxwire/handlers"
+	"github.com/fluxwire-go/fluxwire/hub"
 )
 
 // maxMessage is the size of the longest message that a ping may carry.
@@ -19,7 +20,10 @@ const maxMessage = 64 << 10
 func (s *Service) ping(w http.ResponseWriter, r *http.Request) {
 	message, err := pingMessage(w, r)
 	if err == nil && r.Method != http.MethodHead {
-		err = s.builtin.ping(message)
+		err = s.builtin.ping(r.Context(), message)
+	}
+	if errors.Is(err, hub.ErrEnded) {
+		err = &handlers.Problem{Status: http.StatusServiceUnavailable, Detail: "the server is shutting down; try again elsewhere, or later"}
 	}
 	if err != nil {
 		handlers.WriteProblem(w, err)

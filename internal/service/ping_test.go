@@ -2,7 +2,6 @@ package service
 
 import (
 	"bytes"
-	"context"
 	"mime/multipart"
 	"net/http/httptest"
 	"net/url"
@@ -10,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/fluxwire-go/fluxwire/hub"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
@@ -51,14 +51,9 @@ func TestPing(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newService(t, Config{})
-				ctx, cancel := context.WithCancel(t.Context())
-				defer cancel()
-				var got []string
-				go s.builtin.pongs.Observable().Run(ctx, func(ev sse.ServerSentEvent[string]) bool {
-					got = append(got, ev.Data)
-					return true
-				})
-				synctest.Wait()
+				defer s.builtin.live.Close()
+				defer s.builtin.pongs.Close()
+				cursor := s.builtin.pongs.Feed().Subscribe(hub.Live(), hub.ToOldest, hub.Filter{})
 
 				r := httptest.NewRequest(tt.method, "/ping?"+tt.query, strings.NewReader(tt.body))
 				if tt.kind != "" {
@@ -66,7 +61,17 @@ func TestPing(t *testing.T) {
 				}
 				rec := httptest.NewRecorder()
 				s.public.ServeHTTP(rec, r)
-				synctest.Wait()
+				b, err := cursor.Poll()
+				if err != nil {
+					t.Fatal(err)
+				}
+				var got []string
+				for ev, err := range sse.NewDecoder(bytes.NewReader(b.Frames)).Events() {
+					if err != nil {
+						t.Fatal(err)
+					}
+					got = append(got, string(ev.Data))
+				}
 				if rec.Code != tt.status {
 					t.Errorf("status %d, want %d: %s", rec.Code, tt.status, rec.Body)
 				}

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"syscall"
 	"time"
@@ -23,14 +24,18 @@ import (
 
 // Config is the settings of a [Service].
 type Config struct {
-	Addr      string        // where the service listens. Defaults to ":8080".
-	AdminAddr string        // where health, metrics and pprof listen. Defaults to none: health and metrics are beside the rest.
-	Origins   []string      // see [handlers.Config]
-	Heartbeat time.Duration // see [handlers.Config]
-	MaxAge    time.Duration // see [handlers.Config]
-	TLSCert   string        // file of the certificate chain, PEM; with TLSKey it turns TLS and HTTP/2 on
-	TLSKey    string
-	Logger    *slog.Logger // Defaults to [slog.Default].
+	Addr                 string         // where the service listens. Defaults to ":8080".
+	AdminAddr            string         // where health, metrics and pprof listen. Defaults to none: health and metrics are beside the rest.
+	Origins              []string       // see [handlers.Config]
+	Heartbeat            time.Duration  // see [handlers.Config]
+	MaxAge               time.Duration  // see [handlers.Config]
+	MaxStreams           int            // see [handlers.Config]
+	MaxStreamsPerSubject int            // see [handlers.Config]
+	TrustedProxies       []netip.Prefix // see [handlers.Config]
+	DrainDelay           time.Duration  // how long Serve goes on as before once ctx has ended, but for /healthz/ready and new streams
+	TLSCert              string         // file of the certificate chain, PEM; with TLSKey it turns TLS and HTTP/2 on
+	TLSKey               string
+	Logger               *slog.Logger // Defaults to [slog.Default].
 }
 
 // The service has ended within these two of the signal: the first is for streams
@@ -75,16 +80,22 @@ func New(cfg Config) (*Service, error) {
 	cfg.Addr = cmp.Or(cfg.Addr, ":8080")
 	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
 	srv, err := handlers.New(handlers.Config{
-		Heartbeat:    cfg.Heartbeat,
-		WriteTimeout: writeTimeout,
-		MaxAge:       cfg.MaxAge,
-		Origins:      cfg.Origins,
-		Logger:       cfg.Logger,
+		Heartbeat:            cfg.Heartbeat,
+		WriteTimeout:         writeTimeout,
+		MaxAge:               cfg.MaxAge,
+		Origins:              cfg.Origins,
+		MaxStreams:           cfg.MaxStreams,
+		MaxStreamsPerSubject: cfg.MaxStreamsPerSubject,
+		TrustedProxies:       cfg.TrustedProxies,
+		Logger:               cfg.Logger,
 	})
 	if err != nil {
 		return nil, &SettingError{"--cors-origin", err} // nothing else is the user's to choose wrongly
 	}
-	s := &Service{cfg: cfg, streams: srv, builtin: newBuiltin()}
+	s := &Service{cfg: cfg, streams: srv}
+	if s.builtin, err = newBuiltin(cfg.Logger); err != nil {
+		return nil, err
+	}
 	if cfg.TLSCert != "" || cfg.TLSKey != "" {
 		if cfg.TLSCert == "" || cfg.TLSKey == "" {
 			return nil, errors.New("service: TLS needs both a certificate and a key: give --tls-cert and --tls-key")
@@ -132,7 +143,11 @@ func (s *Service) Serve(ctx context.Context, ln, admin net.Listener) error {
 	defer work.Wait()
 	pipelines, stopPipelines := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopPipelines()
-	s.builtin.start(pipelines, &work, s.cfg.Logger)
+	work.Go(func() {
+		if err := s.builtin.run(pipelines); err != nil {
+			s.cfg.Logger.Error("topics ended with an error", "error", err)
+		}
+	})
 
 	var servers []*http.Server
 	serve := func(ln net.Listener, server *http.Server) {
@@ -155,6 +170,11 @@ func (s *Service) Serve(ctx context.Context, ln, admin net.Listener) error {
 
 	<-ctx.Done()
 	failed := context.Cause(ctx)
+	if s.cfg.DrainDelay > 0 {
+		// Whoever sends requests here needs a moment to hear that it should not.
+		s.streams.Drain()
+		time.Sleep(s.cfg.DrainDelay)
+	}
 	s.stop(context.WithoutCancel(ctx), servers)
 	if errors.Is(failed, context.Canceled) {
 		return nil

@@ -2,14 +2,15 @@ package service
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/reactivex/rxgo/v2"
 
 	"github.com/fluxwire-go/fluxwire/handlers"
+	"github.com/fluxwire-go/fluxwire/hub"
 	"github.com/fluxwire-go/fluxwire/sse"
 	"github.com/fluxwire-go/fluxwire/streams"
 	"github.com/fluxwire-go/fluxwire/streams/rx"
@@ -27,9 +28,9 @@ type streamRoute struct {
 func (s *Service) streamRoutes() []streamRoute {
 	return []streamRoute{
 		{"/stream-flux", "a text every second, an RxGo pipeline for each request", handlers.Values(s.streams, flux())},
-		{"/stream-sse", "ticks and pongs, one stream shared by all", handlers.Subject(s.streams, s.builtin.live)},
+		{"/stream-sse", "ticks and pongs, a topic: numbered, kept, resumable", handlers.Topic(s.streams, s.builtin.live)},
 		{"/stream-sse-mvc", "an imperative emitter", handlers.Emit(s.streams, emitter)},
-		{"/events", "a message for each ping", handlers.Subject(s.streams, s.builtin.pongs)},
+		{"/events", "a message for each ping, a topic", handlers.Topic(s.streams, s.builtin.pongs)},
 	}
 }
 
@@ -60,24 +61,6 @@ func ticks() streams.Observable[sse.ServerSentEvent[any]] {
 	})
 }
 
-// pong names the messages of /events, which are unnamed there, for a stream
-// that holds other events too.
-func pong(ev sse.ServerSentEvent[string]) sse.ServerSentEvent[any] {
-	return sse.ServerSentEvent[any]{Event: "pong", Data: ev.Data}
-}
-
-// numbered gives each event the number of its place in the stream as its id.
-func numbered(events streams.Observable[sse.ServerSentEvent[any]]) streams.Observable[sse.ServerSentEvent[any]] {
-	return streams.Defer(func(context.Context) streams.Observable[sse.ServerSentEvent[any]] {
-		n := 0
-		return streams.Map(events, func(ev sse.ServerSentEvent[any]) sse.ServerSentEvent[any] {
-			n++
-			ev.ID = strconv.Itoa(n)
-			return ev
-		})
-	})
-}
-
 // emitter sends an event every second, in imperative style.
 func emitter(ctx context.Context, e *handlers.Emitter) error {
 	ticker := time.NewTicker(time.Second)
@@ -101,38 +84,37 @@ func emitter(ctx context.Context, e *handlers.Emitter) error {
 
 // builtin holds the streams that all requests share.
 type builtin struct {
-	pongs *streams.Subject[sse.ServerSentEvent[string]] // a message for each ping
-	live  *streams.Subject[sse.ServerSentEvent[any]]    // ticks and pongs
+	pongs *hub.Topic[string] // a message for each ping
+	live  *hub.Topic[any]    // ticks and pongs
 }
 
-func newBuiltin() *builtin {
-	return &builtin{
-		pongs: streams.NewSubject[sse.ServerSentEvent[string]](streams.SubjectConfig{}),
-		live:  streams.NewSubject[sse.ServerSentEvent[any]](streams.SubjectConfig{}),
+func newBuiltin(logger *slog.Logger) (*builtin, error) {
+	pongs, err := hub.New[string](hub.Config{Name: "/events", Logger: logger})
+	if err != nil {
+		return nil, err
 	}
+	live, err := hub.New[any](hub.Config{Name: "/stream-sse", Logger: logger})
+	if err != nil {
+		return nil, err
+	}
+	return &builtin{pongs, live}, nil
 }
 
 // ping sends message to every open page.
-func (b *builtin) ping(message string) error {
-	return b.pongs.Next(sse.ServerSentEvent[string]{Data: message})
+func (b *builtin) ping(ctx context.Context, message string) error {
+	_, err := b.pongs.Append(ctx, sse.ServerSentEvent[string]{Data: message})
+	if err == nil {
+		_, err = b.live.Append(ctx, sse.ServerSentEvent[any]{Event: "pong", Data: message})
+	}
+	return err
 }
 
-// start runs the shared pipelines until ctx ends.
-func (b *builtin) start(ctx context.Context, work *sync.WaitGroup, logger *slog.Logger) {
-	pongs := streams.Map(b.pongs.Observable(), pong)
-	share(ctx, work, logger, numbered(streams.Merge(ticks(), pongs)), b.live)
-}
-
-// share runs source into subject until ctx ends.
-func share[T any](ctx context.Context, work *sync.WaitGroup, logger *slog.Logger, source streams.Observable[T], subject *streams.Subject[T]) {
-	work.Go(func() {
-		err := source.Run(ctx, func(v T) bool { return subject.Next(v) == nil })
-		switch {
-		case ctx.Err() != nil || err == nil:
-			subject.Complete()
-		default:
-			logger.Error("stream failed", "error", err)
-			subject.Error(err)
-		}
-	})
+// run publishes to the topics until ctx ends, then closes them.
+func (b *builtin) run(ctx context.Context) error {
+	err := b.live.Publish(ctx, ticks())
+	if ctx.Err() != nil {
+		err = nil
+	}
+	<-ctx.Done()
+	return errors.Join(err, b.live.Close(), b.pongs.Close())
 }
