@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/sse"
@@ -52,6 +53,7 @@ type wire struct {
 	closed  bool
 	err     error     // the first failure: nothing is written after it
 	last    time.Time // end of the last write
+	hurried atomic.Bool
 
 	timing  sync.WaitGroup // the timer, from arming until its function has returned
 	timerMu sync.Mutex     // never held while anything is written
@@ -60,6 +62,9 @@ type wire struct {
 }
 
 func (w *wire) acquire(ctx context.Context) error {
+	if ctx.Err() != nil { // select would choose at random
+		return context.Cause(ctx)
+	}
 	select {
 	case w.lock <- struct{}{}:
 		return nil
@@ -167,11 +172,21 @@ func (w *wire) put(b []byte, timeout time.Duration) error {
 // deadline sets how long writes may take from now, 0 being for ever. A writer
 // without deadlines, such as a test's recorder, has none.
 func (w *wire) deadline(d time.Duration) {
-	var at time.Time
-	if d > 0 {
-		at = time.Now().Add(d)
+	if d <= 0 {
+		w.control.SetWriteDeadline(time.Time{})
+		return
 	}
-	w.control.SetWriteDeadline(at)
+	w.control.SetWriteDeadline(time.Now().Add(d))
+	if d > farewell && w.hurried.Load() { // looked at after the deadline is set, see hurry
+		w.control.SetWriteDeadline(time.Now().Add(farewell))
+	}
+}
+
+// hurry gives a write that is stuck a little more time, not the whole of its
+// own: the server is draining. It may be called while another goroutine writes.
+func (w *wire) hurry() {
+	w.hurried.Store(true)
+	w.control.SetWriteDeadline(time.Now().Add(farewell))
 }
 
 // head sends the status and the headers. The caller holds the lock.

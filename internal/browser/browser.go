@@ -26,6 +26,7 @@ type Browser struct {
 	cmd     *exec.Cmd
 	pipe    *pipe
 	profile string
+	in      *os.File
 	read    sync.WaitGroup
 	once    sync.Once
 	err     error // of Close
@@ -95,11 +96,8 @@ func start(path string) (_ *Browser, err error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("browser: %w", err), in.Close(), out.Close(), os.RemoveAll(profile))
 	}
-	b := &Browser{cmd: cmd, profile: profile, pipe: &pipe{out: out, waiting: map[int]chan message{}, hear: map[string]func(message){}}}
-	b.read.Go(func() {
-		defer in.Close()
-		b.pipe.read(in)
-	})
+	b := &Browser{cmd: cmd, profile: profile, in: in, pipe: &pipe{out: out, waiting: map[int]chan message{}, hear: map[string]func(message){}}}
+	b.read.Go(func() { b.pipe.read(in) })
 	if err := b.pipe.call("", "Browser.getVersion", nil, nil); err != nil {
 		return nil, errors.Join(fmt.Errorf("browser: %s does not answer: %w", path, err), b.Close())
 	}
@@ -107,7 +105,7 @@ func start(path string) (_ *Browser, err error) {
 }
 
 // Close ends the browser and every process it started, and removes its profile.
-// It returns once they are gone. Further calls return what the first returned.
+// It returns once they are gone, or 10 s after they were killed. Further calls return what the first returned.
 func (b *Browser) Close() error {
 	b.once.Do(func() { b.err = b.close() })
 	return b.err
@@ -123,6 +121,7 @@ func (b *Browser) close() error {
 		time.Sleep(5 * time.Millisecond) // the kernel is still taking them down, or an init that does not reap them keeps their names
 	}
 	b.pipe.out.Close()
+	b.in.Close() // ends read, whoever may still hold the other end
 	b.read.Wait()
 	if err := os.RemoveAll(b.profile); err != nil {
 		return fmt.Errorf("browser: %w", err)
