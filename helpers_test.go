@@ -34,6 +34,17 @@ func eventually(t *testing.T, what string, check func() bool) {
 	}
 }
 
+// freeAddr returns a loopback address that nobody listened on a moment ago.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
 // A buffer is a bytes.Buffer for the output of a program that is still running.
 type buffer struct {
 	mu sync.Mutex

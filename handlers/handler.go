@@ -183,15 +183,14 @@ func (h *Handler) serveWire(ctx context.Context, w http.ResponseWriter, control 
 		heartbeat: h.heartbeat(st.format),
 		lock:      make(chan struct{}, 1),
 	}
-	// A write that is stuck when the server begins to drain gets a little more
-	// time, not the whole of its own.
 	hurried := make(chan struct{})
 	stopHurry := context.AfterFunc(ctx, func() {
 		defer close(hurried)
 		if errors.Is(context.Cause(ctx), errDraining) {
-			control.SetWriteDeadline(time.Now().Add(farewell))
+			wr.hurry()
 		}
 	})
+	defer wr.close() // whatever panics: its timer must not outlive the handler
 	wr.begin(h.srv.cfg.Grace)
 	err := run(ctx, wr)
 	wr.close()
@@ -218,6 +217,8 @@ func outcome(ctx, request context.Context, written, failed error) (Reason, error
 		return Completed, nil
 	case errors.As(written, &encode):
 		return Failed, written
+	case errors.Is(written, os.ErrDeadlineExceeded) && errors.Is(cause, errDraining):
+		return Drained, written // hurried: it had no time to stall
 	case errors.Is(written, os.ErrDeadlineExceeded):
 		return Stalled, written
 	case written != nil:
@@ -252,6 +253,9 @@ func (w *wire) finish(reason Reason, cause error) (abort bool) {
 		}
 		c = control{name: "stream.error", data: asProblem(cause)}
 	case Expired, Drained:
+		if cause != nil {
+			return false // cut in the middle of a write
+		}
 		if reason == Drained {
 			timeout = min(timeout, farewell)
 		}

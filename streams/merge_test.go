@@ -42,7 +42,7 @@ func TestMergeEndsWithTheFirstError(t *testing.T) {
 			<-ctx.Done()
 			time.Sleep(time.Minute) // Merge waits for a source that takes its time to leave
 			told = ctx.Err()
-			return streams.Throw[int](errTest).Run(context.Background(), nil)
+			return errTest
 		})
 		start := time.Now()
 		o := streams.Merge(

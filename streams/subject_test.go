@@ -108,6 +108,21 @@ func TestSubjectDeliversWhatIsPendingBeforeTheEnd(t *testing.T) {
 	})
 }
 
+// The last value and the end come right after each other, while the subscriber looks
+// whether there is more.
+func TestSubjectEndRacesWithTheLastValue(t *testing.T) {
+	for range 2000 {
+		s := streams.NewSubject[int](streams.SubjectConfig{})
+		sub := subscribe(t.Context(), s.Observable())
+		for s.Stats().Subscribers == 0 {
+			runtime.Gosched()
+		}
+		publish(t, s, 0, 3)
+		s.Complete()
+		sub.expect(t, []int{0, 1, 2}, nil)
+	}
+}
+
 func TestSubjectErrorWithoutAnError(t *testing.T) {
 	s := streams.NewSubject[int](streams.SubjectConfig{})
 	s.Error(nil)

@@ -33,8 +33,14 @@ type Config struct {
 	Logger    *slog.Logger // Defaults to [slog.Default].
 }
 
-// stopWithin is how long the service takes at most from the signal to its end.
-const stopWithin = 800 * time.Millisecond
+// The service has ended within these two of the signal: the first is for streams
+// to say goodbye, the second for answers that are under way. Both are seldom used
+// up, the second by connections that have not asked for anything yet, for which
+// net/http waits too.
+const (
+	stopStreams = 500 * time.Millisecond
+	stopAnswers = 200 * time.Millisecond
+)
 
 // readTimeout is how long a request may take to arrive.
 const readTimeout = 10 * time.Second
@@ -53,8 +59,18 @@ type Service struct {
 	admin   http.Handler // nil: health and metrics are beside the rest
 }
 
+// A SettingError is returned by [New] for a setting that is wrong on every
+// machine, unlike a file that cannot be read on this one.
+type SettingError struct {
+	Flag string // the flag that it is set by
+	Err  error
+}
+
+func (e *SettingError) Error() string { return e.Flag + ": " + e.Err.Error() }
+func (e *SettingError) Unwrap() error { return e.Err }
+
 // New returns a service with settings cfg. Its error names what is wrong with
-// them.
+// them; see [SettingError].
 func New(cfg Config) (*Service, error) {
 	cfg.Addr = cmp.Or(cfg.Addr, ":8080")
 	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
@@ -66,7 +82,7 @@ func New(cfg Config) (*Service, error) {
 		Logger:       cfg.Logger,
 	})
 	if err != nil {
-		return nil, err
+		return nil, &SettingError{"--cors-origin", err} // nothing else is the user's to choose wrongly
 	}
 	s := &Service{cfg: cfg, streams: srv, builtin: newBuiltin()}
 	if cfg.TLSCert != "" || cfg.TLSKey != "" {
@@ -75,7 +91,7 @@ func New(cfg Config) (*Service, error) {
 		}
 		pair, err := tls.LoadX509KeyPair(cfg.TLSCert, cfg.TLSKey)
 		if err != nil {
-			return nil, fmt.Errorf("service: TLS: %w", err)
+			return nil, fmt.Errorf("service: TLS: --tls-cert %s, --tls-key %s: %w", cfg.TLSCert, cfg.TLSKey, err)
 		}
 		s.tls = &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"}}
 	}
@@ -139,9 +155,7 @@ func (s *Service) Serve(ctx context.Context, ln, admin net.Listener) error {
 
 	<-ctx.Done()
 	failed := context.Cause(ctx)
-	stop, cancelStop := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
-	defer cancelStop()
-	s.stop(stop, servers)
+	s.stop(context.WithoutCancel(ctx), servers)
 	if errors.Is(failed, context.Canceled) {
 		return nil
 	}
@@ -150,13 +164,17 @@ func (s *Service) Serve(ctx context.Context, ln, admin net.Listener) error {
 
 // stop ends the streams, then the servers, which would wait for the streams.
 func (s *Service) stop(ctx context.Context, servers []*http.Server) {
-	if err := s.streams.Shutdown(ctx); err != nil {
+	drain, cancelDrain := context.WithTimeout(ctx, stopStreams)
+	defer cancelDrain()
+	if err := s.streams.Shutdown(drain); err != nil {
 		s.cfg.Logger.Warn(err.Error())
 	}
+	answer, cancelAnswer := context.WithTimeout(ctx, stopAnswers)
+	defer cancelAnswer()
 	var stopping sync.WaitGroup
 	for _, server := range servers {
 		stopping.Go(func() {
-			if server.Shutdown(ctx) != nil {
+			if server.Shutdown(answer) != nil {
 				server.Close()
 			}
 		})
