@@ -124,7 +124,7 @@ func (s *session) checkScript(t *testing.T, b *block) {
 	for _, l := range listeners {
 		missing[l[1]] = true
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), compiling)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	allowed := ""
 	events := client.Follow[string](ctx, s.atService(t, sources[0][1]),

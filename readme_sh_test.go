@@ -273,9 +273,9 @@ func firstTerminal(b *block) *block {
 	return nil
 }
 
-// compileTests runs go commands without any test or example in them.
-func (s *session) compileTests(t *testing.T, b *block) {
-	s.script(t, script{text: b.text, dir: s.root, env: append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -run=^$")})
+// runDry runs commands without what the go command would do.
+func (s *session) runDry(t *testing.T, b *block) {
+	s.script(t, script{text: b.text, dir: s.root, env: append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -n")})
 }
 
 // runConsumer runs commands in a module that lies beside a clone of this one.

@@ -43,9 +43,9 @@ var kinds = map[string]func(*session, *testing.T, *block){
 	"sh files": (*session).writeFiles,
 	// Commands that run while the next block does.
 	"sh first-terminal": (*session).runShell,
-	// Go commands that are run for everything but the tests themselves, which
-	// would not end.
-	"sh compile": (*session).compileTests,
+	// Commands of which the go command only says what it would do (its flag -n):
+	// run in full, tests that run tests would never end.
+	"sh dry": (*session).runDry,
 	// Commands that are run in a module beside a clone of this one, of which the
 	// source is examples/echo-app.
 	"sh consumer": (*session).runConsumer,

@@ -203,9 +203,10 @@ func discardBody(control *http.ResponseController, r *http.Request, within time.
 			return &Problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("the request's body is longer than %d bytes; a stream needs none", maxBody)}
 		}
 	}
-	// A read deadline, be it the http.Server's, would end the stream: the request
-	// has been read, and a client that leaves is noticed without one.
+	// Deadlines that are left, the http.Server's above all, would end the stream:
+	// the request has been read, and each write has a deadline of its own.
 	control.SetReadDeadline(time.Time{})
+	control.SetWriteDeadline(time.Time{})
 	return nil
 }
 
