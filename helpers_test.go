@@ -7,12 +7,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/fluxwire-go/fluxwire/internal/memnet"
 	"github.com/fluxwire-go/fluxwire/internal/service"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
@@ -30,6 +32,17 @@ func eventually(t *testing.T, what string, check func() bool) {
 			t.Fatalf("still not so after %v: %s", patience, what)
 		}
 	}
+}
+
+// freeAddr returns a loopback address that nobody listened on a moment ago.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
 }
 
 // A buffer is a bytes.Buffer for the output of a program that is still running.
@@ -90,6 +103,28 @@ func serve(t *testing.T, cfg service.Config) *running {
 		}
 	})
 	return r
+}
+
+// serveMem runs a service on a network in memory until t, which is a bubble's, ends.
+func serveMem(t *testing.T, cfg service.Config) (ln *memnet.Listener, stop func()) {
+	t.Helper()
+	cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+	s, err := service.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln = memnet.Listen()
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx, ln, nil) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-served; err != nil {
+			t.Errorf("Serve = %v, want nil", err)
+		}
+	})
+	t.Cleanup(stop)
+	return ln, stop
 }
 
 // newClient returns a client with connections of its own, which it gives up when
@@ -183,7 +218,20 @@ func (r *eventReader) want(name, data string) {
 	r.t.Helper()
 	ev, err := r.next()
 	if err != nil || ev.Event != name || string(ev.Data) != data {
-		r.t.Fatalf("next event = %q %q, %v; want %q %q", ev.Event, ev.Data, err, name, data)
+		r.t.Fatalf("next event = %q %.80q, %v; want %q %.80q", ev.Event, ev.Data, err, name, data)
+	}
+}
+
+// ping sends message to every open page.
+func ping(t *testing.T, client *http.Client, base, message string) {
+	t.Helper()
+	res, err := client.PostForm(base+"/ping", url.Values{"message": {message}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if body, err := io.ReadAll(res.Body); string(body) != "sent ping!" || err != nil {
+		t.Fatalf("ping: %s %q, %v", res.Status, body, err)
 	}
 }
 

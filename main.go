@@ -29,16 +29,22 @@ func main() {
 // program's name, the environment, and where it writes. It returns the exit
 // code: 2 for a command line that is wrong, 1 for a service that fails.
 func run(ctx context.Context, args []string, env func(string) (string, bool), stdout, stderr io.Writer) int {
+	wrong := func(err error) int {
+		fmt.Fprintf(stderr, "fluxwire: %v (fluxwire --help lists the flags)\n", err)
+		return 2
+	}
 	cfg, err := parse(args, env, stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Fprint(stdout, usage())
 		return 0
 	case err != nil:
-		fmt.Fprintf(stderr, "fluxwire: %v (fluxwire --help lists the flags)\n", err)
-		return 2
+		return wrong(err)
 	}
 	s, err := service.New(cfg)
+	if _, ok := errors.AsType[*service.SettingError](err); ok {
+		return wrong(err)
+	}
 	if err == nil {
 		err = s.Run(ctx, func(addr net.Addr) { fmt.Fprint(stdout, s.Welcome(addr)) })
 	}
@@ -77,26 +83,31 @@ func flags(o *options) *flag.FlagSet {
 func parse(args []string, env func(string) (string, bool), stderr io.Writer) (service.Config, error) {
 	var o options
 	fs := flags(&o)
+	if err := fs.Parse(args); err != nil {
+		return service.Config{}, err
+	}
 	var errs []error
+	if fs.NArg() > 0 {
+		errs = append(errs, fmt.Errorf("unknown argument %q", fs.Arg(0)))
+	}
+	given := make(map[string]bool)
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	fs.VisitAll(func(f *flag.Flag) {
-		if value, ok := env(envName(f)); ok {
+		if value, ok := env(envName(f)); ok && !given[f.Name] {
 			if err := fs.Set(f.Name, value); err != nil {
 				errs = append(errs, fmt.Errorf("%s=%q: %w", envName(f), value, err))
 			}
 		}
 	})
-	if err := fs.Parse(args); err != nil {
-		return service.Config{}, err
-	}
-	if fs.NArg() > 0 {
-		errs = append(errs, fmt.Errorf("unknown argument %q", fs.Arg(0)))
-	}
-	for name, d := range map[string]*time.Duration{"heartbeat": &o.heartbeat, "max-age": &o.maxAge} {
+	for _, d := range []struct {
+		flag  string
+		value *time.Duration
+	}{{"--heartbeat", &o.heartbeat}, {"--max-age", &o.maxAge}} {
 		switch {
-		case *d < 0:
-			errs = append(errs, fmt.Errorf("--%s: %v is negative; 0 switches it off", name, *d))
-		case *d == 0:
-			*d = -1 // off, where 0 would be the default
+		case *d.value < 0:
+			errs = append(errs, fmt.Errorf("%s: %v is negative; 0 switches it off", d.flag, *d.value))
+		case *d.value == 0:
+			*d.value = -1 // off, where 0 would be the default
 		}
 	}
 	if (o.config.TLSCert == "") != (o.config.TLSKey == "") {

@@ -131,16 +131,6 @@ func accepts(t *testing.T, addr string, ended <-chan struct{}) bool {
 	return up
 }
 
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
-}
-
 // A controlled is a server of one stream whose values come from the test, one by
 // one.
 type controlled struct {

@@ -10,22 +10,18 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"io"
-	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/fluxwire-go/fluxwire/internal/memnet"
 	"github.com/fluxwire-go/fluxwire/internal/service"
 )
 
@@ -70,35 +66,24 @@ func certificate(t *testing.T) (certFile, keyFile string, trusting *tls.Config) 
 	return certFile, keyFile, &tls.Config{RootCAs: pool}
 }
 
-const memURL = "https://127.0.0.1"
+// tlsURL is what the certificate is for.
+const tlsURL = "https://127.0.0.1"
 
-// serveMem runs a service with TLS on a network in memory, in a bubble and until
-// the bubble's end. It returns a transport that connects to it.
-func serveMem(t *testing.T, cfg service.Config) (transport *http.Transport, stop func()) {
+// serveTLS runs a service with TLS on a network in memory, see [serveMem]. It
+// returns a transport that connects to it.
+func serveTLS(t *testing.T, cfg service.Config) (transport *http.Transport, stop func()) {
 	t.Helper()
 	cert, key, trusting := certificate(t)
 	cfg.TLSCert, cfg.TLSKey = cert, key
-	cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
-	s, err := service.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln := memnet.Listen()
-	ctx, cancel := context.WithCancel(context.Background())
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(ctx, ln, nil) }()
+	ln, stop := serveMem(t, cfg)
 	transport = ln.Transport()
 	transport.TLSClientConfig = trusting
 	transport.ForceAttemptHTTP2 = true
-	stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-served; err != nil {
-			t.Errorf("Serve = %v, want nil", err)
-		}
+	t.Cleanup(func() {
+		stop()
 		transport.CloseIdleConnections()
 		time.Sleep(6 * time.Second) // TLS may take 5 s for its last word to a peer that does not read
 	})
-	t.Cleanup(stop)
 	return transport, stop
 }
 
@@ -154,16 +139,16 @@ func TestTLSOverSockets(t *testing.T) {
 
 func TestHTTP2ManyStreamsOnOneConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		transport, stop := serveMem(t, service.Config{})
+		transport, stop := serveTLS(t, service.Config{})
 		dialled := count(transport)
 		client := &http.Client{Transport: transport}
 
 		readers := make([]*eventReader, 100)
 		for i := range readers {
-			readers[i] = open(t, client, memURL+"/events")
+			readers[i] = open(t, client, tlsURL+"/events")
 		}
 		for i := range 3 {
-			ping(t, client, memURL, strconv.Itoa(i))
+			ping(t, client, tlsURL, strconv.Itoa(i))
 			for _, r := range readers {
 				r.want("", strconv.Itoa(i))
 			}
@@ -172,10 +157,10 @@ func TestHTTP2ManyStreamsOnOneConnection(t *testing.T) {
 		time.Sleep(time.Minute + time.Second) // the heartbeats are 15 s apart
 		readers[0].leave()
 		synctest.Wait()
-		if got := sumMetric(t, client, memURL, "fluxwire_streams_open"); got != 99 {
+		if got := sumMetric(t, client, tlsURL, "fluxwire_streams_open"); got != 99 {
 			t.Errorf("%d streams open after one of 100 was reset, want 99", got)
 		}
-		ping(t, client, memURL, "after a minute")
+		ping(t, client, tlsURL, "after a minute")
 		for _, r := range readers[1:] {
 			r.want("", "after a minute")
 			if r.heartbeats != 4 {
@@ -202,13 +187,13 @@ func TestHTTP2ManyStreamsOnOneConnection(t *testing.T) {
 // the deadline must not outlive the write.
 func TestHTTP2IdleStreamOutlivesTheWriteTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		transport, _ := serveMem(t, service.Config{Heartbeat: -1})
+		transport, _ := serveTLS(t, service.Config{Heartbeat: -1})
 		client := &http.Client{Transport: transport}
-		stream := open(t, client, memURL+"/events")
-		ping(t, client, memURL, "first")
+		stream := open(t, client, tlsURL+"/events")
+		ping(t, client, tlsURL, "first")
 		stream.want("", "first")
 		time.Sleep(30 * time.Minute)
-		ping(t, client, memURL, "half an hour later")
+		ping(t, client, tlsURL, "half an hour later")
 		stream.want("", "half an hour later")
 		if stream.heartbeats != 0 {
 			t.Errorf("%d heartbeats, want an idle stream", stream.heartbeats)
@@ -228,27 +213,27 @@ func TestStalledStreamIsCut(t *testing.T) {
 	} {
 		t.Run(tt.what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				transport, _ := serveMem(t, service.Config{Heartbeat: -1})
+				transport, _ := serveTLS(t, service.Config{Heartbeat: -1})
 				transport.ForceAttemptHTTP2 = tt.http2
 				const window = 64 << 10
 				transport.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: window}
 				dialled := count(transport)
 				client := &http.Client{Transport: transport}
 
-				stalled := open(t, client, memURL+"/events")
-				other := readAll(open(t, client, memURL+"/events"))
+				stalled := open(t, client, tlsURL+"/events")
+				other := readAll(open(t, client, tlsURL+"/events"))
 				if tt.http2 && dialled() != 1 {
 					t.Fatalf("%d connections, want both streams on one", dialled())
 				}
 				// stalled is never read: in HTTP/2 the first message still fits.
 				message := strings.Repeat("x", window*3/5)
 				for range 2 {
-					ping(t, client, memURL, message)
+					ping(t, client, tlsURL, message)
 					if got := <-other; got != message {
 						t.Fatalf("the other stream got %.20q, want the message", got)
 					}
 				}
-				cut := func() int { return sumMetric(t, client, memURL, "fluxwire_streams_ended_total", `reason="stalled"`) }
+				cut := func() int { return sumMetric(t, client, tlsURL, "fluxwire_streams_ended_total", `reason="stalled"`) }
 				time.Sleep(tt.after - time.Millisecond)
 				if got := cut(); got != 0 {
 					t.Errorf("%d streams cut before %v, want 0", got, tt.after)
@@ -257,13 +242,13 @@ func TestStalledStreamIsCut(t *testing.T) {
 				if got := cut(); got != 1 {
 					t.Errorf("%d streams cut as stalled after %v, want 1", got, tt.after)
 				}
-				if got := sumMetric(t, client, memURL, "fluxwire_streams_open"); got != 1 {
+				if got := sumMetric(t, client, tlsURL, "fluxwire_streams_open"); got != 1 {
 					t.Errorf("%d streams open, want the other one", got)
 				}
 				if b, err := io.ReadAll(stalled.res.Body); err == nil {
 					t.Errorf("the stalled stream ends without an error after %d bytes, want it to be cut", len(b))
 				}
-				ping(t, client, memURL, "life goes on")
+				ping(t, client, tlsURL, "life goes on")
 				if got := <-other; got != "life goes on" {
 					t.Errorf("the other stream got %.20q, want life to go on", got)
 				}
@@ -292,7 +277,7 @@ func readAll(r *eventReader) <-chan string {
 // sleeps, a host that is gone. No stream's deadline sees to that.
 func TestHTTP2StalledConnectionIsCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		transport, _ := serveMem(t, service.Config{})
+		transport, _ := serveTLS(t, service.Config{})
 		client := &http.Client{Transport: transport}
 		freezing := transport.Clone()
 		conn := &freezable{}
@@ -302,9 +287,9 @@ func TestHTTP2StalledConnectionIsCut(t *testing.T) {
 		}
 		defer freezing.CloseIdleConnections()
 		for range 2 {
-			open(t, &http.Client{Transport: freezing}, memURL+"/events")
+			open(t, &http.Client{Transport: freezing}, tlsURL+"/events")
 		}
-		other := open(t, client, memURL+"/events")
+		other := open(t, client, tlsURL+"/events")
 
 		frozen := make(chan struct{})
 		conn.frozen.Store(&frozen)
@@ -312,17 +297,17 @@ func TestHTTP2StalledConnectionIsCut(t *testing.T) {
 		start := time.Now()
 		ended := 0
 		for ended < 2 && time.Since(start) < time.Minute {
-			ping(t, client, memURL, "on and on")
+			ping(t, client, tlsURL, "on and on")
 			other.want("", "on and on")
 			time.Sleep(time.Second)
-			ended = sumMetric(t, client, memURL, "fluxwire_streams_ended_total", `reason="stalled"`)
+			ended = sumMetric(t, client, tlsURL, "fluxwire_streams_ended_total", `reason="stalled"`)
 		}
 		// One message or two go through; then there are 10 s for the next byte, and
 		// TLS takes another 5 s for its last word.
 		if took := time.Since(start); ended != 2 || took > 20*time.Second {
 			t.Errorf("%d streams cut as stalled %v after their connection froze, want 2 within 20s", ended, took)
 		}
-		if got := sumMetric(t, client, memURL, "fluxwire_streams_open"); got != 1 {
+		if got := sumMetric(t, client, tlsURL, "fluxwire_streams_open"); got != 1 {
 			t.Errorf("%d streams open, want the one of the other connection", got)
 		}
 	})
@@ -341,17 +326,4 @@ func (c *freezable) Read(p []byte) (int, error) {
 		<-*frozen
 	}
 	return n, err
-}
-
-// ping sends message to every open page.
-func ping(t *testing.T, client *http.Client, base, message string) {
-	t.Helper()
-	res, err := client.PostForm(base+"/ping", url.Values{"message": {message}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	if body, err := io.ReadAll(res.Body); string(body) != "sent ping!" || err != nil {
-		t.Fatalf("ping: %s %q, %v", res.Status, body, err)
-	}
 }

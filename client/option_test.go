@@ -75,15 +75,18 @@ func TestFaultsAreNamedBeforeAnythingIsSent(t *testing.T) {
 
 func TestANilContextIsAnError(t *testing.T) {
 	const want = "client: the context is nil"
-	for _, err := range Follow[string](nil, host) { //nolint:staticcheck // that is the test
+	//lint:ignore SA1012 that is the test
+	for _, err := range Follow[string](nil, host) {
 		if errText(err) != want {
 			t.Errorf("Follow yields %v", err)
 		}
 	}
-	if _, err := Once[string](nil, host); errText(err) != want { //nolint:staticcheck // as above
+	//lint:ignore SA1012 that is the test
+	if _, err := Once[string](nil, host); errText(err) != want {
 		t.Errorf("Once returns %v", err)
 	}
-	if err := Subscribe(nil, host, func(sse.ServerSentEvent[string]) {}, nil, nil).Wait(); errText(err) != want { //nolint:staticcheck // as above
+	//lint:ignore SA1012 that is the test
+	if err := Subscribe(nil, host, func(sse.ServerSentEvent[string]) {}, nil, nil).Wait(); errText(err) != want {
 		t.Errorf("Subscribe ends with %v", err)
 	}
 }

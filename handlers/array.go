@@ -43,7 +43,7 @@ func (a *array) add(ctx context.Context, encode func(dst []byte) ([]byte, error)
 	if len(a.body) == 0 {
 		separator = '['
 	}
-	body, err := encode(append(a.body, separator))
+	body, err := guarded(encode, append(a.body, separator))
 	if err == nil && len(body) > maxArray {
 		err = &Problem{Detail: fmt.Sprintf("the array is larger than %d bytes; take fewer values, or ask for application/x-ndjson", maxArray)}
 	}

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -111,7 +110,7 @@ func BenchmarkOpen(b *testing.B) {
 		rec := httptest.NewRecorder()
 		h.ServeHTTP(rec, r)
 		if !bytes.Contains(rec.Body.Bytes(), []byte("data: 1\n")) {
-			b.Fatal(fmt.Sprintf("body %q", rec.Body))
+			b.Fatalf("body %q", rec.Body)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"strconv"
@@ -97,6 +98,11 @@ func (h *Handler) serve(w, flush http.ResponseWriter, r *http.Request, pattern s
 		w.WriteHeader(http.StatusOK)
 		return
 	}
+	control := http.NewResponseController(flush)
+	if err := discardBody(control, r, h.srv.cfg.WriteTimeout); err != nil {
+		WriteProblem(w, err)
+		return
+	}
 
 	name := h.name
 	switch {
@@ -128,16 +134,35 @@ func (h *Handler) serve(w, flush http.ResponseWriter, r *http.Request, pattern s
 		ctx, stop = context.WithTimeoutCause(ctx, h.srv.maxAge(), errMaxAge)
 		defer stop()
 	}
-	control := http.NewResponseController(flush)
-	// A read deadline of the http.Server's would end the stream: the request has
-	// been read, and a client that leaves is noticed without one.
-	control.SetReadDeadline(time.Time{})
-
 	if f == jsonArray {
 		h.serveArray(ctx, w, control, r, st, run, take)
 		return
 	}
 	h.serveWire(ctx, w, control, r, st, run, take)
+}
+
+// maxBody is the size of the largest body that a request for a stream may have.
+const maxBody = 64 << 10
+
+// discardBody reads the body of r, which means nothing (RFC 9110, section 9.3.1).
+// As long as it has not been read, net/http does not notice when an HTTP/1 client
+// leaves, and it would wait for the rest when the stream has ended.
+func discardBody(control *http.ResponseController, r *http.Request, within time.Duration) error {
+	if r.Body != nil && r.Body != http.NoBody {
+		control.SetReadDeadline(time.Now().Add(within))
+		switch n, err := io.Copy(io.Discard, io.LimitReader(r.Body, maxBody+1)); {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return &Problem{Status: http.StatusRequestTimeout, Detail: fmt.Sprintf("the request's body did not arrive within %v; a stream needs none", within)}
+		case err != nil:
+			return &Problem{Status: http.StatusBadRequest, Detail: "the request's body cannot be read; a stream needs none"}
+		case n > maxBody:
+			return &Problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("the request's body is longer than %d bytes; a stream needs none", maxBody)}
+		}
+	}
+	// A read deadline, be it the http.Server's, would end the stream: the request
+	// has been read, and a client that leaves is noticed without one.
+	control.SetReadDeadline(time.Time{})
+	return nil
 }
 
 func (h *Handler) heartbeat(f format) time.Duration {
@@ -158,15 +183,14 @@ func (h *Handler) serveWire(ctx context.Context, w http.ResponseWriter, control 
 		heartbeat: h.heartbeat(st.format),
 		lock:      make(chan struct{}, 1),
 	}
-	// A write that is stuck when the server begins to drain gets a little more
-	// time, not the whole of its own.
 	hurried := make(chan struct{})
 	stopHurry := context.AfterFunc(ctx, func() {
 		defer close(hurried)
 		if errors.Is(context.Cause(ctx), errDraining) {
-			control.SetWriteDeadline(time.Now().Add(farewell))
+			wr.hurry()
 		}
 	})
+	defer wr.close() // whatever panics: its timer must not outlive the handler
 	wr.begin(h.srv.cfg.Grace)
 	err := run(ctx, wr)
 	wr.close()
@@ -193,6 +217,8 @@ func outcome(ctx, request context.Context, written, failed error) (Reason, error
 		return Completed, nil
 	case errors.As(written, &encode):
 		return Failed, written
+	case errors.Is(written, os.ErrDeadlineExceeded) && errors.Is(cause, errDraining):
+		return Drained, written // hurried: it had no time to stall
 	case errors.Is(written, os.ErrDeadlineExceeded):
 		return Stalled, written
 	case written != nil:
@@ -227,6 +253,9 @@ func (w *wire) finish(reason Reason, cause error) (abort bool) {
 		}
 		c = control{name: "stream.error", data: asProblem(cause)}
 	case Expired, Drained:
+		if cause != nil {
+			return false // cut in the middle of a write
+		}
 		if reason == Drained {
 			timeout = min(timeout, farewell)
 		}

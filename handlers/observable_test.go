@@ -250,6 +250,7 @@ func TestAValueThatDoesNotEncodeEndsTheStream(t *testing.T) {
 		{"line break in the id", sse.ServerSentEvent[any]{ID: "a\nb", Data: 1}, "id"},
 		{"a reserved name", sse.ServerSentEvent[any]{Event: "stream.gap", Data: 1}, "stream."},
 		{"the reserved id", sse.ServerSentEvent[any]{ID: "end", Data: 1}, "end"},
+		{"a marshaler that panics", sse.ServerSentEvent[any]{Data: explosive{}}, "panic: bang"},
 		{"too large", sse.ServerSentEvent[any]{Data: strings.Repeat("x", 1<<20)}, "limit of 1048576"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -271,6 +272,10 @@ func TestAValueThatDoesNotEncodeEndsTheStream(t *testing.T) {
 		})
 	}
 }
+
+type explosive struct{}
+
+func (explosive) MarshalJSON() ([]byte, error) { panic("bang") }
 
 func TestASourceForEachRequest(t *testing.T) {
 	mount := func(s *Server) http.Handler {

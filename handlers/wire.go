@@ -8,11 +8,14 @@ import (
 	"math"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/sse"
+	"github.com/fluxwire-go/fluxwire/streams"
 )
 
 // farewell is how long the last write of a draining server may take: a client
@@ -50,6 +53,7 @@ type wire struct {
 	closed  bool
 	err     error     // the first failure: nothing is written after it
 	last    time.Time // end of the last write
+	hurried atomic.Bool
 
 	timing  sync.WaitGroup // the timer, from arming until its function has returned
 	timerMu sync.Mutex     // never held while anything is written
@@ -58,6 +62,9 @@ type wire struct {
 }
 
 func (w *wire) acquire(ctx context.Context) error {
+	if ctx.Err() != nil { // select would choose at random
+		return context.Cause(ctx)
+	}
 	select {
 	case w.lock <- struct{}{}:
 		return nil
@@ -84,7 +91,7 @@ func (w *wire) write(ctx context.Context, encode func(dst []byte) ([]byte, error
 	}
 	dst := w.preamble(w.buf[:0])
 	before := len(dst)
-	dst, err := encode(dst)
+	dst, err := guarded(encode, dst)
 	if err == nil && len(dst)-before > w.st.srv.cfg.MaxEvent {
 		err = fmt.Errorf("%d bytes are more than the limit of %d", len(dst)-before, w.st.srv.cfg.MaxEvent)
 	}
@@ -102,6 +109,17 @@ func (w *wire) write(ctx context.Context, encode func(dst []byte) ([]byte, error
 		w.st.cancel(w.err)
 	}
 	return nil
+}
+
+// guarded is encode(dst), with a panic of the value's own marshaling made an
+// error.
+func guarded(encode func([]byte) ([]byte, error), dst []byte) (out []byte, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			out, err = dst, &streams.PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	return encode(dst)
 }
 
 // tell sends a control event, where the format has a place for one.
@@ -154,11 +172,21 @@ func (w *wire) put(b []byte, timeout time.Duration) error {
 // deadline sets how long writes may take from now, 0 being for ever. A writer
 // without deadlines, such as a test's recorder, has none.
 func (w *wire) deadline(d time.Duration) {
-	var at time.Time
-	if d > 0 {
-		at = time.Now().Add(d)
+	if d <= 0 {
+		w.control.SetWriteDeadline(time.Time{})
+		return
 	}
-	w.control.SetWriteDeadline(at)
+	w.control.SetWriteDeadline(time.Now().Add(d))
+	if d > farewell && w.hurried.Load() { // looked at after the deadline is set, see hurry
+		w.control.SetWriteDeadline(time.Now().Add(farewell))
+	}
+}
+
+// hurry gives a write that is stuck a little more time, not the whole of its
+// own: the server is draining. It may be called while another goroutine writes.
+func (w *wire) hurry() {
+	w.hurried.Store(true)
+	w.control.SetWriteDeadline(time.Now().Add(farewell))
 }
 
 // head sends the status and the headers. The caller holds the lock.
@@ -262,7 +290,7 @@ func (w *wire) again(d time.Duration) {
 }
 
 // close ends all writing but the caller's: once it has returned, neither the
-// timer nor the source writes any more.
+// timer nor the source writes any more. It may be called again.
 func (w *wire) close() {
 	w.lock <- struct{}{}
 	w.closed = true

@@ -207,6 +207,10 @@ func TestShutdownWaitsForNoClient(t *testing.T) {
 				if got := time.Since(start); got > farewell {
 					t.Errorf("Shutdown took %v, want %v at most", got, farewell)
 				}
+				h.ended("s", map[Reason]uint64{Drained: 1})
+				if n := h.log.count("WARN"); n != 0 {
+					t.Errorf("%d warnings in the log, want none", n)
+				}
 				a.leave()
 			})
 		})

@@ -76,8 +76,8 @@ func after(d time.Duration, v int) streams.Observable[int] {
 	return streams.Map(streams.Interval(d).Take(1), func(int) int { return v })
 }
 
-// Every source and operator keeps the same contract. Each of these emits 1, 2, 3, 4
-// from its probe or from nothing else.
+// Every source and operator keeps the same contract. Each of these emits 1, 2, 3, 4;
+// where there is an operator, from sources that tell the probe when they run.
 var contract = []struct {
 	name string
 	make func(p *probe) streams.Observable[int]
@@ -113,7 +113,7 @@ var contract = []struct {
 		return streams.Map(streams.Interval(time.Second), func(n int) int { return n + 1 }).Take(4)
 	}},
 	{"Create", func(p *probe) streams.Observable[int] { return p.of(1, 2, 3, 4) }},
-	{"Create from other goroutines", func(p *probe) streams.Observable[int] {
+	{"Create fed by another goroutine", func(p *probe) streams.Observable[int] {
 		return streams.Create(func(ctx context.Context, emit func(int) bool) error {
 			p.add(1)
 			defer p.add(-1)
@@ -193,12 +193,16 @@ var contract = []struct {
 	}},
 }
 
+// watch wraps an emit to see that it is never called inside itself, nor after it has
+// said stop.
+type watch func(emit func(int) bool) func(int) bool
+
 func TestContract(t *testing.T) {
 	want := []int{1, 2, 3, 4}
 	for _, tt := range contract {
-		// check runs one subscription in a bubble, which fails if a goroutine is left,
-		// and sees that emit is never inside itself and that the source has stopped.
-		check := func(name string, f func(t *testing.T, o streams.Observable[int], guard func(func(int) bool) func(int) bool)) {
+		// check runs f in a bubble, which fails if a goroutine is left, and sees that the
+		// source has stopped.
+		check := func(name string, f func(t *testing.T, o streams.Observable[int], guard watch)) {
 			t.Run(tt.name+"/"+name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					p := new(probe)
@@ -221,7 +225,7 @@ func TestContract(t *testing.T) {
 			})
 		}
 
-		check("emits its values, and again when run again", func(t *testing.T, o streams.Observable[int], guard func(func(int) bool) func(int) bool) {
+		check("emits its values, and again when run again", func(t *testing.T, o streams.Observable[int], guard watch) {
 			for range 2 {
 				var got []int
 				err := o.Run(t.Context(), guard(func(v int) bool { got = append(got, v); return true }))
@@ -230,7 +234,7 @@ func TestContract(t *testing.T) {
 				}
 			}
 		})
-		check("stops when told", func(t *testing.T, o streams.Observable[int], guard func(func(int) bool) func(int) bool) {
+		check("stops when told", func(t *testing.T, o streams.Observable[int], guard watch) {
 			for n := 1; n <= len(want); n++ {
 				var got []int
 				err := o.Run(t.Context(), guard(func(v int) bool { got = append(got, v); return len(got) < n }))
@@ -239,19 +243,19 @@ func TestContract(t *testing.T) {
 				}
 			}
 		})
-		check("takes no value more than asked", func(t *testing.T, o streams.Observable[int], _ func(func(int) bool) func(int) bool) {
+		check("takes no value more than asked", func(t *testing.T, o streams.Observable[int], _ watch) {
 			for n := range len(want) + 1 {
 				expect(t, o.Take(n), want[:n], nil)
 			}
 		})
-		check("stops when emit says so and cancels", func(t *testing.T, o streams.Observable[int], guard func(func(int) bool) func(int) bool) {
+		check("stops when emit says so and cancels", func(t *testing.T, o streams.Observable[int], guard watch) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			err := o.Run(ctx, guard(func(int) bool { cancel(errCause); return false }))
 			if err != nil {
 				t.Errorf("Run = %v; want nil: emit got what it wanted", err)
 			}
 		})
-		check("ends with the cause when cancelled", func(t *testing.T, o streams.Observable[int], guard func(func(int) bool) func(int) bool) {
+		check("ends with the cause when cancelled", func(t *testing.T, o streams.Observable[int], guard watch) {
 			for n := 1; n < len(want); n++ {
 				ctx, cancel := context.WithCancelCause(t.Context())
 				var got []int
@@ -266,7 +270,7 @@ func TestContract(t *testing.T) {
 				}
 			}
 		})
-		check("subscribes to nothing when cancelled before", func(t *testing.T, o streams.Observable[int], _ func(func(int) bool) func(int) bool) {
+		check("subscribes to nothing when cancelled before", func(t *testing.T, o streams.Observable[int], _ watch) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			cancel(errCause)
 			got, err := collect(ctx, o)
@@ -274,7 +278,7 @@ func TestContract(t *testing.T) {
 				t.Errorf("Run gave %v, %v; want nothing and %v", got, err, errCause)
 			}
 		})
-		check("ranges, and a break stops it", func(t *testing.T, o streams.Observable[int], guard func(func(int) bool) func(int) bool) {
+		check("ranges, and a break stops it", func(t *testing.T, o streams.Observable[int], guard watch) {
 			for n := 1; n <= len(want)+1; n++ {
 				var got []int
 				for v, err := range o.All(t.Context()) {
@@ -290,7 +294,7 @@ func TestContract(t *testing.T) {
 				}
 			}
 		})
-		check("lets a panic of the consumer pass", func(t *testing.T, o streams.Observable[int], guard func(func(int) bool) func(int) bool) {
+		check("lets a panic of the consumer pass", func(t *testing.T, o streams.Observable[int], guard watch) {
 			for n := 1; n <= len(want); n++ {
 				var got []int
 				value, stack := catch(func() {
@@ -314,7 +318,7 @@ func TestContract(t *testing.T) {
 				}
 			}
 		})
-		check("survives a consumer that exits its goroutine", func(t *testing.T, o streams.Observable[int], guard func(func(int) bool) func(int) bool) {
+		check("survives a consumer that exits its goroutine", func(t *testing.T, o streams.Observable[int], guard watch) {
 			for n := 1; n <= len(want); n++ {
 				var wg sync.WaitGroup
 				wg.Go(func() {
@@ -330,7 +334,7 @@ func TestContract(t *testing.T) {
 				wg.Wait()
 			}
 		})
-		check("can be run by many at once", func(t *testing.T, o streams.Observable[int], guard func(func(int) bool) func(int) bool) {
+		check("can be run by many at once", func(t *testing.T, o streams.Observable[int], guard watch) {
 			var wg sync.WaitGroup
 			for range 10 {
 				wg.Go(func() { expect(t, o, want, nil) })
@@ -445,4 +449,21 @@ func TestOwnErrorIsNotReplacedByACancellation(t *testing.T) {
 			}
 		})
 	}
+}
+
+// iter.Pull runs a stream in steps, for those who want to ask for values.
+func TestAllCanBePulled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := new(probe)
+		next, stop := iter.Pull2(streams.Merge(p.of(1), p.of(1), streams.Never[int]()).All(t.Context()))
+		for range 2 {
+			if v, err, ok := next(); v != 1 || err != nil || !ok {
+				t.Errorf("next = %d, %v, %t; want 1, nil, true", v, err, ok)
+			}
+		}
+		stop()
+		if running, runs := p.counts(); running != 0 || runs != 2 {
+			t.Errorf("%d of %d sources are running after stop", running, runs)
+		}
+	})
 }

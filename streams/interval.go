@@ -21,24 +21,22 @@ func Interval(d time.Duration) Observable[int] {
 		start := time.Now()
 		timer := time.NewTimer(d)
 		defer timer.Stop()
-		for next := 0; ; {
+		for tick := 0; ; {
 			select {
 			case <-ctx.Done():
 				return context.Cause(ctx)
 			case <-timer.C:
-				if ctx.Err() != nil {
+				if ctx.Err() != nil { // both were due, and select chose by lot
 					return context.Cause(ctx)
 				}
 			}
-			// A process that was held up goes on with the newest tick that is due.
-			tick := max(next, int(time.Since(start)/d)-1)
 			if !emit(tick) {
 				return nil
 			}
-			// The first tick that is due now or later, and not this one again.
+			// On to the first tick that is due now or later, and not to this one again.
 			elapsed := time.Since(start)
-			next = max(tick+1, int((elapsed-1)/d))
-			timer.Reset(d - (elapsed - time.Duration(next)*d))
+			tick = max(tick+1, int((elapsed-1)/d))
+			timer.Reset(d - (elapsed - time.Duration(tick)*d))
 		}
 	}}
 }

@@ -42,7 +42,7 @@ func TestMergeEndsWithTheFirstError(t *testing.T) {
 			<-ctx.Done()
 			time.Sleep(time.Minute) // Merge waits for a source that takes its time to leave
 			told = ctx.Err()
-			return streams.Throw[int](errTest).Run(context.Background(), nil)
+			return errTest
 		})
 		start := time.Now()
 		o := streams.Merge(
@@ -86,6 +86,25 @@ func TestMergeCancelledAtAnyMoment(t *testing.T) {
 			t.Fatalf("cancelled at %d: %d values, %v; want %v", n%100+1, seen, err, errCause)
 		}
 	}
+}
+
+// While emit cancels, every source is waiting with its next value.
+func TestMergeEmitsNothingAfterACancellation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		quick := streams.Range(0, 100)
+		emitted := 0
+		err := streams.Merge(quick, quick, quick).Run(ctx, func(int) bool {
+			if emitted++; emitted == 10 {
+				synctest.Wait()
+				cancel(errCause)
+			}
+			return true
+		})
+		if emitted != 10 || err != errCause {
+			t.Errorf("%d values and %v, want 10 and %v", emitted, err, errCause)
+		}
+	})
 }
 
 // Sources that have a value ready while emit is busy take turns.

@@ -73,17 +73,14 @@ func (o Observable[T]) subscribe(ctx context.Context, emit func(T) bool) error {
 	return o.run(ctx, emit)
 }
 
-// protect runs o, makes sure that emit is neither called inside itself nor after it
-// returned false, turns a panic of o into an error, and lets one of emit pass.
+// protect runs o, turns a panic of o into an error, and lets one of emit pass. It
+// also settles what o's own word for a cancellation, and for having been stopped, is
+// worth: see Run.
 func (o Observable[T]) protect(ctx context.Context, emit func(T) bool) (err error) {
-	const (
-		open   = iota
-		inside // emit is running, or has not returned: it panicked or called Goexit
-		stopped
-	)
-	state := open
+	inside := false // emit is running, or did not return: it panicked or called Goexit
+	stopped := false
 	defer func() {
-		if state == inside {
+		if inside {
 			return // not recovering keeps the stack of the panic
 		}
 		if v := recover(); v != nil {
@@ -91,19 +88,13 @@ func (o Observable[T]) protect(ctx context.Context, emit func(T) bool) (err erro
 		}
 	}()
 	err = o.subscribe(ctx, func(v T) bool {
-		if state != open {
-			return false
-		}
-		state = inside
-		if !emit(v) {
-			state = stopped
-			return false
-		}
-		state = open
-		return true
+		inside = true
+		stopped = !emit(v)
+		inside = false
+		return !stopped
 	})
 	switch {
-	case state == stopped:
+	case stopped:
 		return withPanic(nil, err)
 	case err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		return context.Cause(ctx)

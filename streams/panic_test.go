@@ -81,6 +81,29 @@ func TestPanicsOfUserFunctionsBecomeErrors(t *testing.T) {
 	}
 }
 
+// Run is told of a panic even when emit has said stop: nobody else would hear of it.
+func TestPanicOfASourceThatWasStopped(t *testing.T) {
+	dirty := streams.Create(func(ctx context.Context, _ func(int) bool) error {
+		defer functionThatPanics()
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	for name, o := range map[string]streams.Observable[int]{
+		"in the subscriber's goroutine": streams.Create(func(_ context.Context, emit func(int) bool) error {
+			defer functionThatPanics()
+			emit(1)
+			return nil
+		}),
+		"in a source of Merge": streams.Merge(streams.Of(1), dirty),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := o.Run(t.Context(), func(int) bool { return false }); !isPanic(err) {
+				t.Errorf("Run = %v, want a *PanicError", err)
+			}
+		})
+	}
+}
+
 func TestPanicErrorMessage(t *testing.T) {
 	err := streams.Map(streams.Of(1), func(int) int { panic("no such thing") }).
 		Run(t.Context(), func(int) bool { return true })

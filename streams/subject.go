@@ -119,6 +119,7 @@ func (s *Subject[T]) observe(onLag func(missed uint64) error) Observable[T] {
 		s.subscribers.Add(1) // after pos was taken: see SubjectStats
 		defer s.subscribers.Add(-1)
 		for {
+			end, ended := s.window.Ended() // before Read, which then sees all that came before the end
 			items, at := s.window.Read(pos)
 			if missed := at - pos; missed > 0 {
 				s.missed.Add(missed)
@@ -137,17 +138,16 @@ func (s *Subject[T]) observe(onLag func(missed uint64) error) Observable[T] {
 				}
 			}
 			pos = at + uint64(len(items))
-			if len(items) > 0 {
-				continue
-			}
-			// In this order: once the window has ended, its End is final.
-			if err, ended := s.window.Ended(); ended && pos == s.window.End() {
-				return err
-			}
-			select {
-			case <-done:
-				return context.Cause(ctx)
-			case <-s.window.Wait(pos):
+			switch {
+			case len(items) > 0: // there may be more
+			case ended:
+				return end
+			default:
+				select {
+				case <-done:
+					return context.Cause(ctx)
+				case <-s.window.Wait(pos):
+				}
 			}
 		}
 	}}

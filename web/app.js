@@ -1,6 +1,6 @@
-// The page keeps one EventSource for a visible tab, and none for a hidden one: a browser allows six connections to
-// a server over HTTP/1.1, all tabs together. Losing a connection is the browser's to mend, at the pace the server asked for;
-// what it gives up on (a 204, an error status) is replaced here, with backoff, from the last id.
+// The page keeps one EventSource for a visible tab and none for a hidden one: a browser allows six connections to a
+// server over HTTP/1.1, all tabs together. A lost connection is the browser's to mend, at the pace the server asked
+// for; what it gives up on (a 204, an error status) is replaced here, with backoff, from the last id.
 'use strict';
 
 const maxRows = 200; // rows in the log
@@ -68,7 +68,8 @@ function connect() {
       lastId = e.lastEventId;
     }
     const control = controls[e.type];
-    add(e.type, control ? control(parse(e.data), e.data) : describe(e), e.lastEventId, Boolean(control));
+    const kind = control ? 'control' : e.type === 'pong' || stream === 'events' ? 'pong' : 'tick';
+    add(kind, e.type, control ? control(parse(e.data), e.data) : describe(e), e.lastEventId);
   };
   for (const name of ['message', 'periodic-event', 'pong', 'sse event - mvc', ...Object.keys(controls)]) {
     es.addEventListener(name, receive);
@@ -197,13 +198,13 @@ function say(text) {
 }
 
 // add takes one event. Rows are made once a frame, so that a thousand events a second cost sixty updates.
-function add(type, text, id, control) {
+function add(kind, type, text, id) {
   total++;
   lastAt = performance.now();
   advance();
   beats[beats.length - 1]++;
   if (text.length > maxShown) text = `${text.slice(0, maxShown)}… (${text.length} characters)`;
-  pending.push({ type, text, id, control, at: new Date() });
+  pending.push({ kind, type, text, id, at: new Date() });
   if (pending.length > 2 * maxRows) pending.splice(0, maxRows);
   frame ||= requestAnimationFrame(flush);
 }
@@ -219,17 +220,20 @@ function flush() {
   while (log.childElementCount > maxRows) log.lastElementChild.remove();
   if (!calm.matches) $('dot').animate([{ transform: 'scale(1.7)' }, { transform: 'none' }], 400);
 
-  const news = events.findLast((e) => e.control || e.type === 'pong' || e.type === 'message');
-  if (news && (news.control || performance.now() - saidAt > 3000)) {
+  const control = events.findLast((e) => e.kind === 'control');
+  const pong = events.findLast((e) => e.kind === 'pong');
+  if (control) {
+    say(control.text);
+  } else if (pong && performance.now() - saidAt > 3000) {
     saidAt = performance.now();
-    say(news.control ? news.text : `Received: ${news.text.slice(0, 100)}`);
+    say(`Received: ${pong.text.slice(0, 100)}`);
   }
   clock();
 }
 
-function row({ type, text, id, control, at }) {
+function row({ kind, type, text, id, at }) {
   const el = document.createElement('div');
-  el.className = control ? 'event control' : 'event';
+  el.className = `event ${kind}`;
   el.dataset.event = type;
   el.dataset.id = id;
   const time = document.createElement('time');
@@ -313,10 +317,8 @@ function result(text, failed = false) {
   $('sent').classList.toggle('failed', failed);
 }
 
-const bytesOf = (text) => new TextEncoder().encode(text).length;
-
 function measure() {
-  const n = bytesOf($('message').value);
+  const n = new TextEncoder().encode($('message').value).length;
   $('bytes').textContent = n ? `${n} of ${maxMessage} bytes` : 'Up to 64 KiB';
   $('message').setCustomValidity(n > maxMessage ? `At most ${maxMessage} bytes; this is ${n}.` : '');
 }

@@ -41,7 +41,8 @@ type file struct {
 }
 
 // Handler serves the page at / and its files beside it, to GET and HEAD; another
-// method gets 405, another path 404. It may serve any number of requests at once.
+// method gets 405, another path 404. Under a prefix it needs [http.StripPrefix]. It
+// may serve any number of requests at once.
 //
 // Every answer carries an ETag of its content and Cache-Control: no-cache, so a
 // browser asks each time and a new version shows at once. The page may load

@@ -11,14 +11,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fluxwire-go/fluxwire/internal/require"
 )
-
-// RequireAll is the environment variable that, set to 1, makes [Start] fail where
-// it would skip: for a place where a test that did not run must not look green.
-const RequireAll = "FLUXWIRE_REQUIRE_ALL"
-
-// names are the programs that are looked for in PATH, in this order.
-var names = []string{"chromium", "chromium-browser", "google-chrome"}
 
 // A Browser is one running Chromium. Its methods may be called concurrently, each
 // with the test it is for.
@@ -26,22 +21,18 @@ type Browser struct {
 	cmd     *exec.Cmd
 	pipe    *pipe
 	profile string
+	in      *os.File
 	read    sync.WaitGroup
 	once    sync.Once
 	err     error // of Close
 }
 
 // Start starts a headless Chromium with a fresh profile and ends it when t ends.
-// Where there is none in PATH it skips t, or fails it if FLUXWIRE_REQUIRE_ALL=1.
+// Where PATH has none, nor another browser built from it, it skips t, or fails it
+// if FLUXWIRE_REQUIRE_ALL=1.
 func Start(t testing.TB) *Browser {
 	t.Helper()
-	path, err := find()
-	if err != nil {
-		if os.Getenv(RequireAll) == "1" {
-			t.Fatalf("%v; %s=1 asks for one", err, RequireAll)
-		}
-		t.Skipf("SKIPPED, NOTHING WAS CHECKED: %v; install one, or set %s=1 to make this a failure", err, RequireAll)
-	}
+	path := require.Program(t, "chromium", "chromium-browser", "google-chrome")
 	b, err := start(path)
 	if err != nil {
 		t.Fatal(err)
@@ -52,15 +43,6 @@ func Start(t testing.TB) *Browser {
 		}
 	})
 	return b
-}
-
-func find() (string, error) {
-	for _, name := range names {
-		if path, err := exec.LookPath(name); err == nil {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("browser: none of %v is in PATH", names)
 }
 
 func start(path string) (_ *Browser, err error) {
@@ -95,11 +77,8 @@ func start(path string) (_ *Browser, err error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("browser: %w", err), in.Close(), out.Close(), os.RemoveAll(profile))
 	}
-	b := &Browser{cmd: cmd, profile: profile, pipe: &pipe{out: out, waiting: map[int]chan message{}, hear: map[string]func(message){}}}
-	b.read.Go(func() {
-		defer in.Close()
-		b.pipe.read(in)
-	})
+	b := &Browser{cmd: cmd, profile: profile, in: in, pipe: &pipe{out: out, waiting: map[int]chan message{}, hear: map[string]func(message){}}}
+	b.read.Go(func() { b.pipe.read(in) })
 	if err := b.pipe.call("", "Browser.getVersion", nil, nil); err != nil {
 		return nil, errors.Join(fmt.Errorf("browser: %s does not answer: %w", path, err), b.Close())
 	}
@@ -107,7 +86,7 @@ func start(path string) (_ *Browser, err error) {
 }
 
 // Close ends the browser and every process it started, and removes its profile.
-// It returns once they are gone. Further calls return what the first returned.
+// It returns once they are gone, or 10 s after they were killed. Further calls return what the first returned.
 func (b *Browser) Close() error {
 	b.once.Do(func() { b.err = b.close() })
 	return b.err
@@ -123,6 +102,7 @@ func (b *Browser) close() error {
 		time.Sleep(5 * time.Millisecond) // the kernel is still taking them down, or an init that does not reap them keeps their names
 	}
 	b.pipe.out.Close()
+	b.in.Close() // ends read, whoever may still hold the other end
 	b.read.Wait()
 	if err := os.RemoveAll(b.profile); err != nil {
 		return fmt.Errorf("browser: %w", err)

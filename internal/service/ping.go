@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"unicode/utf8"
 
 	"github.com/fluxwire-go/fluxwire/handlers"
@@ -37,9 +38,16 @@ func pingMessage(w http.ResponseWriter, r *http.Request) (string, error) {
 	}
 	// In a form each byte may be written as %XX.
 	r.Body = http.MaxBytesReader(w, r.Body, 3*maxMessage+1024)
-	if err := r.ParseMultipartForm(1 << 20); err != nil && !errors.Is(err, http.ErrNotMultipart) {
+	err := r.ParseForm()
+	if err == nil { // ParseMultipartForm would forget the error where the form is not multipart
+		err = r.ParseMultipartForm(1 << 20)
+	}
+	if err != nil && !errors.Is(err, http.ErrNotMultipart) {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return "", tooLarge
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return "", &handlers.Problem{Status: http.StatusRequestTimeout, Detail: fmt.Sprintf("the form did not arrive within %v", readTimeout)}
 		}
 		return "", &handlers.Problem{Status: http.StatusBadRequest, Detail: "the query or form cannot be read: " + err.Error()}
 	}

@@ -16,6 +16,8 @@ import (
 	"github.com/fluxwire-go/fluxwire/web"
 )
 
+var readMethods = []string{http.MethodGet, http.MethodHead}
+
 // routes is everything that is served on the public address.
 func (s *Service) routes() http.Handler {
 	e := newEcho()
@@ -23,8 +25,9 @@ func (s *Service) routes() http.Handler {
 		e.Any(route.path, handlers.Echo(route.handler))
 	}
 	e.Any("/ping", echo.WrapHandler(s.streams.Methods("GET, POST", http.HandlerFunc(s.ping))))
+	page := echo.WrapHandler(web.Handler())
 	for _, path := range web.Paths() {
-		e.Any(path, echo.WrapHandler(web.Handler()))
+		e.Match(readMethods, path, page)
 	}
 	if s.cfg.AdminAddr == "" {
 		s.operations(e)
@@ -53,10 +56,9 @@ func (s *Service) operations(e *echo.Echo) {
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
-	read := []string{http.MethodGet, http.MethodHead}
-	e.Match(read, "/metrics", echo.WrapHandler(promhttp.HandlerFor(registry, promhttp.HandlerOpts{})))
-	e.Match(read, "/healthz/live", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
-	e.Match(read, "/healthz/ready", func(c echo.Context) error {
+	e.Match(readMethods, "/metrics", echo.WrapHandler(promhttp.HandlerFor(registry, promhttp.HandlerOpts{})))
+	e.Match(readMethods, "/healthz/live", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
+	e.Match(readMethods, "/healthz/ready", func(c echo.Context) error {
 		if s.streams.Draining() {
 			return &handlers.Problem{Status: http.StatusServiceUnavailable, Detail: "the server is shutting down"}
 		}

@@ -33,8 +33,17 @@ type Config struct {
 	Logger    *slog.Logger // Defaults to [slog.Default].
 }
 
-// stopWithin is how long the service takes at most from the signal to its end.
-const stopWithin = 800 * time.Millisecond
+// The service has ended within these two of the signal: the first is for streams
+// to say goodbye, the second for answers that are under way. Both are seldom used
+// up, the second by connections that have not asked for anything yet, for which
+// net/http waits too.
+const (
+	stopStreams = 500 * time.Millisecond
+	stopAnswers = 200 * time.Millisecond
+)
+
+// readTimeout is how long a request may take to arrive.
+const readTimeout = 10 * time.Second
 
 // writeTimeout is how long a client may take no bytes while there are some for
 // it.
@@ -50,8 +59,18 @@ type Service struct {
 	admin   http.Handler // nil: health and metrics are beside the rest
 }
 
+// A SettingError is returned by [New] for a setting that is wrong on every
+// machine, unlike a file that cannot be read on this one.
+type SettingError struct {
+	Flag string // the flag that it is set by
+	Err  error
+}
+
+func (e *SettingError) Error() string { return e.Flag + ": " + e.Err.Error() }
+func (e *SettingError) Unwrap() error { return e.Err }
+
 // New returns a service with settings cfg. Its error names what is wrong with
-// them.
+// them; see [SettingError].
 func New(cfg Config) (*Service, error) {
 	cfg.Addr = cmp.Or(cfg.Addr, ":8080")
 	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
@@ -63,7 +82,7 @@ func New(cfg Config) (*Service, error) {
 		Logger:       cfg.Logger,
 	})
 	if err != nil {
-		return nil, err
+		return nil, &SettingError{"--cors-origin", err} // nothing else is the user's to choose wrongly
 	}
 	s := &Service{cfg: cfg, streams: srv, builtin: newBuiltin()}
 	if cfg.TLSCert != "" || cfg.TLSKey != "" {
@@ -72,7 +91,7 @@ func New(cfg Config) (*Service, error) {
 		}
 		pair, err := tls.LoadX509KeyPair(cfg.TLSCert, cfg.TLSKey)
 		if err != nil {
-			return nil, fmt.Errorf("service: TLS: %w", err)
+			return nil, fmt.Errorf("service: TLS: --tls-cert %s, --tls-key %s: %w", cfg.TLSCert, cfg.TLSKey, err)
 		}
 		s.tls = &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"}}
 	}
@@ -116,8 +135,7 @@ func (s *Service) Serve(ctx context.Context, ln, admin net.Listener) error {
 	s.builtin.start(pipelines, &work, s.cfg.Logger)
 
 	var servers []*http.Server
-	serve := func(ln net.Listener, h http.Handler) {
-		server := s.server(h)
+	serve := func(ln net.Listener, server *http.Server) {
 		servers = append(servers, server)
 		work.Go(func() {
 			if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
@@ -126,18 +144,18 @@ func (s *Service) Serve(ctx context.Context, ln, admin net.Listener) error {
 		})
 	}
 	if admin != nil {
-		serve(admin, s.admin)
+		serve(admin, s.server(s.admin))
 	}
 	if s.tls != nil {
 		ln = tls.NewListener(ln, s.tls)
 	}
-	serve(ln, s.public)
+	public := s.server(s.public)
+	public.ReadTimeout = readTimeout // not for pprof, which takes a deadline for the client's leaving
+	serve(ln, public)
 
 	<-ctx.Done()
 	failed := context.Cause(ctx)
-	stop, cancelStop := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
-	defer cancelStop()
-	s.stop(stop, servers)
+	s.stop(context.WithoutCancel(ctx), servers)
 	if errors.Is(failed, context.Canceled) {
 		return nil
 	}
@@ -146,13 +164,17 @@ func (s *Service) Serve(ctx context.Context, ln, admin net.Listener) error {
 
 // stop ends the streams, then the servers, which would wait for the streams.
 func (s *Service) stop(ctx context.Context, servers []*http.Server) {
-	if err := s.streams.Shutdown(ctx); err != nil {
+	drain, cancelDrain := context.WithTimeout(ctx, stopStreams)
+	defer cancelDrain()
+	if err := s.streams.Shutdown(drain); err != nil {
 		s.cfg.Logger.Warn(err.Error())
 	}
+	answer, cancelAnswer := context.WithTimeout(ctx, stopAnswers)
+	defer cancelAnswer()
 	var stopping sync.WaitGroup
 	for _, server := range servers {
 		stopping.Go(func() {
-			if server.Shutdown(ctx) != nil {
+			if server.Shutdown(answer) != nil {
 				server.Close()
 			}
 		})
@@ -163,7 +185,7 @@ func (s *Service) stop(ctx context.Context, servers []*http.Server) {
 func (s *Service) server(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,
-		ReadHeaderTimeout: 10 * time.Second,
+		ReadHeaderTimeout: readTimeout,
 		IdleTimeout:       2 * time.Minute,
 		// A ping's message may stand in the query: 64 KiB of text are up to
 		// three times that when each byte is written as %XX.

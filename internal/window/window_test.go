@@ -64,6 +64,21 @@ func TestReadFromEveryPosition(t *testing.T) {
 	}
 }
 
+// The segments double until they have their size, and are filled to the last place.
+func TestSegmentsGrow(t *testing.T) {
+	w := window.New[uint64](window.Config{Keep: 1000, Segment: 33})
+	fill(t, w, 2+4+8+16+32+33+33)
+	var sizes []int
+	for pos := uint64(0); pos < w.End(); {
+		items, _ := w.Read(pos)
+		sizes = append(sizes, len(items))
+		pos += uint64(len(items))
+	}
+	if want := []int{2, 4, 8, 16, 32, 33, 33}; !slices.Equal(sizes, want) {
+		t.Errorf("the segments hold %v elements, want %v", sizes, want)
+	}
+}
+
 func TestCursorPastTheEndWaitsForItsPosition(t *testing.T) {
 	w := window.New[uint64](window.Config{Segment: 64})
 	fill(t, w, 3)
@@ -248,26 +263,28 @@ func TestASlowReaderPinsOneSegment(t *testing.T) {
 	for range n {
 		add()
 	}
-	collect := func(want int64) {
+	expectFreed := func(want uint64) {
 		t.Helper()
 		for range 100 {
 			runtime.GC()
-			if freed.Load() >= want {
+			if freed.Load() >= int64(want) {
 				break
 			}
 			runtime.Gosched()
 		}
-		if freed.Load() != want {
-			t.Errorf("%d values are free, want %d", freed.Load(), want)
+		if freed.Load() != int64(want) {
+			_, end := w.Bounds()
+			t.Errorf("%d of %d values are free, want %d", freed.Load(), end, want)
 		}
 	}
-	first, end := w.Bounds()
-	if end != keep+n {
-		t.Fatalf("%d values appended, want %d", end, keep+n)
+	for range segment { // at any place in a segment
+		add()
+		first, _ := w.Bounds()
+		expectFreed(first - uint64(len(items)))
 	}
-	collect(int64(first) - int64(len(items)))
 	runtime.KeepAlive(items)
-	collect(int64(first)) // with the slice its segment is gone
+	first, _ := w.Bounds()
+	expectFreed(first) // with the slice, its segment is gone
 	runtime.KeepAlive(w)
 }
 
@@ -285,4 +302,41 @@ func TestAQuietWindowIsSmall(t *testing.T) {
 		t.Errorf("a window with one frame takes %d bytes, want no more than an eighth of a segment", each)
 	}
 	runtime.KeepAlive(windows)
+}
+
+// Random frames, trims and reads, beside a plain slice that keeps everything.
+func TestAgainstASlice(t *testing.T) {
+	for seed := range uint64(100) {
+		rng := rand.New(rand.NewPCG(seed, 0))
+		cfg := window.Config{Keep: 1 + rng.IntN(300), Segment: 1 + rng.IntN(100)}
+		w := window.New[byte](cfg)
+		var all []byte
+		first := uint64(0) // what Bounds said last
+		for range 500 {
+			switch rng.IntN(10) {
+			case 0:
+				w.Trim(uint64(rng.IntN(len(all) + 1)))
+			default:
+				f := make([]byte, rng.IntN(40)*rng.IntN(5))
+				for i := range f {
+					f[i] = byte(rng.Uint32())
+				}
+				pos, err := w.Append(f...)
+				if pos != uint64(len(all)) || err != nil {
+					t.Fatalf("seed %d: Append = %d, %v; want %d, nil", seed, pos, err, len(all))
+				}
+				all = append(all, f...)
+			}
+			oldest, end := w.Bounds()
+			if oldest < first || end != uint64(len(all)) {
+				t.Fatalf("seed %d: Bounds = %d, %d after %d; want an end of %d", seed, oldest, end, first, len(all))
+			}
+			first = oldest
+			pos := uint64(rng.IntN(len(all) + 1))
+			items, at := w.Read(pos)
+			if at != max(pos, first) || !bytes.Equal(items, all[at:at+uint64(len(items))]) || (len(items) == 0) != (at == end) {
+				t.Fatalf("seed %d: Read(%d) = %d bytes at %d, with the bounds %d, %d", seed, pos, len(items), at, first, end)
+			}
+		}
+	}
 }

@@ -125,6 +125,18 @@ var faults = []fault{
 			}
 		}
 	}},
+	{name: "FromEventSource, observed late", pin: func(t *testing.T) {
+		events := make(chan rxgo.Item)
+		source := rxgo.FromEventSource(events)
+		events <- rxgo.Of(1)
+		synctest.Wait()
+		items := source.Observe()
+		events <- rxgo.Of(2)
+		close(events)
+		if got := all(items); !reflect.DeepEqual(got, []any{2}) {
+			t.Errorf("got %v, want [2]: the first event came too early", got)
+		}
+	}},
 	{name: "Create, not observed", pin: func(t *testing.T) {
 		runs := 0
 		rxgo.Create([]rxgo.Producer{func(context.Context, chan<- rxgo.Item) { runs++ }})
@@ -265,6 +277,18 @@ var faults = []fault{
 			t.Errorf("the function got %v and %v came out, want the error item and nothing", got, out)
 		}
 	}},
+	{name: "OnErrorResumeNext, whose resumption fails", pin: func(t *testing.T) {
+		calls := 0
+		items := rxgo.Thrown(errBoom).OnErrorResumeNext(func(err error) rxgo.Observable {
+			if calls++; calls == 1000 {
+				return rxgo.Empty()
+			}
+			return rxgo.Thrown(err)
+		}).Observe()
+		if got := all(items); got != nil || calls != 1000 {
+			t.Errorf("the function was called %d times and %v came out; want it to be called for its own errors, for ever", calls, got)
+		}
+	}},
 	{name: "OnErrorReturn and OnErrorReturnItem", pin: func(t *testing.T) {
 		source := func() rxgo.Observable {
 			return rxgo.Defer([]rxgo.Producer{func(ctx context.Context, next chan<- rxgo.Item) {
@@ -342,6 +366,10 @@ var faults = []fault{
 		if capacity != 16 {
 			t.Errorf("the source's channel holds %d items, want 16: options travel upstream", capacity)
 		}
+
+		cancelled, cancel := context.WithCancel(t.Context())
+		cancel()
+		gives([]any{2}, func() rxgo.Observable { return rxgo.Just(1)().Map(Func(double), rxgo.WithContext(cancelled)) })(t)
 	}},
 }
 

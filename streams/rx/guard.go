@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"reflect"
 	"runtime/debug"
 
 	"github.com/fluxwire-go/fluxwire/streams"
@@ -19,6 +20,8 @@ type subscription struct {
 
 type subscriptionKey struct{}
 
+// subscriptionOf returns the subscription whose context ctx is, or descends from.
+// It panics if there is none; who names the caller.
 func subscriptionOf(ctx context.Context, who string) *subscription {
 	sub, ok := ctx.Value(subscriptionKey{}).(*subscription)
 	if !ok {
@@ -27,7 +30,9 @@ func subscriptionOf(ctx context.Context, who string) *subscription {
 	return sub
 }
 
-// Func returns f as an rxgo.Func.
+// Func returns f as an rxgo.Func, for Map, Distinct and DistinctUntilChanged. A
+// panic of f, and an item that is not a T ([ErrItemType]), become the error that
+// the rxgo.Func returns, and so the stream's.
 func Func[T, R any](f func(ctx context.Context, v T) (R, error)) rxgo.Func {
 	return func(ctx context.Context, v any) (out any, err error) {
 		defer func() {
@@ -43,7 +48,12 @@ func Func[T, R any](f func(ctx context.Context, v T) (R, error)) rxgo.Func {
 	}
 }
 
-// Func2 returns f as an rxgo.Func2.
+// Func2 returns f as an rxgo.Func2, for Scan and ZipFromIterable. A panic of f, and
+// items that are not an A and a B ([ErrItemType]), become the error that the
+// rxgo.Func2 returns, and so the stream's.
+//
+// RxGo's Scan has no seed and begins with nil. A nil in the first place is the zero
+// value of A.
 func Func2[A, B, R any](f func(ctx context.Context, a A, b B) (R, error)) rxgo.Func2 {
 	return func(ctx context.Context, a, b any) (out any, err error) {
 		defer func() {
@@ -65,7 +75,13 @@ func Func2[A, B, R any](f func(ctx context.Context, a A, b B) (R, error)) rxgo.F
 	}
 }
 
-// Predicate returns f as an rxgo.Predicate.
+// Predicate returns f as an rxgo.Predicate, for Filter, SkipWhile, TakeWhile and
+// TakeUntil. ctx is the context that [From] or [Via] gave to build.
+//
+// A predicate cannot return an error. When f panics, or an item is not a T, the
+// subscription fails with that error: the rxgo.Predicate returns false, nothing
+// more is emitted, and what is still in RxGo's channels is dropped. Predicate
+// itself panics if ctx is not from From or Via, for then there is no one to tell.
 func Predicate[T any](ctx context.Context, f func(T) bool) rxgo.Predicate {
 	sub := subscriptionOf(ctx, "Predicate")
 	return func(v any) (ok bool) {
@@ -79,7 +95,8 @@ func Predicate[T any](ctx context.Context, f func(T) bool) rxgo.Predicate {
 	}
 }
 
-// ShouldRetry returns f as the condition of Retry.
+// ShouldRetry returns f as the condition of Retry. A panic of f fails the
+// subscription, as that of a [Predicate] does.
 func ShouldRetry(ctx context.Context, f func(error) bool) func(error) bool {
 	sub := subscriptionOf(ctx, "ShouldRetry")
 	return func(err error) (retry bool) {
@@ -88,7 +105,11 @@ func ShouldRetry(ctx context.Context, f func(error) bool) func(error) bool {
 	}
 }
 
-// Distribution returns f as the distribution of GroupBy.
+// Distribution returns f as the distribution of GroupBy: the number of the group
+// that a value belongs to. A panic of f, and an item that is not a T, fail the
+// subscription, as those of a [Predicate] do; a negative number, for which RxGo
+// panics, is an rxgo.IndexOutOfBoundError, as one that is too high is. An error
+// item goes to group 0.
 func Distribution[T any](ctx context.Context, f func(T) int) func(rxgo.Item) int {
 	sub := subscriptionOf(ctx, "Distribution")
 	return func(item rxgo.Item) (group int) {
@@ -109,7 +130,10 @@ func Distribution[T any](ctx context.Context, f func(T) int) func(rxgo.Item) int
 	}
 }
 
-// ItemToObservable returns f as the function of FlatMap.
+// ItemToObservable returns f as an rxgo.ItemToObservable, for FlatMap. A panic of f,
+// a nil result ([ErrNoObservable]) and an item that is not a T ([ErrItemType])
+// become an Observable that fails with that error. An error item does not reach f,
+// as it would in RxGo: it is passed on.
 func ItemToObservable[T any](f func(v T) rxgo.Observable) rxgo.ItemToObservable {
 	return func(item rxgo.Item) (o rxgo.Observable) {
 		if item.Error() {
@@ -123,18 +147,46 @@ func ItemToObservable[T any](f func(v T) rxgo.Observable) rxgo.ItemToObservable 
 	}
 }
 
-// ErrorToObservable returns f as the function of OnErrorResumeNext.
+// ErrorToObservable returns f as an rxgo.ErrorToObservable, for OnErrorResumeNext.
+// ctx is the context that [From] or [Via] gave to build; in Via the error counts as
+// handled.
+//
+// A panic of f, a nil result ([ErrNoObservable]), and an error of the Observable
+// that f returns fail the subscription, as the panic of a [Predicate] does. (RxGo
+// would call f for its own error, too, and so on for ever.)
 func ErrorToObservable(ctx context.Context, f func(err error) rxgo.Observable) rxgo.ErrorToObservable {
 	sub := subscriptionOf(ctx, "ErrorToObservable")
 	return func(err error) rxgo.Observable {
 		if sub.handled != nil {
 			sub.handled()
 		}
-		return observable("ErrorToObservable", func() rxgo.Observable { return f(err) })
+		resumed := observable("ErrorToObservable", func() rxgo.Observable { return f(err) })
+		// RxGo would call f for the error of what f returned, too, and so on for ever.
+		return rxgo.Defer([]rxgo.Producer{func(ctx context.Context, next chan<- rxgo.Item) {
+			defer sub.failOnPanic()
+			items := resumed.Observe(rxgo.WithContext(ctx))
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case item, ok := <-items:
+					if !ok {
+						return
+					}
+					if item.Error() {
+						sub.fail(item.E)
+						return
+					}
+					item.SendContext(ctx, next)
+				}
+			}
+		}})
 	}
 }
 
-// Producer returns f as an rxgo.Producer.
+// Producer returns f as an rxgo.Producer, for Defer. A panic of f becomes the last
+// item, an error. f should send with rxgo.Item.SendContext and the context it gets:
+// a plain send to next keeps its goroutine for ever if nobody receives.
 func Producer(f func(ctx context.Context, next chan<- rxgo.Item)) rxgo.Producer {
 	return func(ctx context.Context, next chan<- rxgo.Item) {
 		defer func() {
@@ -146,19 +198,27 @@ func Producer(f func(ctx context.Context, next chan<- rxgo.Item)) rxgo.Producer 
 	}
 }
 
-// observable calls f, whose panic or nil result becomes an Observable that fails.
+// observable calls f for who. A panic and a nil result become an Observable that
+// fails.
 func observable(who string, f func() rxgo.Observable) (o rxgo.Observable) {
 	defer func() {
 		if p := recover(); p != nil {
 			o = rxgo.Thrown(panicError(p))
 		}
 	}()
-	if o = f(); o == nil {
+	if o = f(); isNil(o) {
 		return rxgo.Thrown(fmt.Errorf("%w: the function of %s returned nil", ErrNoObservable, who))
 	}
 	return o
 }
 
+// isNil reports whether o is nil, or an interface around a nil pointer.
+func isNil(o rxgo.Observable) bool {
+	v := reflect.ValueOf(o)
+	return o == nil || v.Kind() == reflect.Pointer && v.IsNil()
+}
+
+// failOnPanic must be deferred by itself.
 func (s *subscription) failOnPanic() {
 	if p := recover(); p != nil {
 		s.fail(panicError(p))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -282,17 +283,17 @@ func rxGoroutines() []string {
 	return append(goroutines("created by github.com/reactivex/rxgo/"), goroutines("created by github.com/teivah/onecontext")...)
 }
 
-// goroutines returns the stacks that hold all of the frames.
+var bubble = regexp.MustCompile(`synctest bubble \d+\]`)
+
+// goroutines returns the stacks that hold all of the frames. In a bubble these
+// are the bubble's.
 func goroutines(frames ...string) []string {
 	buf := make([]byte, 1<<20)
-	buf = buf[:runtime.Stack(buf, true)]
-	var stacks []string
-	for stack := range strings.SplitSeq(string(buf), "\n\n") {
-		if !slices.ContainsFunc(frames, func(frame string) bool { return !strings.Contains(stack, frame) }) {
-			stacks = append(stacks, stack)
-		}
-	}
-	return stacks
+	stacks := strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n")
+	frames = append(frames, bubble.FindString(stacks[0])) // the first is our own
+	return slices.DeleteFunc(stacks, func(stack string) bool {
+		return slices.ContainsFunc(frames, func(frame string) bool { return !strings.Contains(stack, frame) })
+	})
 }
 
 // eventually waits for what a goroutine outside any bubble will do.

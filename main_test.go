@@ -1,0 +1,434 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"flag"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fluxwire-go/fluxwire/internal/require"
+	"github.com/fluxwire-go/fluxwire/internal/service"
+)
+
+// A commandLine is one that the program refuses, with one line that says why.
+type commandLine struct {
+	what string
+	args []string
+	env  map[string]string
+	code int
+	says []string
+}
+
+func refused(t *testing.T) []commandLine {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	taken := ln.Addr().String()
+	cert, key, _ := certificate(t)
+	_, otherKey, _ := certificate(t)
+	garbage := filepath.Join(t.TempDir(), "garbage.pem")
+	if err := os.WriteFile(garbage, []byte("no certificate\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	missing := filepath.Join(t.TempDir(), "missing.pem")
+	const help = "fluxwire --help"
+	anywhere := "--addr=127.0.0.1:0"
+
+	return []commandLine{
+		{what: "an unknown flag", args: []string{"--nope"}, code: 2, says: []string{"-nope", help}},
+		{what: "a flag without its value", args: []string{"--addr"}, code: 2, says: []string{"-addr", help}},
+		{what: "an argument that is no flag", args: []string{anywhere, "extra"}, code: 2, says: []string{`"extra"`, help}},
+		{what: "a duration without its unit", args: []string{"--heartbeat=15"}, code: 2, says: []string{"-heartbeat", `"15"`, help}},
+		{what: "a negative duration", args: []string{"--heartbeat=-1s"}, code: 2, says: []string{"--heartbeat", "-1s", "0 switches it off"}},
+		{what: "a negative age", args: []string{"--max-age=-1s"}, code: 2, says: []string{"--max-age", "-1s", "0 switches it off"}},
+		{what: "two negative ones", args: []string{"--max-age=-1s", "--heartbeat=-2s"}, code: 2, says: []string{"--heartbeat: -2s"}},
+		{what: "an unknown level", args: []string{"--log-level=loud"}, code: 2, says: []string{"-log-level", `"loud"`, help}},
+		{what: "an origin that is none", args: []string{anywhere, "--cors-origin=app.example"}, code: 2, says: []string{"--cors-origin", `"app.example"`, "https://app.example", help}},
+		{what: "a certificate without its key", args: []string{anywhere, "--tls-cert=" + cert}, code: 2, says: []string{"--tls-cert", "--tls-key", help}},
+		{what: "a key without its certificate", args: []string{anywhere, "--tls-key=" + key}, code: 2, says: []string{"--tls-cert", "--tls-key", help}},
+		{what: "a wrong value in the environment", args: []string{anywhere}, env: map[string]string{"FLUXWIRE_HEARTBEAT": "soon"}, code: 2, says: []string{"FLUXWIRE_HEARTBEAT", `"soon"`, help}},
+		{what: "a wrong origin in the environment", args: []string{anywhere}, env: map[string]string{"FLUXWIRE_CORS_ORIGIN": "x"}, code: 2, says: []string{"--cors-origin", `"x"`, help}},
+
+		{what: "an address in use", args: []string{"--addr=" + taken}, code: 1, says: []string{taken + " is in use", "stop the program", "--addr"}},
+		{what: "an address in use, of the environment", env: map[string]string{"FLUXWIRE_ADDR": taken}, code: 1, says: []string{taken + " is in use", "--addr"}},
+		{what: "an admin address in use", args: []string{anywhere, "--admin-addr=" + taken}, code: 1, says: []string{taken + " is in use", "--admin-addr"}},
+		{what: "an address that is none", args: []string{"--addr=8080"}, code: 1, says: []string{"address 8080", "missing port", "--addr"}},
+		{what: "an address of another machine", args: []string{"--addr=192.0.2.1:8080"}, code: 1, says: []string{"192.0.2.1:8080", "--addr"}},
+		{what: "a certificate that is missing", args: []string{anywhere, "--tls-cert=" + missing, "--tls-key=" + key}, code: 1, says: []string{"--tls-cert " + missing, "no such file"}},
+		{what: "a key that is missing", args: []string{anywhere, "--tls-cert=" + cert, "--tls-key=" + missing}, code: 1, says: []string{"--tls-key " + missing, "no such file"}},
+		{what: "a certificate that is none", args: []string{anywhere, "--tls-cert=" + garbage, "--tls-key=" + key}, code: 1, says: []string{"--tls-cert " + garbage, "PEM"}},
+		{what: "a key of another certificate", args: []string{anywhere, "--tls-cert=" + cert, "--tls-key=" + otherKey}, code: 1, says: []string{"--tls-key " + otherKey, "does not match"}},
+	}
+}
+
+// check checks what the program did with c.
+func (c commandLine) check(t *testing.T, code int, stdout, stderr string) {
+	t.Helper()
+	if code != c.code {
+		t.Errorf("exit code %d, want %d", code, c.code)
+	}
+	if stdout != "" {
+		t.Errorf("standard output has %q, want nothing", stdout)
+	}
+	if !strings.HasPrefix(stderr, "fluxwire: ") || strings.Index(stderr, "\n") != len(stderr)-1 {
+		t.Errorf("standard error has %q, want one line", stderr)
+	}
+	for _, s := range c.says {
+		if !strings.Contains(stderr, s) {
+			t.Errorf("standard error has %q, which says nothing of %q", stderr, s)
+		}
+	}
+}
+
+func lookup(env map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		value, ok := env[name]
+		return value, ok
+	}
+}
+
+func TestRefusedCommandLines(t *testing.T) {
+	for _, c := range refused(t) {
+		t.Run(c.what, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			var stdout, stderr strings.Builder
+			code := run(ctx, c.args, lookup(c.env), &stdout, &stderr)
+			c.check(t, code, stdout.String(), stderr.String())
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for _, arg := range []string{"--help", "-h"} {
+		var stdout, stderr strings.Builder
+		// What else is wrong does not matter to who asks for help.
+		env := map[string]string{"FLUXWIRE_HEARTBEAT": "soon"}
+		if code := run(t.Context(), []string{arg}, lookup(env), &stdout, &stderr); code != 0 || stderr.String() != "" {
+			t.Errorf("%s: exit code %d, standard error %q; want 0 and nothing", arg, code, &stderr)
+		}
+		flags(new(options)).VisitAll(func(f *flag.Flag) {
+			if text := stdout.String(); !strings.Contains(text, "--"+f.Name+" ") || !strings.Contains(text, "["+envName(f)+"]") {
+				t.Errorf("%s says nothing of --%s or of %s", arg, f.Name, envName(f))
+			}
+		})
+	}
+}
+
+// A program is one that serves.
+type program struct {
+	url            string // as the welcome has it
+	stdout, stderr *buffer
+	stop           func() int // ends it and returns the exit code
+}
+
+// launch runs the program in this process until t ends.
+func launch(t *testing.T, args []string, env map[string]string) *program {
+	t.Helper()
+	p := &program{stdout: new(buffer), stderr: new(buffer)}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan int, 1)
+	go func() { ended <- run(ctx, args, lookup(env), p.stdout, p.stderr) }()
+	p.stop = sync.OnceValue(func() int {
+		cancel()
+		return <-ended
+	})
+	t.Cleanup(func() {
+		if code := p.stop(); code != 0 {
+			t.Errorf("exit code %d, want 0", code)
+		}
+		if got := p.stderr.String(); got != "" && !strings.Contains(got, "level=DEBUG") {
+			t.Errorf("standard error has %q, want nothing", got)
+		}
+	})
+	p.url = welcomed(t, p.stdout)
+	return p
+}
+
+var welcome = regexp.MustCompile(`^Fluxwire serves event streams at (\S+)\n`)
+
+// welcomed waits for the welcome and returns the URL in it.
+func welcomed(t *testing.T, stdout *buffer) (url string) {
+	t.Helper()
+	eventually(t, "the program says where it serves", func() bool {
+		m := welcome.FindStringSubmatch(stdout.String())
+		if m != nil {
+			url = m[1]
+		}
+		return m != nil
+	})
+	return url
+}
+
+func TestEnvironment(t *testing.T) {
+	cert, key, trusting := certificate(t)
+	client := newClient(t, &http.Transport{TLSClientConfig: trusting})
+	head := func(t *testing.T, url, name string) string {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), "HEAD", url+"/events", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Origin", "https://app.example")
+		res, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		return strings.Join(res.Header.Values(name), ", ")
+	}
+	addr := freeAddr(t)
+	admin := freeAddr(t)
+	for _, tt := range []struct {
+		what string
+		args []string
+		env  map[string]string
+		want func(t *testing.T, p *program)
+	}{
+		{"an address", nil, map[string]string{"FLUXWIRE_ADDR": addr}, func(t *testing.T, p *program) {
+			if want := "http://" + addr; p.url != want {
+				t.Errorf("serves at %s, want %s", p.url, want)
+			}
+		}},
+		{"an address, and a flag that wins", []string{"--addr", addr}, map[string]string{"FLUXWIRE_ADDR": "192.0.2.1:1"}, func(t *testing.T, p *program) {
+			if want := "http://" + addr; p.url != want {
+				t.Errorf("serves at %s, want %s", p.url, want)
+			}
+		}},
+		{"a heartbeat", nil, map[string]string{"FLUXWIRE_HEARTBEAT": "7s"}, func(t *testing.T, p *program) {
+			if got := head(t, p.url, "Stream-Heartbeat"); got != "7" {
+				t.Errorf("Stream-Heartbeat: %q, want 7", got)
+			}
+		}},
+		{"a heartbeat, and a flag that wins", []string{"--heartbeat", "9s"}, map[string]string{"FLUXWIRE_HEARTBEAT": "not even one"}, func(t *testing.T, p *program) {
+			if got := head(t, p.url, "Stream-Heartbeat"); got != "9" {
+				t.Errorf("Stream-Heartbeat: %q, want 9", got)
+			}
+		}},
+		{"no heartbeat", nil, map[string]string{"FLUXWIRE_HEARTBEAT": "0"}, func(t *testing.T, p *program) {
+			if got := head(t, p.url, "Stream-Heartbeat"); got != "" {
+				t.Errorf("Stream-Heartbeat: %q, want none", got)
+			}
+		}},
+		{"an age", nil, map[string]string{"FLUXWIRE_MAX_AGE": "1ms"}, func(t *testing.T, p *program) {
+			if ev, err := open(t, client, p.url+"/events").next(); err != nil || ev.Event != "stream.bye" || !strings.Contains(string(ev.Data), "max-age") {
+				t.Errorf("a stream begins with %q %s, %v; want stream.bye for its age", ev.Event, ev.Data, err)
+			}
+		}},
+		{"an origin", nil, map[string]string{"FLUXWIRE_CORS_ORIGIN": "https://app.example"}, func(t *testing.T, p *program) {
+			if got := head(t, p.url, "Access-Control-Allow-Origin"); got != "https://app.example" {
+				t.Errorf("Access-Control-Allow-Origin: %q, want the origin", got)
+			}
+		}},
+		{"no origin", nil, map[string]string{"FLUXWIRE_CORS_ORIGIN": ""}, func(t *testing.T, p *program) {
+			if got := head(t, p.url, "Access-Control-Allow-Origin"); got != "" {
+				t.Errorf("Access-Control-Allow-Origin: %q, want none", got)
+			}
+		}},
+		{"origins, and a flag that wins", []string{"--cors-origin", "https://other.example, https://app.example"}, map[string]string{"FLUXWIRE_CORS_ORIGIN": ""}, func(t *testing.T, p *program) {
+			if got := head(t, p.url, "Access-Control-Allow-Origin"); got != "https://app.example" {
+				t.Errorf("Access-Control-Allow-Origin: %q, want the origin", got)
+			}
+		}},
+		{"an admin address", nil, map[string]string{"FLUXWIRE_ADMIN_ADDR": admin}, func(t *testing.T, p *program) {
+			for url, want := range map[string]int{
+				"http://" + admin + "/healthz/live":        http.StatusOK,
+				"http://" + admin + "/metrics":             http.StatusOK,
+				"http://" + admin + "/debug/pprof/cmdline": http.StatusOK,
+				"http://" + admin + "/events":              http.StatusNotFound,
+				p.url + "/healthz/live":                    http.StatusNotFound,
+				p.url + "/metrics":                         http.StatusNotFound,
+				p.url + "/debug/pprof/cmdline":             http.StatusNotFound,
+			} {
+				if got, _ := fetch(t, client, url); got != want {
+					t.Errorf("%s: %d, want %d", url, got, want)
+				}
+			}
+		}},
+		{"a level", nil, map[string]string{"FLUXWIRE_LOG_LEVEL": "debug"}, func(t *testing.T, p *program) {
+			fetch(t, client, p.url+"/stream-sse-mvc?take=1")
+			eventually(t, "the stream's end is in the log", func() bool { return strings.Contains(p.stderr.String(), "reason=complete") })
+		}},
+		{"a level, and a flag that wins", []string{"--log-level=info"}, map[string]string{"FLUXWIRE_LOG_LEVEL": "debug"}, func(t *testing.T, p *program) {
+			fetch(t, client, p.url+"/stream-sse-mvc?take=1")
+			p.stop()
+			if got := p.stderr.String(); got != "" {
+				t.Errorf("the log says %q, want nothing", got)
+			}
+		}},
+		{"TLS", nil, map[string]string{"FLUXWIRE_TLS_CERT": cert, "FLUXWIRE_TLS_KEY": key}, func(t *testing.T, p *program) {
+			if status, _ := fetch(t, client, p.url+"/healthz/live"); !strings.HasPrefix(p.url, "https://") || status != http.StatusOK {
+				t.Errorf("%s answers %d, want TLS and 200", p.url, status)
+			}
+		}},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			if _, ok := tt.env["FLUXWIRE_ADDR"]; !ok {
+				tt.env["FLUXWIRE_ADDR"] = "127.0.0.1:0"
+			}
+			tt.want(t, launch(t, tt.args, tt.env))
+		})
+	}
+}
+
+// TestWelcome does what the welcome says one can do.
+func TestWelcome(t *testing.T) {
+	curl := require.Program(t, "curl")
+	cert, key, _ := certificate(t)
+	client := newClient(t, &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}})
+	for what, args := range map[string][]string{"plain": nil, "TLS": {"--tls-cert", cert, "--tls-key", key}} {
+		t.Run(what, func(t *testing.T) {
+			p := launch(t, append(args, "--addr=127.0.0.1:0"), nil)
+			routes, commands, ok := strings.Cut(p.stdout.String(), "\nTry:\n")
+			if !ok {
+				t.Fatalf("the welcome is %q, want something to try", p.stdout)
+			}
+
+			_, routes, _ = strings.Cut(routes, "\n\n")
+			paths := 0
+			for line := range strings.Lines(routes) {
+				path := strings.Fields(line)[0]
+				accept := "text/event-stream"
+				if path == "/" || path == "/ping" {
+					accept = "*/*"
+				}
+				req, err := http.NewRequestWithContext(t.Context(), "GET", p.url+path, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				req.Header.Set("Accept", accept)
+				res, err := client.Do(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if res.Body.Close(); res.StatusCode != http.StatusOK {
+					t.Errorf("%s: %s", path, res.Status)
+				}
+				paths++
+			}
+			if paths != 6 {
+				t.Errorf("the welcome has %d routes, want 6", paths)
+			}
+
+			tried := 0
+			for line := range strings.Lines(commands) {
+				words := shellWords(t, line)
+				if words[0] != "curl" {
+					t.Fatalf("command %q: want curl", line)
+				}
+				output := runCurl(t, curl, words[1:])
+				switch {
+				case strings.Contains(line, "-N"):
+					if !strings.Contains(output, "\nevent: periodic-event\n") {
+						t.Errorf("%s: output %q, want an event", line, output)
+					}
+				case strings.Contains(line, "/ping"):
+					if output != "sent ping!" {
+						t.Errorf("%s: output %q, want %q", line, output, "sent ping!")
+					}
+				default:
+					var values []string
+					if err := json.Unmarshal([]byte(output), &values); err != nil || len(values) != 2 || !strings.HasPrefix(values[0], "Flux - ") {
+						t.Errorf("%s: output %q, %v; want two values", line, output, err)
+					}
+				}
+				tried++
+			}
+			if tried != 3 {
+				t.Errorf("the welcome has %d commands, want 3", tried)
+			}
+		})
+	}
+}
+
+// shellWords splits a command as a shell does, as far as the welcome needs it.
+func shellWords(t *testing.T, line string) (words []string) {
+	t.Helper()
+	for i, part := range strings.Split(strings.TrimSpace(line), "'") {
+		switch {
+		case strings.ContainsAny(part, `"\$`+"`") || i%2 == 0 && strings.ContainsAny(part, "*?&|;<>()#~"):
+			t.Fatalf("command %q: a shell would do more with it than this test", line)
+		case i%2 == 1:
+			words = append(words, part)
+		default:
+			words = append(words, strings.Fields(part)...)
+		}
+	}
+	return words
+}
+
+// runCurl returns curl's output: all of it or, if it has no end (-N), as much as
+// holds an event.
+func runCurl(t *testing.T, curl string, args []string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, curl, args...)
+	cmd.Env = []string{"HOME=" + t.TempDir()} // nobody's proxy, nobody's .curlrc
+	cmd.WaitDelay = time.Second
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var output strings.Builder
+	endless := false
+	for _, arg := range args {
+		endless = endless || arg == "-N"
+	}
+	if !endless {
+		io.Copy(&output, stdout)
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("curl %q: %v", args, err)
+		}
+		return output.String()
+	}
+	for lines := bufio.NewScanner(stdout); lines.Scan(); {
+		output.WriteString(lines.Text() + "\n")
+		if strings.HasPrefix(lines.Text(), "data: ") {
+			break
+		}
+	}
+	cancel()
+	cmd.Wait()
+	return output.String()
+}
+
+func TestWelcomeNamesAnAddressThatCanBeReached(t *testing.T) {
+	s, err := service.New(service.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for addr, want := range map[string]string{
+		"0.0.0.0:8080":   "http://localhost:8080",
+		"[::]:8080":      "http://localhost:8080",
+		"127.0.0.1:8080": "http://127.0.0.1:8080",
+		"[::1]:8080":     "http://[::1]:8080",
+		"192.0.2.1:80":   "http://192.0.2.1:80",
+	} {
+		tcp, err := net.ResolveTCPAddr("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Welcome(tcp); !strings.Contains(got, " "+want+"\n") || strings.Count(got, want+"/") != 3 {
+			t.Errorf("Welcome(%s) = %q, want %s, once by itself and in three commands", addr, got, want)
+		}
+	}
+}
