@@ -19,6 +19,7 @@ var rooms = map[string][]string{
 	"internal/window":  {},
 	"streams":          {"sse", "internal/window"},
 	"streams/rx":       {"streams"},
+	"eventlog":         {"sse", "internal/window"},
 	"handlers":         {"sse", "streams"},
 	"client":           {"sse", "streams"},
 	"metrics":          {"handlers"},
