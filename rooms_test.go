@@ -20,6 +20,7 @@ var rooms = map[string][]string{
 	"streams":          {"sse", "internal/window"},
 	"streams/rx":       {"streams"},
 	"eventlog":         {"sse", "internal/window"},
+	"hub":              {"sse", "streams", "eventlog", "internal/window"},
 	"handlers":         {"sse", "streams"},
 	"client":           {"sse", "streams"},
 	"metrics":          {"handlers"},
@@ -43,7 +44,7 @@ var importers = map[string][]string{
 }
 
 // standardOnly are the rooms that need nothing beside the standard library.
-var standardOnly = []string{"sse", "internal/window", "streams", "client"}
+var standardOnly = []string{"sse", "internal/window", "streams", "eventlog", "hub", "client"}
 
 type goPackage struct {
 	ImportPath string
@@ -116,7 +117,7 @@ func TestRooms(t *testing.T) {
 		}
 	}
 	// RxGo links an assertion library and testing into whatever imports it.
-	for _, name := range []string{"sse", "streams", "client", "handlers", "metrics"} {
+	for _, name := range []string{"sse", "streams", "eventlog", "hub", "client", "handlers", "metrics"} {
 		for _, dep := range all[module+"/"+name].Deps {
 			if dep == "testing" || strings.HasPrefix(dep, "github.com/reactivex/") {
 				t.Errorf("%s depends on %s", name, dep)
