@@ -45,7 +45,7 @@ var importers = map[string][]string{
 }
 
 // standardOnly are the rooms that need nothing beside the standard library.
-var standardOnly = []string{"sse", "internal/window", "streams", "client", "eventlog"}
+var standardOnly = []string{"sse", "internal/window", "streams", "eventlog", "hub", "client"}
 
 type goPackage struct {
 	ImportPath string
@@ -118,7 +118,7 @@ func TestRooms(t *testing.T) {
 		}
 	}
 	// RxGo links an assertion library and testing into whatever imports it.
-	for _, name := range []string{"sse", "streams", "client", "eventlog", "handlers", "metrics"} {
+	for _, name := range []string{"sse", "streams", "eventlog", "hub", "client", "handlers", "metrics"} {
 		for _, dep := range all[module+"/"+name].Deps {
 			if dep == "testing" || strings.HasPrefix(dep, "github.com/reactivex/") {
 				t.Errorf("%s depends on %s", name, dep)
