@@ -74,7 +74,7 @@ func TestSignal(t *testing.T) {
 	path := build(t)
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(signal.String(), func(t *testing.T) {
-			cmd, stdout, stderr := start(t, path, []string{"--addr=127.0.0.1:0"}, nil)
+			cmd, stdout, stderr := start(t, path, []string{"--addr=127.0.0.1:0", "--max-streams-per-client=0"}, nil)
 			url := welcomed(t, stdout)
 			addr := strings.TrimPrefix(url, "http://")
 			client := newClient(t, nil)
