@@ -226,6 +226,7 @@ func (h *Handler) serveWire(ctx context.Context, w http.ResponseWriter, control 
 		typed:     h.typed,
 		take:      uint64(take),
 		heartbeat: h.heartbeat(st.format),
+		position:  st.place,
 		lock:      make(chan struct{}, 1),
 	}
 	if !h.replays {

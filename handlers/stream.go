@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fluxwire-go/fluxwire/eventlog"
 	"github.com/fluxwire-go/fluxwire/hub"
 	"github.com/fluxwire-go/fluxwire/streams"
 )
@@ -58,9 +59,10 @@ type stream struct {
 
 	work sync.WaitGroup // goroutines of the source's
 
-	feed *hub.Feed     // of the topic, or nil
-	live uint64        // number of the event that was next when the stream began
-	next atomic.Uint64 // number of the event to be written next
+	feed  *hub.Feed     // of the topic, or nil
+	place eventlog.Pos  // where the stream begins in it
+	live  uint64        // number of the event that was next when the stream began
+	next  atomic.Uint64 // number of the event to be written next
 
 	events atomic.Uint64
 	bytes  atomic.Uint64

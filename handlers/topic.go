@@ -56,6 +56,7 @@ func Topic[T any](s *Server, topic *hub.Topic[T], opts ...Option) *Handler {
 		if LastEventID(r) != "" {
 			st.route.resumed.Add(1)
 		}
+		st.place = cursor.Position()
 		return func(ctx context.Context, out sink) error {
 			return st.read(ctx, cursor, out, text)
 		}, nil

@@ -113,7 +113,9 @@ func TestATopicPrimesAndResumes(t *testing.T) {
 		a.leave()
 
 		a = h.get("/", "Last-Event-ID", ids[1])
-		a.preamble("s") // the first event is there, with its id: no need to prime
+		if got := a.primed(); got != ids[1] {
+			t.Errorf("a stream resumed after %q begins after %q", ids[1], got)
+		}
 		a.expect("id: "+ids[2], "data: c", "", "id: "+ids[3], "data: d", "")
 		a.leave()
 		stats := h.srv.Stats().Routes["s"]

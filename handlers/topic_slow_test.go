@@ -1,0 +1,143 @@
+package handlers
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fluxwire-go/fluxwire/hub"
+	"github.com/fluxwire-go/fluxwire/sse"
+)
+
+// With one client in a hundred never reading, every other one gets each event
+// at the instant of its publishing, publishing takes no time, and the process
+// keeps no more than the topic's bounds.
+func TestOneInAHundredNeverReads(t *testing.T) {
+	const clients, events, size, kept = 1000, 12, 10_000, 64 << 10
+	topical(t, Config{Grace: -1, WriteTimeout: time.Hour}, hub.Config{Bytes: kept, MaxEvent: 1 << 15}, func(h *harness, topic *hub.Topic[string]) {
+		var readers []*answer
+		for i := range clients {
+			if i%100 == 0 {
+				conn, err := h.ln.Dial(h.t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				io.WriteString(conn, "GET / HTTP/1.1\r\nHost: mem\r\n\r\n")
+				continue
+			}
+			a := h.get("/")
+			a.primed()
+			readers = append(readers, a)
+		}
+		before := heap()
+		for n := range events {
+			time.Sleep(time.Second)
+			published := time.Now()
+			data := fmt.Sprintf("%0*d", size, n)
+			id := add(h.t, topic, data)[0]
+			if took := time.Since(published); took != 0 {
+				t.Fatalf("Append took %v", took)
+			}
+			for _, a := range readers {
+				a.expect("id: "+id, "data: "+data, "")
+			}
+			if late := time.Since(published); late != 0 {
+				t.Fatalf("event %d reached the last reader %v after it was published", n, late)
+			}
+		}
+		// A stuck client pins the one segment it is writing from. The rest is
+		// slack for what the readers' side keeps, which is in this process too.
+		if grown := heap() - before; grown > kept+clients/100*(64<<10)+8<<20 {
+			t.Errorf("the heap has grown by %d bytes", grown)
+		}
+		for _, a := range readers {
+			a.cancel()
+		}
+	})
+}
+
+func heap() int {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
+}
+
+// A client that is stopped in the middle of an event while the window turns over
+// more than twice gets that event whole, and what was handed over with it, then
+// one gap with the right number, then the rest.
+func TestAClientStoppedInTheMiddleOfAnEvent(t *testing.T) {
+	const kept = 64 << 10
+	topical(t, Config{WriteTimeout: time.Hour, Heartbeat: -1}, hub.Config{Bytes: kept, MaxEvent: 8 << 10}, func(h *harness, topic *hub.Topic[string]) {
+		conn, err := h.ln.Dial(h.t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		io.WriteString(conn, "GET / HTTP/1.0\r\nHost: mem\r\n\r\n")
+		time.Sleep(time.Second)
+		var ids []string
+		data := func(n int) string { return strings.Repeat(fmt.Sprintf("%04d ", n), 200) }
+		publish := func(n int) { ids = append(ids, add(h.t, topic, data(n))...) }
+
+		got := make([]byte, 0, 1<<20)
+		read := func(n int) {
+			b := make([]byte, n)
+			if _, err := io.ReadFull(conn, b); err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, b...)
+		}
+		for !bytes.HasSuffix(got, []byte("\r\n\r\n")) {
+			read(1)
+		}
+		got = got[:0]
+		publish(0)
+		for !bytes.Contains(got, []byte("0000 0000")) {
+			read(1) // the middle of the first event
+		}
+		total := 1
+		for ; total*1000 < 3*kept; total++ {
+			publish(total)
+		}
+		topic.Complete()
+		rest, err := io.ReadAll(conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, rest...)
+
+		next, gaps := 0, 0
+		for ev, err := range sse.NewDecoder(bytes.NewReader(got)).Events() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch ev.Event {
+			case "stream.gap":
+				gaps++
+				var missed int
+				i := bytes.Index(ev.Data, []byte(`"missed":`))
+				fmt.Sscanf(string(ev.Data[i:]), `"missed":%d`, &missed)
+				next += missed
+				if ev.ID != ids[next-1] {
+					t.Errorf("the gap's id is %s, want %s: that of the last event missed", ev.ID, ids[next-1])
+				}
+			case "stream.complete":
+			default:
+				if string(ev.Data) != data(next) || ev.ID != ids[next] {
+					t.Fatalf("event %s %.30q…, want %s %.30q… whole", ev.ID, ev.Data, ids[next], data(next))
+				}
+				next++
+			}
+		}
+		if next != total || gaps != 1 {
+			t.Errorf("%d of %d events accounted for, %d gaps; want all and one", next, total, gaps)
+		}
+	})
+}
