@@ -146,6 +146,7 @@ func (s *Service) Serve(ctx context.Context, ln, admin net.Listener) error {
 	if admin != nil {
 		serve(admin, s.server(s.admin))
 	}
+	ln = resetListener{ln}
 	if s.tls != nil {
 		ln = tls.NewListener(ln, s.tls)
 	}
