@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"io"
 	"math/big"
@@ -179,6 +180,28 @@ func TestHTTP2ManyStreamsOnOneConnection(t *testing.T) {
 			if _, err := r.next(); err != io.EOF {
 				t.Fatalf("after stream.bye: %v, want EOF", err)
 			}
+		}
+	})
+}
+
+// The service limits how long an answer may take, and the limit is not for arrays,
+// which are written when they are whole.
+func TestHTTP2ArrayTakesItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		transport, _ := serveTLS(t, service.Config{})
+		req, err := http.NewRequestWithContext(t.Context(), "GET", tlsURL+"/stream-sse?take=60", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Accept", "application/json")
+		res, err := (&http.Client{Transport: transport}).Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		var ticks []json.RawMessage
+		if err := json.NewDecoder(res.Body).Decode(&ticks); err != nil || len(ticks) != 60 {
+			t.Errorf("%d ticks, %v; want 60, a minute's", len(ticks), err)
 		}
 	})
 }
