@@ -31,10 +31,9 @@ func (b *block) output() *block {
 	return nil
 }
 
-// parseBlocks returns the fenced code blocks of a page (CommonMark, section 4.5).
-// A fence that is not closed is an error.
-func parseBlocks(page, text string) ([]block, error) {
-	var blocks []block
+// parseBlocks returns the fenced code blocks of a page (CommonMark, section 4.5),
+// and what is around them. A fence that is not closed is an error.
+func parseBlocks(page, text string) (blocks []block, around string, err error) {
 	var fence, indent string // of the block that is open
 	for i, line := range strings.SplitAfter(text, "\n") {
 		trimmed := strings.TrimSpace(line)
@@ -45,6 +44,7 @@ func parseBlocks(page, text string) ([]block, error) {
 			blocks = append(blocks, block{page: page, line: i + 1, kind: strings.Join(strings.Fields(kind), " "), file: file})
 			fence, indent = mark, line[:strings.Index(line, mark)]
 		case fence == "":
+			around += line
 		case strings.HasPrefix(mark, fence) && len(mark) == len(trimmed):
 			fence = ""
 		default:
@@ -52,12 +52,12 @@ func parseBlocks(page, text string) ([]block, error) {
 		}
 	}
 	if fence != "" {
-		return nil, fmt.Errorf("%s: the block is not closed", blocks[len(blocks)-1].place())
+		return nil, "", fmt.Errorf("%s: the block is not closed", blocks[len(blocks)-1].place())
 	}
 	for i := 1; i < len(blocks); i++ {
 		blocks[i].before, blocks[i-1].after = &blocks[i-1], &blocks[i]
 	}
-	return blocks, nil
+	return blocks, around, nil
 }
 
 // fenceOf returns the fence at the start of line: three or more backticks or
@@ -76,9 +76,9 @@ func TestParseBlocks(t *testing.T) {
 		"```go\na\n\n\tb\n```\n" +
 		"- item\n\n  ~~~~ go  file=x/y.go\n  c\n  ```\n  ~~~~\n" +
 		"```\nd\n```\n"
-	blocks, err := parseBlocks("p.md", page)
-	if err != nil {
-		t.Fatal(err)
+	blocks, around, err := parseBlocks("p.md", page)
+	if want := "text\n- item\n\n"; err != nil || around != want {
+		t.Fatalf("parseBlocks: %q around the blocks, %v; want %q, nil", around, err, want)
 	}
 	want := []block{
 		{line: 2, kind: "go", text: "a\n\n\tb\n"},
@@ -96,7 +96,7 @@ func TestParseBlocks(t *testing.T) {
 	if blocks[0].after != &blocks[1] || blocks[1].before != &blocks[0] || blocks[2].after != nil {
 		t.Error("the blocks do not know their neighbours")
 	}
-	if _, err := parseBlocks("p.md", "```go\nx\n"); err == nil || !strings.Contains(err.Error(), "p.md:1") {
+	if _, _, err := parseBlocks("p.md", "```go\nx\n"); err == nil || !strings.Contains(err.Error(), "p.md:1") {
 		t.Errorf("parseBlocks of an open fence: %v, want an error that names p.md:1", err)
 	}
 }

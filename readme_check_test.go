@@ -61,6 +61,41 @@ func (s *session) checkEventStream(t *testing.T, b *block) {
 	}
 }
 
+// checkLog opens a stream, leaves it, and waits for lines like those of a block in
+// the service's log.
+func (s *session) checkLog(t *testing.T, b *block) {
+	p := s.service(t)
+	stream := open(t, newClient(t, nil), p.url+"/stream-sse")
+	if _, err := stream.next(); err != nil {
+		t.Fatal(err)
+	}
+	stream.leave()
+	for want := range strings.Lines(b.text) {
+		eventually(t, "the log has a line like "+want, func() bool {
+			for line := range strings.Lines(p.log.String()) {
+				if logKeys(line) == logKeys(want) {
+					return true
+				}
+			}
+			return false
+		})
+	}
+}
+
+// logKeys returns the keys of a line of the log, and the values of level and msg.
+func logKeys(line string) string {
+	var keys []string
+	for _, m := range regexp.MustCompile(`(\w+)=("[^"]*"|\S*)`).FindAllStringSubmatch(line, -1) {
+		switch m[1] {
+		case "level", "msg":
+			keys = append(keys, m[0])
+		default:
+			keys = append(keys, m[1])
+		}
+	}
+	return strings.Join(keys, " ")
+}
+
 // checkJSON checks that a block is one JSON value, or one on each line.
 func (s *session) checkJSON(t *testing.T, b *block) {
 	dec := json.NewDecoder(strings.NewReader(b.text))
@@ -89,10 +124,10 @@ func (s *session) checkScript(t *testing.T, b *block) {
 	for _, l := range listeners {
 		missing[l[1]] = true
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), compiling)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	allowed := ""
-	events := client.Follow[string](ctx, strings.Replace(sources[0][1], documented, url, 1),
+	events := client.Follow[string](ctx, s.atService(t, sources[0][1]),
 		client.Header("Origin", "https://page.example"),
 		client.OnConnect(func(res *http.Response) { allowed = res.Header.Get("Access-Control-Allow-Origin") }))
 	for ev, err := range events {
@@ -115,12 +150,12 @@ func (s *session) checkScript(t *testing.T, b *block) {
 // of a stream, which goes on, through it.
 func (s *session) checkNginx(t *testing.T, b *block) {
 	at := regexp.MustCompile(`location (/\S*) \{`).FindStringSubmatch(b.text)
-	if at == nil || !strings.Contains(b.text, documented) {
-		t.Fatalf("the block is no location that leads to %s", documented)
+	if at == nil || !documented.MatchString(b.text) {
+		t.Fatal("the block is no location that leads to the service")
 	}
 	url := s.service(t).url
 	// A location may stand in another.
-	proxy := startNginx(t, strings.TrimPrefix(url, "http://"), strings.ReplaceAll(b.text, documented, url))
+	proxy := startNginx(t, strings.TrimPrefix(url, "http://"), s.atService(t, b.text))
 	ev, err := open(t, newClient(t, nil), proxy+at[1]+"stream-sse-mvc").next()
 	if err != nil || ev.Event != "sse event - mvc" {
 		t.Errorf("the first event = %q, %v; want one of /stream-sse-mvc", ev.Event, err)

@@ -72,7 +72,7 @@ func fragment(ctx context.Context, srv *handlers.Server, mux *http.ServeMux, e *
 
 // goSource returns the file that is compiled for a block of Go: the block itself
 // if it is a file, else with a package clause and imports, and in the wrapper if
-// it is statements.
+// it is statements. What statements declare need not be used.
 func goSource(text string) (string, error) {
 	parse := func(text string) (*ast.File, error) {
 		return parser.ParseFile(token.NewFileSet(), "block.go", text, 0)
@@ -83,13 +83,18 @@ func goSource(text string) (string, error) {
 	if err := checkFormat(text); err != nil {
 		return "", err
 	}
-	file := "package fragment\n\n" + text
+	file := "package main\n\n" + text
 	f, err := parse(file)
 	if err != nil {
 		file = fmt.Sprintf(wrapper, text)
 		if f, err = parse(file); err != nil {
 			return "", err
 		}
+		var used strings.Builder
+		for _, name := range declared(f) {
+			fmt.Fprintf(&used, "\t_ = %s\n", name)
+		}
+		file = fmt.Sprintf(wrapper, text+used.String())
 	}
 	if len(f.Imports) > 0 {
 		return file, nil
@@ -103,6 +108,24 @@ func goSource(text string) (string, error) {
 	slices.Sort(lines)
 	clause, rest, _ := strings.Cut(file, "\n")
 	return clause + "\n" + strings.Join(slices.Compact(lines), "") + rest, nil
+}
+
+// declared returns the names that the statements of a wrapped fragment declare,
+// not counting those in blocks of their own.
+func declared(f *ast.File) (names []string) {
+	body := f.Decls[len(f.Decls)-1].(*ast.FuncDecl).Body
+	for _, stmt := range body.List {
+		assign, ok := stmt.(*ast.AssignStmt)
+		if !ok || assign.Tok != token.DEFINE {
+			continue
+		}
+		for _, left := range assign.Lhs {
+			if id, ok := left.(*ast.Ident); ok && id.Name != "_" {
+				names = append(names, id.Name)
+			}
+		}
+	}
+	return names
 }
 
 // checkFormat checks that text is as gofmt would write it.
@@ -172,11 +195,12 @@ func (s *session) compile(t *testing.T, b *block) {
 	m, dir := s.module(t), fmt.Sprintf("line%d", b.line)
 	if b.kind != "go test" {
 		m.write(t, dir+"/block.go", source)
-		m.run(t, "vet", "./"+dir)
+		s.writeGiven(t, b, dir)
+		m.run(t, "vet", "-unreachable=false", "./"+dir) // a fragment may end with return
 		return
 	}
 	tested := 0
-	for above := b.before; above != nil; above = above.before {
+	for above := b.before; above != nil && above.kind != "go test"; above = above.before {
 		if above.kind != "go stream" {
 			continue
 		}
@@ -195,6 +219,19 @@ func (s *session) compile(t *testing.T, b *block) {
 	}
 }
 
+// writeGiven puts the page's declarations beside a fragment.
+func (s *session) writeGiven(t *testing.T, b *block, dir string) {
+	t.Helper()
+	if s.given == nil || b.kind != "go" || strings.HasPrefix(b.text, "package ") {
+		return
+	}
+	given, err := goSource(s.given.text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.mod.write(t, dir+"/given.go", given)
+}
+
 // runGo compiles a program, or what becomes one in the wrapper, and runs it if
 // output follows.
 func (s *session) runGo(t *testing.T, b *block) {
@@ -203,13 +240,14 @@ func (s *session) runGo(t *testing.T, b *block) {
 	if out == nil {
 		return
 	}
-	source, err := goSource(strings.ReplaceAll(b.text, documented, s.service(t).url))
+	source, err := goSource(s.atService(t, b.text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := s.module(t)
-	m.write(t, "run/main.go", source)
-	s.script(t, script{text: "go run ./run", dir: m.dir, env: offline(), want: out.text})
+	m, dir := s.module(t), fmt.Sprintf("run%d", b.line)
+	m.write(t, dir+"/main.go", source)
+	s.writeGiven(t, b, dir)
+	s.script(t, script{text: "go run ./" + dir, dir: m.dir, env: offline(), want: out.text})
 }
 
 // checkExcerpt checks that a block stands in a file as it is, on whole lines.
@@ -226,14 +264,14 @@ func (s *session) checkExcerpt(t *testing.T, b *block) {
 func TestGoSource(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
 		{"a file stays as it is", "package x\n", "package x\n"},
-		{"declarations get a package clause", "var x = 1\n", "package fragment\n\nvar x = 1\n"},
-		{"and what they need", "var x = errors.New(strconv.Itoa(1))\n", "package fragment\nimport \"errors\"\nimport \"strconv\"\n\nvar x = errors.New(strconv.Itoa(1))\n"},
+		{"declarations get a package clause", "var x = 1\n", "package main\n\nvar x = 1\n"},
+		{"and what they need", "var x = errors.New(strconv.Itoa(1))\n", "package main\nimport \"errors\"\nimport \"strconv\"\n\nvar x = errors.New(strconv.Itoa(1))\n"},
 		{"but not what they declare", "var log = 1\nvar x = log + 1\n", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := goSource(tt.text)
 			if tt.want == "" {
-				tt.want = "package fragment\n\n" + tt.text
+				tt.want = "package main\n\n" + tt.text
 			}
 			if err != nil || got != tt.want {
 				t.Errorf("goSource(%q) = %q, %v; want %q", tt.text, got, err, tt.want)
@@ -243,6 +281,7 @@ func TestGoSource(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
 		{"statements are wrapped", "fmt.Println(ctx)\n", "echo.Echo) error {\n\tfmt.Println(ctx)\n"},
 		{"with their imports", "fmt.Println(ctx)\n", "import \"fmt\"\n"},
+		{"and what they declare counts as used", "x, _ := 1, 2\nif y := x; y > 1 {\n}\n", "}\n\t_ = x\n\n\treturn nil\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got, err := goSource(tt.text); err != nil || !strings.Contains(got, tt.want) {

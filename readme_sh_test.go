@@ -22,8 +22,8 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/require"
 )
 
-// documented is the address that the pages write for the service.
-const documented = "http://localhost:8080"
+// documented matches the address that the pages write for the service.
+var documented = regexp.MustCompile(`https?://localhost:8080`)
 
 // compiling is how long a command may take to print what it is said to print. It
 // may have to be compiled first.
@@ -34,18 +34,25 @@ const compiling = 5 * time.Minute
 type session struct {
 	t       *testing.T // the page's test, at the end of which all is over
 	root    string     // of the repository
+	given   *block     // declarations for the fragments of the page, or nil
+	files   string     // where "sh files" writes
 	command string     // starts the service
 	running *process
 	mod     *goModule
 }
 
-func newSession(t *testing.T) *session {
+func newSession(t *testing.T, blocks []block) *session {
 	root, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &session{t: t, root: root, command: "go run ."}
+	s := &session{t: t, root: root, files: t.TempDir(), command: "go run ."}
 	t.Cleanup(s.stop)
+	for i := range blocks {
+		if blocks[i].kind == "go given" {
+			s.given = &blocks[i]
+		}
+	}
 	return s
 }
 
@@ -60,6 +67,7 @@ func (s *session) module(t *testing.T) *goModule {
 type process struct {
 	url    string
 	banner []string     // what it prints
+	log    *buffer      // what it logs, from debug on
 	stop   func() error // by the signal that a terminal sends
 }
 
@@ -79,9 +87,9 @@ func (s *session) start(t *testing.T, env ...string) {
 	ctx, kill := context.WithCancelCause(context.Background())
 	cmd := shell(ctx, "exec "+s.command)
 	cmd.Dir = s.root
-	cmd.Env = slices.Concat(os.Environ(), []string{"FLUXWIRE_ADDR=127.0.0.1:0"}, env)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
+	cmd.Env = slices.Concat(os.Environ(), []string{"FLUXWIRE_ADDR=127.0.0.1:0", "FLUXWIRE_LOG_LEVEL=debug"}, env)
+	log := new(buffer)
+	cmd.Stderr = log
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +97,7 @@ func (s *session) start(t *testing.T, env ...string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	s.running = &process{stop: func() error {
+	s.running = &process{log: log, stop: func() error {
 		late := time.AfterFunc(patience, func() { kill(errors.New("it runs on after an interrupt")) })
 		defer late.Stop()
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGINT)
@@ -108,10 +116,10 @@ func (s *session) start(t *testing.T, env ...string) {
 		}
 	}
 	s.running = nil
-	t.Fatalf("%s: %v\n%s", s.command, cmd.Wait(), &stderr)
+	t.Fatalf("%s: %v\n%s", s.command, cmd.Wait(), log)
 }
 
-var address = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
+var address = regexp.MustCompile(`https?://127\.0\.0\.1:\d+`)
 
 // stop ends the service, if there is one.
 func (s *session) stop() {
@@ -127,6 +135,13 @@ func (s *session) stop() {
 // startService starts the service by the block's command.
 func (s *session) startService(t *testing.T, b *block) {
 	s.command = strings.TrimSpace(b.text)
+	files, err := os.ReadDir(s.files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		s.command = strings.ReplaceAll(s.command, f.Name(), filepath.Join(s.files, f.Name()))
+	}
 	s.start(t)
 	out := b.output()
 	if out == nil {
@@ -134,11 +149,38 @@ func (s *session) startService(t *testing.T, b *block) {
 	}
 	p := newProgress(out.text)
 	for _, line := range s.running.banner {
-		p.line(strings.ReplaceAll(line, s.running.url, documented))
+		p.line(s.asDocumented(line))
 	}
 	if err := p.end(); err != nil {
 		t.Error(err)
 	}
+}
+
+// asDocumented returns what the service or a client of it has printed, with the
+// address that the pages have.
+func (s *session) asDocumented(line string) string {
+	if s.running == nil {
+		return line
+	}
+	_, host, _ := strings.Cut(s.running.url, "//")
+	return strings.ReplaceAll(line, host, "localhost:8080")
+}
+
+// atService returns text with the address of the service, which is started if
+// there is one in it.
+func (s *session) atService(t *testing.T, text string) string {
+	t.Helper()
+	if !documented.MatchString(text) {
+		return text
+	}
+	return documented.ReplaceAllString(text, s.service(t).url)
+}
+
+// writeFiles runs a block's commands in a directory of their own.
+func (s *session) writeFiles(t *testing.T, b *block) {
+	program, _, _ := strings.Cut(b.text, " ")
+	require.Program(t, program)
+	s.script(t, script{text: b.text, dir: s.files, env: os.Environ()})
 }
 
 // addRoute starts the service again with one more line in its table of streams.
@@ -160,18 +202,30 @@ func (s *session) addRoute(t *testing.T, b *block) {
 	if !ok {
 		t.Fatalf("%s has no table of streams that begins with %q", path, table)
 	}
-	dir := s.t.TempDir()
-	changed := filepath.Join(dir, "streams.go")
-	if err := os.WriteFile(changed, []byte(before+table+b.text+after+"\n"+stream.text), 0o600); err != nil {
+	function, err := goSource(stream.text)
+	if err != nil {
 		t.Fatal(err)
 	}
-	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{path: changed}})
+	// The function is put beside streams.go rather than in it: there it would need
+	// its imports merged, which an editor does for its user.
+	dir := s.t.TempDir()
+	changed, added := filepath.Join(dir, "streams.go"), filepath.Join(dir, "added.go")
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{
+		path: changed,
+		filepath.Join(filepath.Dir(path), "added.go"): added,
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(file, overlay, 0o600); err != nil {
-		t.Fatal(err)
+	for name, text := range map[string]string{
+		changed: before + table + b.text + after,
+		added:   strings.Replace(function, "package main", "package service", 1),
+		file:    string(overlay),
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	s.start(t, "GOFLAGS="+os.Getenv("GOFLAGS")+" -overlay="+file)
 }
@@ -184,12 +238,9 @@ func (s *session) runShell(t *testing.T, b *block) {
 	if strings.Contains(b.text, "curl ") {
 		require.Program(t, "curl")
 	}
-	sc := script{text: b.text, dir: s.root, env: os.Environ()}
+	sc := script{text: s.atService(t, b.text), dir: s.root, env: os.Environ()}
 	if out := b.output(); out != nil {
 		sc.want = out.text
-	}
-	if strings.Contains(b.text, documented) {
-		sc.text = strings.ReplaceAll(sc.text, documented, s.service(t).url)
 	}
 	if b.kind == "sh first-terminal" {
 		second := b.after
@@ -200,7 +251,7 @@ func (s *session) runShell(t *testing.T, b *block) {
 			t.Fatal("no sh block follows that would be the second terminal")
 		}
 		sc.meanwhile = func(t *testing.T) {
-			other := script{text: strings.ReplaceAll(second.text, documented, s.service(t).url), dir: s.root, env: sc.env}
+			other := script{text: s.atService(t, second.text), dir: s.root, env: sc.env}
 			if out := second.output(); out != nil {
 				other.want = out.text
 			}
@@ -222,9 +273,9 @@ func firstTerminal(b *block) *block {
 	return nil
 }
 
-// compileTests runs go commands without any test or example in them.
-func (s *session) compileTests(t *testing.T, b *block) {
-	s.script(t, script{text: b.text, dir: s.root, env: append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -run=^$")})
+// runDry runs commands without what the go command would do.
+func (s *session) runDry(t *testing.T, b *block) {
+	s.script(t, script{text: b.text, dir: s.root, env: append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -n")})
 }
 
 // runConsumer runs commands in a module that lies beside a clone of this one.
@@ -291,11 +342,7 @@ func (s *session) script(t *testing.T, sc script) {
 	p := newProgress(sc.want)
 	lines := bufio.NewScanner(stdout)
 	for lines.Scan() && !p.satisfied() {
-		line := lines.Text()
-		if s.running != nil {
-			line = strings.ReplaceAll(line, strings.TrimPrefix(s.running.url, "http://"), strings.TrimPrefix(documented, "http://"))
-		}
-		if p.line(line); sc.meanwhile != nil {
+		if p.line(s.asDocumented(lines.Text())); sc.meanwhile != nil {
 			sc.meanwhile(t)
 			sc.meanwhile = nil
 		}

@@ -15,18 +15,21 @@ import (
 )
 
 // kinds lists the info strings that the fenced blocks of our pages may have, and
-// what each block is checked by. The address http://localhost:8080 in a block is
-// that of a service which runs while the page is checked.
+// what each block is checked by. The address http://localhost:8080 (or https) in
+// a block is that of a service which runs while the page is checked.
 var kinds = map[string]func(*session, *testing.T, *block){
 	// A program is compiled, and run if output follows. Declarations are compiled;
 	// statements are put into a function (see wrapper) and treated as a program.
 	// What a fragment needs to import is found by its names.
 	"go": (*session).runGo,
+	// Declarations that every "go" fragment of the page may use. It stands in an
+	// HTML comment, for they are of no interest to a reader.
+	"go given": (*session).compile,
 	// An excerpt of a file, which is compiled and tested where it stands.
 	"go file": (*session).checkExcerpt,
 	// Declarations that "go test" and "go route" use too.
 	"go stream": (*session).compile,
-	// A test of each "go stream" above it.
+	// A test of each "go stream" above it, back to the last "go test".
 	"go test": (*session).compile,
 	// A line for the table in internal/service/streams.go. The service is started
 	// again with it, and with the first "go stream" above it.
@@ -36,11 +39,13 @@ var kinds = map[string]func(*session, *testing.T, *block){
 	"sh": (*session).runShell,
 	// The command that starts the service; the rest of the page runs against it.
 	"sh service": (*session).startService,
+	// Commands that write files, which are put where "sh service" finds them.
+	"sh files": (*session).writeFiles,
 	// Commands that run while the next block does.
 	"sh first-terminal": (*session).runShell,
-	// Go commands that are run for everything but the tests themselves, which
-	// would not end.
-	"sh compile": (*session).compileTests,
+	// Commands of which the go command only says what it would do (its flag -n):
+	// run in full, tests that run tests would never end.
+	"sh dry": (*session).runDry,
 	// Commands that are run in a module beside a clone of this one, of which the
 	// source is examples/echo-app.
 	"sh consumer": (*session).runConsumer,
@@ -48,6 +53,9 @@ var kinds = map[string]func(*session, *testing.T, *block){
 	// What the block before prints. A last line "…" means that more follows; what
 	// changes from run to run (see volatile) need not be the same.
 	"text output": (*session).checkOutput,
+	// Lines that the service logs when a client has opened and left /stream-sse.
+	// Values need not be the same, but for level and msg.
+	"text log": (*session).checkLog,
 	// A drawing of rooms, which are there.
 	"text flow": (*session).checkFlow,
 	// A drawing that nothing can check.
@@ -66,11 +74,12 @@ var kinds = map[string]func(*session, *testing.T, *block){
 func TestPages(t *testing.T) {
 	for _, path := range pages(t) {
 		t.Run(path, func(t *testing.T) {
+			t.Parallel() // much of the time is spent waiting for ticks
 			blocks, err := readPage(path)
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := newSession(t)
+			s := newSession(t, blocks)
 			for i := range blocks {
 				b := &blocks[i]
 				t.Run(fmt.Sprintf("line%d", b.line), func(t *testing.T) {
@@ -112,7 +121,7 @@ func readPage(path string) ([]block, error) {
 	if err != nil {
 		return nil, err
 	}
-	blocks, err := parseBlocks(path, string(text))
+	blocks, _, err := parseBlocks(path, string(text))
 	if err != nil {
 		return nil, err
 	}

@@ -11,14 +11,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fluxwire-go/fluxwire/internal/require"
 )
-
-// RequireAll is the environment variable that, set to 1, makes [Start] fail where
-// it would skip: for a place where a test that did not run must not look green.
-const RequireAll = "FLUXWIRE_REQUIRE_ALL"
-
-// names are the programs that are looked for in PATH, in this order.
-var names = []string{"chromium", "chromium-browser", "google-chrome"}
 
 // A Browser is one running Chromium. Its methods may be called concurrently, each
 // with the test it is for.
@@ -33,16 +28,11 @@ type Browser struct {
 }
 
 // Start starts a headless Chromium with a fresh profile and ends it when t ends.
-// Where there is none in PATH it skips t, or fails it if FLUXWIRE_REQUIRE_ALL=1.
+// Where PATH has none, nor another browser built from it, it skips t, or fails it
+// if FLUXWIRE_REQUIRE_ALL=1.
 func Start(t testing.TB) *Browser {
 	t.Helper()
-	path, err := find()
-	if err != nil {
-		if os.Getenv(RequireAll) == "1" {
-			t.Fatalf("%v; %s=1 asks for one", err, RequireAll)
-		}
-		t.Skipf("SKIPPED, NOTHING WAS CHECKED: %v; install one, or set %s=1 to make this a failure", err, RequireAll)
-	}
+	path := require.Program(t, "chromium", "chromium-browser", "google-chrome")
 	b, err := start(path)
 	if err != nil {
 		t.Fatal(err)
@@ -53,15 +43,6 @@ func Start(t testing.TB) *Browser {
 		}
 	})
 	return b
-}
-
-func find() (string, error) {
-	for _, name := range names {
-		if path, err := exec.LookPath(name); err == nil {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("browser: none of %v is in PATH", names)
 }
 
 func start(path string) (_ *Browser, err error) {

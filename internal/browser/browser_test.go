@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fluxwire-go/fluxwire/internal/require"
 )
 
 // soon is long enough for anything that happens at all.
@@ -181,12 +183,12 @@ func TestPage(t *testing.T) {
 
 func TestStartWithoutBrowser(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	t.Setenv(RequireAll, "")
+	t.Setenv(require.All, "")
 	if got := failure(t, func(tb testing.TB) { Start(tb) }); !strings.HasPrefix(got, "skip: SKIPPED") || !strings.Contains(got, "chromium-browser") {
 		t.Errorf("Start said %q, want it to skip and to name what it looked for", got)
 	}
-	t.Setenv(RequireAll, "1")
-	if got := failure(t, func(tb testing.TB) { Start(tb) }); !strings.HasPrefix(got, "fatal: browser: none of") {
+	t.Setenv(require.All, "1")
+	if got := failure(t, func(tb testing.TB) { Start(tb) }); !strings.HasPrefix(got, "fatal: require: program chromium") {
 		t.Errorf("Start said %q, want it to fail", got)
 	}
 }

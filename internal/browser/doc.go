@@ -1,5 +1,5 @@
 // Package browser drives a real, headless Chromium from tests, over the DevTools
-// protocol on a pair of pipes; it imports the standard library only.
+// protocol on a pair of pipes, with nothing but the standard library.
 //
 // [Start] gives a [Browser] with a profile of its own, [Browser.NewPage] a [Page]
 // in a browser context of its own: nothing is shared between pages but the
