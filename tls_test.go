@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -135,6 +136,36 @@ func TestTLSOverSockets(t *testing.T) {
 	}
 	if got := s.log.String(); got != "" {
 		t.Errorf("the log says\n%s\nwant nothing", got)
+	}
+}
+
+// An HTTP/1.0 answer ends with its connection: what is cut must not look whole,
+// and over TLS there must be no goodbye either.
+func TestHTTP10LinesAreCut(t *testing.T) {
+	cert, key, trusting := certificate(t)
+	s := serve(t, service.Config{TLSCert: cert, TLSKey: key})
+	conn, err := tls.Dial("tcp", s.addr, trusting)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(patience))
+	io.WriteString(conn, "GET /stream-flux HTTP/1.0\r\nAccept: application/x-ndjson\r\n\r\n")
+	answer := bufio.NewReader(conn)
+	for {
+		line, err := answer.ReadString('\n')
+		if err != nil {
+			t.Fatalf("the answer ends with %q, %v; want a line of the stream", line, err)
+		}
+		if strings.HasPrefix(line, `"Flux - `) {
+			break
+		}
+	}
+	if err := s.stop(); err != nil {
+		t.Errorf("Serve = %v, want nil", err)
+	}
+	if rest, err := io.ReadAll(answer); err == nil {
+		t.Errorf("at the end of the service the lines end with %q and without an error, want them to be cut", rest)
 	}
 }
 
