@@ -389,6 +389,7 @@ func TestFramesConcurrently(t *testing.T) {
 	for name, cfg := range map[string]window.FramesConfig{
 		"by count": {MaxFrames: 50},
 		"one":      {MaxFrames: 1},
+		"two":      {MaxFrames: 2},
 		"by bytes": {MaxBytes: 5000},
 		"by age":   {MaxAge: 40}, // ns: see at
 	} {
@@ -436,6 +437,10 @@ func TestFramesConcurrently(t *testing.T) {
 						b, lo, hi := f.Read(cursor)
 						if lo < cursor || hi < lo || hi-lo > maxFrames || len(b) > maxBytes {
 							t.Errorf("Read(%d) = %d bytes, [%d, %d)", cursor, len(b), lo, hi)
+							return
+						}
+						if lo > cursor && lo == hi && cfg.MaxFrames > 1 { // by count it is never empty
+							t.Errorf("Read(%d) has nothing pending at %d, but the window is never empty", cursor, lo)
 							return
 						}
 						gone += lo - cursor
