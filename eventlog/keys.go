@@ -6,7 +6,7 @@ import (
 )
 
 // keys remembers the newest idempotency keys: at most max of them, none longer than
-// window. The zero time of a key is when its event was stored.
+// window after its event was stored.
 type keys struct {
 	max    int
 	window time.Duration

@@ -267,7 +267,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		runtime.ReadMemStats(&s)
 		return int64(s.HeapAlloc)
 	}
-	const events, keys, n = 5000, 2000, 2_000_000
+	const events, keys, n = 5000, 2000, 1_000_000
 	before := heap()
 	m := newMemory(t, eventlog.MemoryConfig{Events: events, Bytes: 1 << 20, Keys: keys})
 	block := []byte("data: " + strings.Repeat("x", 92) + "\n\n")

@@ -16,10 +16,8 @@ func checkEmpty(t testing.TB, e Engine) {
 	if b := bounds(t, log); b != (eventlog.Bounds{First: 1, Last: 0}) || b.Len() != 0 {
 		t.Errorf("Bounds of an empty log = %+v; want 1, 0", b)
 	}
-	for _, after := range []eventlog.Pos{{}, {Seq: 0}} {
-		if events, err := log.Read(t.Context(), after, 10); len(events) != 0 || err != nil {
-			t.Errorf("Read(%v) of an empty log = %v, %v; want none, nil", after, events, err)
-		}
+	if events, err := log.Read(t.Context(), eventlog.Pos{}, 10); len(events) != 0 || err != nil {
+		t.Errorf("Read of an empty log = %v, %v; want none, nil", events, err)
 	}
 }
 
@@ -105,9 +103,6 @@ func checkBlockStays(t testing.TB, e Engine) {
 			t.Fatalf("the block of event %d has become %q; it was %q", ev.Seq, ev.Block, copies[i])
 		}
 		expect(t, ev, uint64(i)+1)
-	}
-	if cap(held[0].Block) != len(held[0].Block) && !slices.Equal(append(held[0].Block, 'x')[:len(copies[0])], copies[0]) {
-		t.Error("a block can be appended to in place")
 	}
 }
 
