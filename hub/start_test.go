@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/fluxwire-go/fluxwire/eventlog"
 )
 
 func TestStart(t *testing.T) {
@@ -80,7 +82,7 @@ func TestAGapIsToldOnce(t *testing.T) {
 				if err != nil || b.Gap == nil {
 					t.Fatalf("After(%s): %v, %v", id, b, err)
 				}
-				if c.Position().String() != b.Gap.ID {
+				if pos := c.Position(); pos.String() != b.Gap.ID && (pos != eventlog.Pos{} || strings.Contains(b.Gap.ID, ".")) {
 					t.Errorf("After(%s): the position is %v, the gap's id %s", id, c.Position(), b.Gap.ID)
 				}
 				want := "3, 4, 5"
@@ -137,6 +139,6 @@ func TestLiveBeforeTheWindowIsFilled(t *testing.T) {
 		put(t, topic, "4")
 		topic.Complete()
 		check(t, "live", read(t, c), "4, EOF")
-		check(t, "latest", read(t, latest), "3, 4, EOF")
+		check(t, "latest, as of then", read(t, latest), "2, 3, 4, EOF")
 	})
 }
