@@ -154,6 +154,16 @@ func (c *Cursor) locate(ctx context.Context, e *epoch) error {
 // check asks the log whether the place behind the id is one where it goes on.
 func (c *Cursor) check(ctx context.Context, e *epoch) error {
 	pos := c.start.pos
+	if pos == (eventlog.Pos{}) { // to the log that is before the oldest, whichever that is
+		b, err := c.feed.log.Bounds(ctx)
+		if err != nil {
+			return err
+		}
+		if c.place(e, 1, 0); b.First > 1 {
+			c.fall(b.First, Retention)
+		}
+		return nil
+	}
 	_, err := c.feed.read(ctx, pos, 1)
 	switch purged, ok := errors.AsType[*eventlog.PurgedError](err); {
 	case err == nil:

@@ -161,11 +161,12 @@ func (f *fakeLog) Read(ctx context.Context, after eventlog.Pos, max int) ([]even
 	case err != nil:
 		return nil, err
 	case fault < 0.5:
-		return nil, nil // a replica that lags
-	case fault < 1:
 		return nil, eventlog.ErrUnavailable
 	}
 	events, _, err := f.after(after)
+	if fault < 1 {
+		events = nil // a replica that lags
+	}
 	return events[:min(len(events), max)], err
 }
 

@@ -42,7 +42,7 @@ func TestStart(t *testing.T) {
 			{"after the last", After(last.String()), ToOldest, "8, EOF"},
 			{"after one inside", After("5"), ToOldest, "6, 7, 8, EOF"},
 			{"after the one before the oldest", After("2"), ToOldest, "3, 4, 5, 6, 7, 8, EOF"},
-			{"before the oldest, whichever that is", After("0"), ToOldest, "3, 4, 5, 6, 7, 8, EOF"},
+			{"before the first", After("0"), ToOldest, "retention 0-2 missed 2, 3, 4, 5, 6, 7, 8, EOF"},
 
 			{"retention", After("1"), ToOldest, "retention 1-2 missed 1, 3, 4, 5, 6, 7, 8, EOF"},
 			{"retention to latest", After("1"), ToLatest, "retention 1-6 missed 5, 7, 8, EOF"},
