@@ -19,8 +19,12 @@ func (c *Cursor) begin() bool {
 	first, next := e.frames.Bounds()
 	switch c.start.kind {
 	case startLive:
-		if c.early {
-			next = e.live
+		switch {
+		case c.early && e.life > 0: // it could have had all of the life before
+			c.lose(Restart, eventlog.Pos{})
+			return c.begin()
+		case c.early:
+			next = c.feed.live // set before current was
 		}
 		c.place(e, next, 0)
 	case startEarliest:
@@ -29,12 +33,16 @@ func (c *Cursor) begin() bool {
 		}
 		c.place(e, first, 0)
 	case startLatest:
-		if have := next - first; uint64(c.start.n) <= have {
-			first = next - uint64(c.start.n)
-		} else if !e.complete {
+		if c.want == 0 { // as of now, whenever the log has it
+			if c.early && e.life == 0 {
+				next = c.feed.live
+			}
+			c.want = next - min(uint64(c.start.n), next-1)
+		}
+		if c.want < first && !e.complete {
 			return false
 		}
-		c.place(e, first, 0)
+		c.place(e, max(first, c.want), 0)
 	case startSince:
 		at := e.frames.Seek(c.start.since)
 		if at == first && !e.complete {
@@ -90,7 +98,7 @@ func (c *Cursor) place(e *epoch, at uint64, stamp uint32) {
 	_, next := e.frames.Bounds()
 	c.caught = at >= next
 	if c.gap != nil {
-		c.gap.ID = eventlog.Pos{Seq: at - 1, Stamp: stamp}.String()
+		c.gap.ID = c.pos().String()
 	}
 }
 
@@ -133,9 +141,7 @@ func (c *Cursor) locate(ctx context.Context, e *epoch) error {
 	at := b.First
 	switch c.start.kind {
 	case startLatest:
-		if n := uint64(c.start.n); n < b.Len() {
-			at = b.Last + 1 - n
-		}
+		at = max(at, c.want)
 	case startSince:
 		if at, err = c.seek(ctx, b); err != nil {
 			return err
@@ -148,6 +154,16 @@ func (c *Cursor) locate(ctx context.Context, e *epoch) error {
 // check asks the log whether the place behind the id is one where it goes on.
 func (c *Cursor) check(ctx context.Context, e *epoch) error {
 	pos := c.start.pos
+	if pos == (eventlog.Pos{}) { // to the log that is before the oldest, whichever that is
+		b, err := c.feed.log.Bounds(ctx)
+		if err != nil {
+			return err
+		}
+		if c.place(e, 1, 0); b.First > 1 {
+			c.fall(b.First, Retention)
+		}
+		return nil
+	}
 	_, err := c.feed.read(ctx, pos, 1)
 	switch purged, ok := errors.AsType[*eventlog.PurgedError](err); {
 	case err == nil:

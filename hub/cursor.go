@@ -17,7 +17,8 @@ type Cursor struct {
 	start  Start
 	policy Policy
 	filter Filter
-	early  bool // was there before the window
+	early  bool   // was there before the window
+	want   uint64 // where startLatest begins, if the log keeps that
 
 	epoch  *epoch // nil as long as the place is not known
 	at     uint64 // number of the next event wanted
@@ -137,13 +138,21 @@ func (c *Cursor) Replaying() bool {
 // Position returns where the subscriber would resume now: the last event that the
 // cursor has handed on, or that its filter has left out. A subscriber that gets few of
 // the events is told from time to time, lest its place grow too old. Until a gap has
-// been told it is the place before the gap. The zero Pos is not worth telling.
+// been told it is the place before the gap. The zero Pos is for a place that has no
+// safe name, and not to be told: one from which nobody could tell when the log was made
+// anew meanwhile. There is none such over an [eventlog.Memory].
 func (c *Cursor) Position() eventlog.Pos {
-	if c.epoch == nil || c.gap != nil {
+	if c.gap != nil || c.epoch == nil {
 		return c.told
 	}
-	return eventlog.Pos{Seq: c.at - 1, Stamp: c.stamp}
+	if c.stamp == 0 {
+		return eventlog.Pos{}
+	}
+	return c.pos()
 }
+
+// pos is the place of a cursor whose epoch is known.
+func (c *Cursor) pos() eventlog.Pos { return eventlog.Pos{Seq: c.at - 1, Stamp: c.stamp} }
 
 // behind reports whether the next event is one for [Cursor.page].
 func (c *Cursor) behind() bool {
@@ -193,8 +202,8 @@ func (c *Cursor) choose(b Batch) Batch {
 }
 
 // fall does with a cursor whose place is gone what the policy says. first is the
-// number of the oldest event that it can still have. A cursor that has only just been
-// given its place (reason Retention) is not cut.
+// number of the oldest event that it can still have. Cut is for those who are too slow:
+// to come back does not help where the log itself has dropped the place.
 func (c *Cursor) fall(first uint64, reason string) {
 	if c.policy == Cut && reason == Slow {
 		c.cut()
@@ -204,10 +213,10 @@ func (c *Cursor) fall(first uint64, reason string) {
 		_, next := c.epoch.frames.Bounds()
 		first = max(first, next-1)
 	}
-	c.told = c.Position()
+	c.told = c.pos()
 	missed := first - c.at
 	c.at, c.stamp = first, c.epoch.stampOf(first-1)
-	id := eventlog.Pos{Seq: c.at - 1, Stamp: c.stamp}.String()
+	id := c.pos().String()
 	c.gap = &Gap{Reason: reason, From: c.told.String(), To: id, Missed: &missed, ID: id}
 }
 
@@ -223,7 +232,7 @@ func (c *Cursor) move() {
 		c.cut()
 		return
 	}
-	c.lose(Restart, c.Position())
+	c.lose(Restart, c.pos())
 }
 
 // lose begins anew, after a gap of unknown size behind pos.

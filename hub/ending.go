@@ -21,12 +21,16 @@ func (f *Feed) enter() bool {
 	return true
 }
 
-// leave ends what enter began. pos is zero if nothing was stored.
+// leave ends what enter began. pos is zero if nothing was stored. A duplicate counts
+// too: then its event is in the log, and who waits for the end waits for it.
 func (f *Feed) leave(pos eventlog.Pos) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.appending--
 	f.acked = max(f.acked, pos.Seq)
+	if f.own == 0 {
+		f.own = pos.Seq
+	}
 	f.settle()
 }
 

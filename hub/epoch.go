@@ -12,13 +12,19 @@ import (
 // the tail can go on only with a hole, or with another life of the log.
 type epoch struct {
 	frames *window.Frames
-	// live is the number of the first event that was not there when the topic began to
-	// follow the log.
-	live uint64
+	// full is what the next number has to be for the window to be of use: all that was
+	// in the log when the epoch began is in it.
+	full uint64
+	// life counts the lives of the log that the topic has seen.
+	life int
 	// complete says that the log keeps nothing that is not in the window.
 	complete bool
-	// stamp is the stamp of all events, or 0 if each has its own.
-	stamp uint32
+	// stamp is the stamp of all events, or 0 if each has its own. Then stamps has them,
+	// from that of the event before the first frame on, and at least as many as there are
+	// frames and one before: who falls out of the window is told its place with a stamp.
+	stamp  uint32
+	stamps *window.Window[uint32]
+	base   uint64 // number of the event whose stamp is the first one in stamps
 
 	// What comes after, once frames has ended; both are set before that.
 	next    *epoch
@@ -30,14 +36,17 @@ func (e *epoch) stampOf(seq uint64) uint32 {
 	if e.stamp != 0 {
 		return e.stamp
 	}
-	frame, _, ok := e.frames.Frame(seq)
-	if !ok {
+	if seq < e.base {
 		return 0
 	}
-	return framePos(frame).Stamp
+	stamps, at := e.stamps.Read(seq - e.base)
+	if at != seq-e.base || len(stamps) == 0 {
+		return 0
+	}
+	return stamps[0]
 }
 
-// lastStamp is stampOf for the last one of some frames, which may have left the window.
+// lastStamp is stampOf for the last one of some frames, which may be gone by now.
 func (e *epoch) lastStamp(seq uint64, frames []byte) uint32 {
 	if stamp := e.stampOf(seq); stamp != 0 {
 		return stamp

@@ -29,6 +29,8 @@ type fakeLog struct {
 	closed  bool
 
 	reading, mostReading int
+
+	history map[eventlog.Pos]string // the blocks of all events ever stored
 }
 
 func newFakeLog(keep int, seed uint64) *fakeLog {
@@ -37,7 +39,7 @@ func newFakeLog(keep int, seed uint64) *fakeLog {
 	}
 	f := &fakeLog{
 		keep: keep, rng: rand.New(rand.NewPCG(seed, 2)), delay: 20 * time.Millisecond,
-		changed: make(chan struct{}),
+		changed: make(chan struct{}), history: make(map[eventlog.Pos]string),
 	}
 	f.recreate()
 	return f
@@ -98,21 +100,32 @@ func (f *fakeLog) Append(ctx context.Context, r eventlog.Record) (pos eventlog.P
 	if f.closed {
 		return eventlog.Pos{}, false, eventlog.ErrClosed
 	}
-	pos, dup = f.keys[r.Key]
-	if !dup {
-		next := f.first + uint64(len(f.events))
-		pos = eventlog.Pos{Seq: next, Stamp: f.life<<20 | uint32(next)}
-		if r.Key != "" {
-			f.keys[r.Key] = pos
-		}
-		f.events = append(f.events, eventlog.Event{Pos: pos, Time: time.Now(), Block: append([]byte(nil), r.Block...)})
-		f.trim(f.keep)
-		f.bell()
-	}
+	pos, dup = f.store(r)
 	if fault < 1 {
 		return eventlog.Pos{}, false, fmt.Errorf("%w: the answer was lost", eventlog.ErrUncertain)
 	}
 	return pos, dup, nil
+}
+
+func (f *fakeLog) pos(life uint32, seq uint64) eventlog.Pos {
+	return eventlog.Pos{Seq: seq, Stamp: life<<20 | uint32(seq)}
+}
+
+// store is Append without the way there. The caller holds mu.
+func (f *fakeLog) store(r eventlog.Record) (pos eventlog.Pos, dup bool) {
+	if pos, dup = f.keys[r.Key]; dup {
+		return pos, dup
+	}
+	next := f.first + uint64(len(f.events))
+	pos = f.pos(f.life, next)
+	if r.Key != "" {
+		f.keys[r.Key] = pos
+	}
+	f.events = append(f.events, eventlog.Event{Pos: pos, Time: time.Now(), Block: append([]byte(nil), r.Block...)})
+	f.history[pos] = string(r.Block)
+	f.trim(f.keep)
+	f.bell()
+	return pos, false
 }
 
 // after returns the events that follow pos, and the channel to wait on.
@@ -148,11 +161,12 @@ func (f *fakeLog) Read(ctx context.Context, after eventlog.Pos, max int) ([]even
 	case err != nil:
 		return nil, err
 	case fault < 0.5:
-		return nil, nil // a replica that lags
-	case fault < 1:
 		return nil, eventlog.ErrUnavailable
 	}
 	events, _, err := f.after(after)
+	if fault < 1 {
+		events = nil // a replica that lags
+	}
 	return events[:min(len(events), max)], err
 }
 
@@ -162,7 +176,16 @@ var errTail = errors.New("a tail that broke off")
 
 func (f *fakeLog) Tail(ctx context.Context, after eventlog.Pos) iter.Seq2[eventlog.Event, error] {
 	return func(yield func(eventlog.Event, error) bool) {
+		f.mu.Lock()
+		life := f.life
+		f.mu.Unlock()
 		for {
+			if f.mu.Lock(); f.life != life {
+				f.mu.Unlock()
+				yield(eventlog.Event{}, eventlog.ErrForeign)
+				return
+			}
+			f.mu.Unlock()
 			events, changed, err := f.after(after)
 			if err != nil {
 				yield(eventlog.Event{}, err)

@@ -34,6 +34,8 @@ type Feed struct {
 	tail sync.WaitGroup
 
 	mu         sync.Mutex
+	live       uint64  // where those begin who subscribed before the first window was filled
+	own        uint64  // number of the first event that Append has stored
 	asked      *ending // by Complete, Fail or Close; becomes ended when it is due
 	appending  int     // calls of log.Append under way
 	acked      uint64  // number of the newest event that Append has stored
@@ -69,8 +71,7 @@ func newFeed(cfg Config) *Feed {
 	}
 	f.life, f.finish = context.WithCancel(context.Background())
 	if own, ok := cfg.Log.(framed); ok {
-		_, next := own.Frames().Bounds()
-		f.current.Store(&epoch{frames: own.Frames(), live: next, complete: true, stamp: own.Stamp()})
+		f.current.Store(&epoch{frames: own.Frames(), complete: true, stamp: own.Stamp()})
 		close(f.warm)
 		return f
 	}

@@ -26,15 +26,15 @@ func (f *Feed) read(ctx context.Context, after eventlog.Pos, n int) ([]eventlog.
 // when the cursor has got on otherwise.
 func (c *Cursor) page(ctx context.Context) (Batch, error) {
 	for tries := 1; c.behind(); tries++ {
-		events, err := c.feed.read(ctx, eventlog.Pos{Seq: c.at - 1, Stamp: c.stamp}, pageSize)
+		events, err := c.feed.read(ctx, c.pos(), pageSize)
 		switch purged, ok := errors.AsType[*eventlog.PurgedError](err); {
 		case ctx.Err() != nil:
 			return Batch{}, context.Cause(ctx)
 		case ok:
-			c.fall(purged.Bounds.First, Slow)
+			c.fall(purged.Bounds.First, Retention)
 			return Batch{}, nil
 		case err == nil && len(events) > 0 && events[0].Seq > c.at:
-			c.fall(events[0].Seq, Slow) // it read from the oldest, not knowing a place before it
+			c.fall(events[0].Seq, Retention) // it read from the oldest, not knowing a place before it
 			return Batch{}, nil
 		case err == nil && len(events) > 0:
 			b := c.assemble(events)

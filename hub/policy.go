@@ -12,8 +12,8 @@ const (
 	ToLatest
 	// Cut ends the cursor with [ErrCut]. The subscriber comes back with its last id,
 	// which a log that keeps more than the window may still have: nothing is lost
-	// then. A cursor that begins at a place that is gone is not cut, which would
-	// never end, but begins as with ToOldest.
+	// then. A cursor whose place the log has dropped too is not cut, which would not
+	// help, but goes on as with ToOldest.
 	Cut
 )
 

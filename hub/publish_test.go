@@ -220,7 +220,7 @@ func TestPublishToAnUncertainLog(t *testing.T) {
 		log := newFakeLog(1000, 3)
 		log.faults = 0.3
 		topic := open(t, Config{Log: log, Logger: slog.New(slog.DiscardHandler)})
-		c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+		c := topic.Feed().Subscribe(Live(), ToOldest, Filter{}) // before the log has been reached
 		var events []textEvent
 		var want []string
 		for i := range 200 {

@@ -55,11 +55,8 @@ func After(id string) Start {
 		return Live()
 	}
 	pos, err := eventlog.ParsePos(id)
-	switch {
-	case err != nil:
+	if err != nil {
 		return Start{kind: startMalformed}
-	case pos == eventlog.Pos{}: // before the oldest, whichever that is
-		return Earliest()
 	}
 	return Start{kind: startAfter, pos: pos}
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/fluxwire-go/fluxwire/eventlog"
 )
 
 func TestStart(t *testing.T) {
@@ -40,7 +42,7 @@ func TestStart(t *testing.T) {
 			{"after the last", After(last.String()), ToOldest, "8, EOF"},
 			{"after one inside", After("5"), ToOldest, "6, 7, 8, EOF"},
 			{"after the one before the oldest", After("2"), ToOldest, "3, 4, 5, 6, 7, 8, EOF"},
-			{"before the oldest, whichever that is", After("0"), ToOldest, "3, 4, 5, 6, 7, 8, EOF"},
+			{"before the first", After("0"), ToOldest, "retention 0-2 missed 2, 3, 4, 5, 6, 7, 8, EOF"},
 
 			{"retention", After("1"), ToOldest, "retention 1-2 missed 1, 3, 4, 5, 6, 7, 8, EOF"},
 			{"retention to latest", After("1"), ToLatest, "retention 1-6 missed 5, 7, 8, EOF"},
@@ -80,7 +82,7 @@ func TestAGapIsToldOnce(t *testing.T) {
 				if err != nil || b.Gap == nil {
 					t.Fatalf("After(%s): %v, %v", id, b, err)
 				}
-				if c.Position().String() != b.Gap.ID {
+				if pos := c.Position(); pos.String() != b.Gap.ID && (pos != eventlog.Pos{} || strings.Contains(b.Gap.ID, ".")) {
 					t.Errorf("After(%s): the position is %v, the gap's id %s", id, c.Position(), b.Gap.ID)
 				}
 				want := "3, 4, 5"
@@ -137,6 +139,6 @@ func TestLiveBeforeTheWindowIsFilled(t *testing.T) {
 		put(t, topic, "4")
 		topic.Complete()
 		check(t, "live", read(t, c), "4, EOF")
-		check(t, "latest", read(t, latest), "3, 4, EOF")
+		check(t, "latest, as of then", read(t, latest), "2, 3, 4, EOF")
 	})
 }

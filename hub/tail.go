@@ -76,6 +76,7 @@ func (t *tail) run(ctx context.Context) error {
 			return errHole
 		}
 		t.line = appendIDLine(t.line[:0], ev.Pos)
+		_, _ = t.epoch.stamps.Append(ev.Stamp) // before the frame: who sees that looks for it
 		if _, err := t.epoch.frames.Append(ev.Time, t.line, ev.Block); errors.Is(err, window.ErrFrameTooLarge) {
 			return errUnfit
 		} else if err != nil {
@@ -101,8 +102,27 @@ func (t *tail) open(ctx context.Context) error {
 	if t.unfit <= b.Last {
 		cfg.First = max(cfg.First, t.unfit+1)
 	}
-	t.epoch = &epoch{frames: window.NewFrames(cfg), live: max(b.Last+1, cfg.First)}
-	t.after = eventlog.Pos{Seq: cfg.First - 1}
+	switch {
+	case t.after.Seq == cfg.First-1 && !t.foreign: // and its stamp is known
+	case cfg.First > b.First: // the log has it
+		t.after = eventlog.Pos{Seq: cfg.First - 1}
+		events, err := t.feed.log.Read(ctx, eventlog.Pos{Seq: cfg.First - 2}, 1)
+		if err != nil {
+			return err
+		}
+		if len(events) > 0 && events[0].Seq == t.after.Seq {
+			t.after = events[0].Pos
+		}
+	default:
+		t.after = eventlog.Pos{Seq: cfg.First - 1}
+	}
+	t.epoch = &epoch{
+		frames: window.NewFrames(cfg),
+		full:   max(b.Last+1, cfg.First),
+		stamps: window.New[uint32](window.Config{Keep: cfg.MaxFrames + 1}),
+		base:   t.after.Seq,
+	}
+	_, _ = t.epoch.stamps.Append(t.after.Stamp)
 	return nil
 }
 
@@ -115,8 +135,12 @@ func (t *tail) offer() {
 	first, next := e.frames.Bounds()
 	old := f.current.Load()
 	switch {
-	case old == e || next < e.live:
+	case old == e || next < e.full:
 	case old == nil:
+		f.live = e.full
+		if f.own > 0 {
+			f.live = min(f.live, f.own)
+		}
 		f.current.Store(e)
 		close(f.warm)
 	default:
@@ -124,7 +148,9 @@ func (t *tail) offer() {
 		// anew.
 		_, end := old.frames.Bounds()
 		old.foreign = t.foreign || first < end
+		e.life = old.life
 		if old.foreign {
+			e.life++
 			f.acked = 0
 		}
 		old.next = e
