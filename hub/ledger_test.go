@@ -442,7 +442,7 @@ func (l *memoryLedger) run() error {
 // the right count.
 func TestLedgerInMemory(t *testing.T) {
 	total := make(map[string]uint64)
-	for seed := range ledgerRuns(t, 2000) {
+	for seed := range ledgerRuns(t, 1200) {
 		synctest.Test(t, func(t *testing.T) {
 			l := &memoryLedger{
 				t: t, rng: rand.New(rand.NewPCG(uint64(seed), 7)), total: total,
@@ -474,7 +474,7 @@ func (f *fakeLog) lifeOf(stamp uint32) uint64 { return uint64(stamp >> 20) }
 // retention overtakes it, the log is made anew; subscribers come from any goroutine.
 func TestLedgerOverALog(t *testing.T) {
 	total := make(map[string]uint64)
-	for seed := range ledgerRuns(t, 150) {
+	for seed := range ledgerRuns(t, 40) {
 		synctest.Test(t, func(t *testing.T) { asyncLedger(t, uint64(seed), total) })
 	}
 	t.Log(total)
