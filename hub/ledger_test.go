@@ -455,7 +455,7 @@ func TestLedgerInMemory(t *testing.T) {
 	}
 	t.Log(total)
 	for _, what := range []string{"delivered", "missed", "unknown", "cuts", "drops", "gaps unheard", Slow, Retention, Restart, Malformed, Future} {
-		if total[what] == 0 {
+		if total[what] == 0 && !testing.Short() {
 			t.Errorf("%s: never happened", what)
 		}
 	}
@@ -479,7 +479,7 @@ func TestLedgerOverALog(t *testing.T) {
 	}
 	t.Log(total)
 	for _, what := range []string{"delivered", "missed", "unknown", "cuts", "drops", "tails", "retries", Slow, Retention, Restart} {
-		if total[what] == 0 {
+		if total[what] == 0 && !testing.Short() {
 			t.Errorf("%s: never happened", what)
 		}
 	}
