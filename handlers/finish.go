@@ -52,7 +52,10 @@ func (w *wire) finish(reason Reason, cause error) (abort bool) {
 	case Left, Stalled:
 		return false
 	case Completed:
-		c = control{name: "stream.complete", id: w.endID, data: struct{}{}}
+		c = control{name: "stream.complete", id: endID, data: struct{}{}}
+		if w.st.feed != nil && !errors.Is(w.err, errTaken) {
+			c.id = "" // a topic's ids are its positions, to the end
+		}
 	case Failed:
 		if !w.started {
 			WriteProblem(w.w, cause)

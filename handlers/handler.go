@@ -100,7 +100,7 @@ func (h *Handler) serve(w, flush http.ResponseWriter, r *http.Request, pattern s
 		WriteProblem(w, err)
 		return
 	}
-	if f == eventStream && !h.replays && LastEventID(r) == endID {
+	if f == eventStream && LastEventID(r) == endID {
 		w.WriteHeader(http.StatusNoContent) // tells an EventSource to stop (HTML standard, 9.2.3)
 		return
 	}
@@ -198,9 +198,6 @@ func (h *Handler) serveWire(ctx context.Context, w http.ResponseWriter, control 
 		heartbeat: h.heartbeat(st.format),
 		position:  st.place,
 		lock:      make(chan struct{}, 1),
-	}
-	if !h.replays {
-		wr.endID = endID // a topic's ids are its positions, to the end
 	}
 	hurried := make(chan struct{})
 	stopHurry := context.AfterFunc(ctx, func() {
