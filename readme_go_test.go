@@ -144,16 +144,20 @@ func checkFormat(text string) error {
 // replacement, and without the network.
 type goModule struct{ dir string }
 
+// Its go.mod lists what ours does, as go mod tidy would: with less the go command
+// reads the requirements of requirements, which need not be on this machine.
 func newGoModule(t *testing.T, root string) *goModule {
 	t.Helper()
 	m := &goModule{t.TempDir()}
-	m.write(t, "go.mod", "module example.com/page\n\ngo 1.26.0\n\nrequire github.com/fluxwire-go/fluxwire v0.0.0\n\n"+
-		"replace github.com/fluxwire-go/fluxwire => "+root+"\n")
-	sums, err := os.ReadFile(filepath.Join(root, "go.sum"))
-	if err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"go.mod", "go.sum"} {
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.write(t, name, string(text))
 	}
-	m.write(t, "go.sum", string(sums))
+	m.run(t, "mod", "edit", "-module=example.com/page", "-require=github.com/fluxwire-go/fluxwire@v0.0.0",
+		"-replace=github.com/fluxwire-go/fluxwire="+root)
 	return m
 }
 

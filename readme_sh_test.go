@@ -301,11 +301,20 @@ func (s *session) runConsumer(t *testing.T, b *block) {
 			t.Fatal(err)
 		}
 	}
-	s.script(t, script{
-		text: "go mod init example.com/app\n" + b.text,
-		dir:  app,
-		env:  append(os.Environ(), "GOFLAGS=", "GOPROXY=off", "GOWORK="),
-	})
+	cmd := shell(t.Context(), "go mod init example.com/app\n"+b.text)
+	cmd.Dir = app
+	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOPROXY=off", "GOWORK=")
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		return
+	}
+	// A workspace needs to know the requirements of our requirements, and building
+	// this module does not: they need not be on this machine.
+	missing := strings.Contains(string(out), "lookup disabled by GOPROXY=off") && !strings.Contains(string(out), "fluxwire@")
+	if missing && os.Getenv(require.All) != "1" {
+		t.Skipf("SKIPPED, NOTHING WAS CHECKED: modules are missing, go list -m all brings them\n%s", out)
+	}
+	t.Errorf("%s%v\n%s", b.text, err, out)
 }
 
 // checkOutput leaves the work to the block before, which must be one that prints.
