@@ -170,16 +170,13 @@ type eventReader struct {
 }
 
 // open opens the event stream at url. It returns when the head of the answer is
-// there, and leaves when t ends. headers are names and values in turn.
-func open(t *testing.T, client *http.Client, url string, headers ...string) *eventReader {
+// there, and leaves when t ends.
+func open(t *testing.T, client *http.Client, url string) *eventReader {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	req, err := http.NewRequestWithContext(ctx, "GET", url, nil)
 	if err != nil {
 		t.Fatal(err)
-	}
-	for i := 0; i < len(headers); i += 2 {
-		req.Header.Set(headers[i], headers[i+1])
 	}
 	late := time.AfterFunc(patience, cancel)
 	res, err := client.Do(req)

@@ -258,6 +258,39 @@ func TestNginxPassesEachLineOnAtOnce(t *testing.T) {
 	}
 }
 
+// Plain lines have no place for a goodbye: the cut itself must come through.
+func TestNginxPassesACutOn(t *testing.T) {
+	for _, directives := range []string{"", "proxy_http_version 1.1;"} {
+		t.Run("directives "+directives, func(t *testing.T) {
+			up := newControlled(t, handlers.Config{})
+			url := startNginx(t, up.addr, directives)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			req, err := http.NewRequestWithContext(ctx, "GET", url, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Accept", "application/x-ndjson")
+			res, err := newClient(t, nil).Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			up.send(t, "first")
+			lines := bufio.NewReader(res.Body)
+			if line, err := lines.ReadString('\n'); line != "\"first\"\n" || err != nil {
+				t.Fatalf("line = %q, %v; want the first", line, err)
+			}
+			if err := up.srv.Shutdown(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if rest, err := io.ReadAll(lines); !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("at the shutdown the lines end with %q, %v; want them to be cut: %v", rest, err, io.ErrUnexpectedEOF)
+			}
+		})
+	}
+}
+
 // The control to the tests above: but for one header nginx does hold back.
 func TestNginxHoldsBackWithoutTheHeader(t *testing.T) {
 	up := newControlled(t, handlers.Config{Heartbeat: 10 * time.Millisecond})

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"os/exec"
@@ -81,8 +82,10 @@ func TestSignal(t *testing.T) {
 
 			// Clients that do not read, until the service cannot write to them.
 			const stuck, pings = 3, 150
+			var deaf []*net.TCPConn
 			for range stuck {
 				conn := dialRaw(t, addr)
+				deaf = append(deaf, conn)
 				conn.SetReadBuffer(4096)
 				io.WriteString(conn, "GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
 			}
@@ -154,6 +157,13 @@ func TestSignal(t *testing.T) {
 			}
 			if len(lost) > 0 {
 				t.Errorf("of 60 each, so many were not told goodbye: %v", lost)
+			}
+			for _, conn := range deaf {
+				// Not even the kernel keeps anything for them.
+				conn.SetReadDeadline(time.Now().Add(patience))
+				if n, err := io.Copy(io.Discard, conn); !errors.Is(err, syscall.ECONNRESET) {
+					t.Errorf("a client that did not read finds %d bytes, %v; want a reset", n, err)
+				}
 			}
 			if got := stderr.String(); got != "" {
 				t.Errorf("the log says\n%.3000s\nwant nothing", got)

@@ -65,6 +65,25 @@ func TestUnfinishedRequestIsCut(t *testing.T) {
 	}
 }
 
+// TestUnreadAnswerIsCut: nor does who asks for much and reads nothing.
+func TestUnreadAnswerIsCut(t *testing.T) {
+	for _, path := range []string{"/metrics", "/app.js", "/ping", "/nowhere"} {
+		synctest.Test(t, func(t *testing.T) {
+			ln, _ := serveMem(t, service.Config{})
+			conn, err := ln.Dial(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			io.WriteString(conn, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n")
+			time.Sleep(20*time.Second + time.Millisecond)
+			if b, err := io.ReadAll(conn); len(b) > 0 || err != nil {
+				t.Errorf("%s: after 20s the connection has %q, %v; want it closed", path, b, err)
+			}
+		})
+	}
+}
+
 // TestStreamWithABody: a body that comes with the request for a stream changes
 // nothing, not even that the client is seen to leave.
 func TestStreamWithABody(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -8,6 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"io"
 	"math/big"
@@ -137,6 +139,36 @@ func TestTLSOverSockets(t *testing.T) {
 	}
 }
 
+// An HTTP/1.0 answer ends with its connection: what is cut must not look whole,
+// and over TLS there must be no goodbye either.
+func TestHTTP10LinesAreCut(t *testing.T) {
+	cert, key, trusting := certificate(t)
+	s := serve(t, service.Config{TLSCert: cert, TLSKey: key})
+	conn, err := tls.Dial("tcp", s.addr, trusting)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(patience))
+	io.WriteString(conn, "GET /stream-flux HTTP/1.0\r\nAccept: application/x-ndjson\r\n\r\n")
+	answer := bufio.NewReader(conn)
+	for {
+		line, err := answer.ReadString('\n')
+		if err != nil {
+			t.Fatalf("the answer ends with %q, %v; want a line of the stream", line, err)
+		}
+		if strings.HasPrefix(line, `"Flux - `) {
+			break
+		}
+	}
+	if err := s.stop(); err != nil {
+		t.Errorf("Serve = %v, want nil", err)
+	}
+	if rest, err := io.ReadAll(answer); err == nil {
+		t.Errorf("at the end of the service the lines end with %q and without an error, want them to be cut", rest)
+	}
+}
+
 func TestHTTP2ManyStreamsOnOneConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		transport, stop := serveTLS(t, service.Config{})
@@ -179,6 +211,28 @@ func TestHTTP2ManyStreamsOnOneConnection(t *testing.T) {
 			if _, err := r.next(); err != io.EOF {
 				t.Fatalf("after stream.bye: %v, want EOF", err)
 			}
+		}
+	})
+}
+
+// The service limits how long an answer may take, and the limit is not for arrays,
+// which are written when they are whole.
+func TestHTTP2ArrayTakesItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		transport, _ := serveTLS(t, service.Config{})
+		req, err := http.NewRequestWithContext(t.Context(), "GET", tlsURL+"/stream-sse?take=60", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Accept", "application/json")
+		res, err := (&http.Client{Transport: transport}).Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		var ticks []json.RawMessage
+		if err := json.NewDecoder(res.Body).Decode(&ticks); err != nil || len(ticks) != 60 {
+			t.Errorf("%d ticks, %v; want 60, a minute's", len(ticks), err)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -159,9 +160,10 @@ func discardBody(control *http.ResponseController, r *http.Request, within time.
 			return &Problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("the request's body is longer than %d bytes; a stream needs none", maxBody)}
 		}
 	}
-	// A read deadline, be it the http.Server's, would end the stream: the request
-	// has been read, and a client that leaves is noticed without one.
+	// Deadlines that are left, the http.Server's above all, would end the stream:
+	// the request has been read, and each write has a deadline of its own.
 	control.SetReadDeadline(time.Time{})
+	control.SetWriteDeadline(time.Time{})
 	return nil
 }
 
@@ -203,9 +205,29 @@ func (h *Handler) serveWire(ctx context.Context, w http.ResponseWriter, control 
 	st.work.Wait()
 	st.end(reason, err)
 	if abort {
+		if !r.ProtoAtLeast(1, 1) {
+			reset(control)
+		}
 		// The one way to tell a reader of lines that the end is not the end.
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// reset resets an HTTP/1.0 connection, of which the end is also the end of the
+// answer: closed, what was cut would look whole. It is what nginx speaks to the
+// servers behind it unless it is told otherwise.
+func reset(control *http.ResponseController) {
+	conn, _, err := control.Hijack()
+	if err != nil {
+		return
+	}
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn() // TLS would say goodbye, as if all were well
+	}
+	if c, ok := conn.(interface{ SetLinger(sec int) error }); ok {
+		c.SetLinger(0)
+	}
+	conn.Close()
 }
 
 // outcome says why a stream has ended: written is the first failure of its

@@ -146,11 +146,15 @@ func (s *Service) Serve(ctx context.Context, ln, admin net.Listener) error {
 	if admin != nil {
 		serve(admin, s.server(s.admin))
 	}
+	ln = resetListener{ln}
 	if s.tls != nil {
 		ln = tls.NewListener(ln, s.tls)
 	}
 	public := s.server(s.public)
-	public.ReadTimeout = readTimeout // not for pprof, which takes a deadline for the client's leaving
+	// Streams have deadlines of their own. These are not for pprof, which takes
+	// one for the client's leaving.
+	public.ReadTimeout = readTimeout
+	public.WriteTimeout = readTimeout + writeTimeout // net/http counts from the end of the head
 	serve(ln, public)
 
 	<-ctx.Done()

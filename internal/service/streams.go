@@ -46,7 +46,7 @@ func clock() string { return time.Now().Format("15:04:05.000") }
 func flux() streams.Observable[string] {
 	return rx.From[string](func(ctx context.Context) rxgo.Observable {
 		return rxgo.Interval(rxgo.WithDuration(time.Second), rxgo.WithContext(ctx)).
-			Map(func(context.Context, any) (any, error) { return "Flux - " + clock(), nil })
+			Map(rx.Func(func(context.Context, int) (string, error) { return "Flux - " + clock(), nil }))
 	})
 }
 

@@ -18,8 +18,9 @@ func even(v int) bool { return v%2 == 0 }
 
 func add(acc, v int) int { return acc + v }
 
-// rxOperators is the pipeline in RxGo, with functions as RxGo takes them.
-func rxOperators(in rxgo.Observable) rxgo.Observable {
+// rxOperators is the pipeline in RxGo, with functions as RxGo takes them. Options
+// of the last operator hold for all of it.
+func rxOperators(in rxgo.Observable, opts ...rxgo.Option) rxgo.Observable {
 	return in.
 		Map(func(_ context.Context, v any) (any, error) { return triple(v.(int)), nil }).
 		Filter(func(v any) bool { return even(v.(int)) }).
@@ -28,7 +29,7 @@ func rxOperators(in rxgo.Observable) rxgo.Observable {
 				return v, nil
 			}
 			return add(acc.(int), v.(int)), nil
-		})
+		}, opts...)
 }
 
 // guardedOperators is the same with wrapped functions.
@@ -105,6 +106,9 @@ func BenchmarkPipeline(b *testing.B) {
 		})},
 		{"From pipeline", run(func() streams.Observable[int] {
 			return From[int](func(ctx context.Context) rxgo.Observable { return rxOperators(rxSource(ctx)) })
+		})},
+		{"From pipeline, buffer of 128", run(func() streams.Observable[int] {
+			return From[int](func(ctx context.Context) rxgo.Observable { return rxOperators(rxSource(ctx), buffered) })
 		})},
 		{"From pipeline, wrapped functions", run(func() streams.Observable[int] {
 			return From[int](func(ctx context.Context) rxgo.Observable { return guardedOperators(ctx, rxSource(ctx)) })

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -19,14 +20,14 @@ import (
 // be cleared away. TestCrashes runs each in a process of its own.
 type crash struct {
 	name string // the first column of a table in docs/rxgo.md
-	want string // what the process says, with a stack of RxGo's, as it fails
+	want string // a pattern of what the process says, with a stack of RxGo's, as it fails
 	run  func()
 }
 
 const (
 	closedTwice    = "panic: close of closed channel"
 	sendOnClosed   = "panic: send on closed channel"
-	dataRace       = "WARNING: DATA RACE"
+	dataRace       = "WARNING: DATA RACE|" + sendOnClosed
 	stays          = "a goroutine stays"
 	nilDereference = "panic: runtime error: invalid memory address or nil pointer dereference"
 )
@@ -70,11 +71,12 @@ var crashes = []crash{
 		rxgo.Just(1)().Map(func(context.Context, any) (any, error) { panic("boom") }).Observe()
 	}},
 	{"Just, given nil", nilDereference, func() { rxgo.Just(nil)().Observe() }},
-	{"GroupBy, given a negative group", "panic: runtime error: index out of range [-1]", func() {
+	{"GroupBy, given a negative group", `panic: runtime error: index out of range \[-1\]`, func() {
 		rxgo.Just(1)().GroupBy(1, func(rxgo.Item) int { return -1 })
 	}},
 	{"BufferWithTime, cancelled while its source fails", dataRace, func() {
-		// One goroutine closes the channel while another may be sending on it.
+		// One goroutine closes the channel while another may be sending on it. The
+		// race detector sees that soon; the panic takes luck, and some processors.
 		for i := range 10_000 {
 			ctx, cancel := context.WithCancel(context.Background())
 			items := rxgo.Thrown(errBoom).BufferWithTime(rxgo.WithDuration(time.Hour), rxgo.WithContext(ctx)).Observe()
@@ -161,7 +163,7 @@ func TestCrashes(t *testing.T) {
 			cmd := exec.CommandContext(ctx, os.Args[0])
 			cmd.Env = append(os.Environ(), crashEnv+"="+c.name, "GORACE=halt_on_error=1")
 			out, err := cmd.CombinedOutput()
-			if err == nil || !strings.Contains(string(out), c.want) || !strings.Contains(string(out), "reactivex/rxgo") {
+			if err == nil || !regexp.MustCompile(c.want).Match(out) || !strings.Contains(string(out), "reactivex/rxgo") {
 				t.Errorf("the process ended with %v, want an exit with %q in RxGo:\n%s", err, c.want, out)
 			}
 		})

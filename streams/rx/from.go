@@ -40,8 +40,8 @@ const (
 // the process when they are observed twice. Its context ends with the subscription.
 // Pass it on, with rxgo.WithContext, to every source and operator that starts
 // something or takes a second Observable (Interval, FromEventSource, FlatMap,
-// ZipFromIterable, StartWith, Retry, Sample, Debounce, GroupBy); the operators that
-// take one item at a time get it from From.
+// ZipFromIterable, StartWith, Retry, Sample, Debounce, BufferWithTime, GroupBy); the
+// operators that take one item at a time get it from From.
 //
 // The stream ends
 //

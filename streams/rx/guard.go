@@ -48,10 +48,11 @@ func Func[T, R any](f func(ctx context.Context, v T) (R, error)) rxgo.Func {
 	}
 }
 
-// Func2 returns f as an rxgo.Func2, for Scan, Reduce and ZipFromIterable. A panic of
-// f, and items that are not an A and a B ([ErrItemType]), become its error.
+// Func2 returns f as an rxgo.Func2, for Scan and ZipFromIterable. A panic of f, and
+// items that are not an A and a B ([ErrItemType]), become the error that the
+// rxgo.Func2 returns, and so the stream's.
 //
-// RxGo's Scan and Reduce have no seed, and begin with nil: f gets it as the zero
+// RxGo's Scan has no seed and begins with nil. A nil in the first place is the zero
 // value of A.
 func Func2[A, B, R any](f func(ctx context.Context, a A, b B) (R, error)) rxgo.Func2 {
 	return func(ctx context.Context, a, b any) (out any, err error) {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/fluxwire-go/fluxwire/streams"
 	"github.com/reactivex/rxgo/v2"
@@ -144,6 +145,31 @@ func TestGuardErrorsPass(t *testing.T) {
 	if _, err := Func2(func(ctx context.Context, _, v int) (int, error) { return fails(ctx, v) })(t.Context(), 1, 1); err != errBoom {
 		t.Errorf("Func2 returned %v, want %v", err, errBoom)
 	}
+}
+
+// The panic of a stream that a function ranges over keeps its first stack.
+func TestGuardPassesAPanicErrorOn(t *testing.T) {
+	first := &streams.PanicError{Value: errBoom}
+	if _, err := Func(func(context.Context, int) (int, error) { panic(first) })(t.Context(), 1); err != first {
+		t.Errorf("Func returned %v, want the PanicError that was its panic", err)
+	}
+}
+
+func TestErrorToObservableEndsWithTheSubscription(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeoutCause(t.Context(), step, errBoom)
+		defer cancel()
+		err := From[int](func(ctx context.Context) rxgo.Observable {
+			return rxgo.Thrown(errors.New("other")).OnErrorResumeNext(ErrorToObservable(ctx, func(error) rxgo.Observable { return rxgo.Never() }))
+		}).Run(ctx, nil)
+		if err != errBoom {
+			t.Errorf("ended with %v, want %v", err, errBoom)
+		}
+		synctest.Wait()
+		if stacks := rxGoroutines(); len(stacks) > 0 {
+			t.Errorf("%d goroutines stay:\n%s", len(stacks), strings.Join(stacks, "\n\n"))
+		}
+	})
 }
 
 func TestFuncTakesRxGosOwn(t *testing.T) {

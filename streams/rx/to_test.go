@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"reflect"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -82,10 +81,10 @@ func TestToCostsOneGoroutineUntilItsContextEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
-				before := runtime.NumGoroutine()
+				before := len(goroutines())
 				items := to(ticks(-1, nil)).Observe(rxgo.WithContext(ctx))
 				<-items
-				if n := runtime.NumGoroutine() - before; n != 1 {
+				if n := len(goroutines()) - before; n != 1 {
 					t.Errorf("an observer costs %d goroutines, want 1", n)
 				}
 				cancel()

@@ -1,0 +1,31 @@
+package service
+
+import (
+	"errors"
+	"net"
+	"os"
+)
+
+// A resetListener accepts connections that are reset when they are closed after a
+// write has timed out. Closed in the ordinary way, one would keep what its client
+// has not taken, megabytes at times, for as long as the client's machine answers;
+// and the client would never be told.
+type resetListener struct{ net.Listener }
+
+func (l resetListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		return &resetConn{tcp}, nil
+	}
+	return conn, err
+}
+
+type resetConn struct{ *net.TCPConn }
+
+func (c *resetConn) Write(b []byte) (int, error) {
+	n, err := c.TCPConn.Write(b)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.SetLinger(0)
+	}
+	return n, err
+}
