@@ -191,7 +191,7 @@ func offline() []string {
 }
 
 // compile compiles a block of Go, and runs its tests.
-func (s *session) compile(t *testing.T, b *block) {
+func (s *stage) compile(t *testing.T, b *block) {
 	source, err := goSource(b.text)
 	if err != nil {
 		t.Fatal(err)
@@ -224,7 +224,7 @@ func (s *session) compile(t *testing.T, b *block) {
 }
 
 // writeGiven puts the page's declarations beside a fragment.
-func (s *session) writeGiven(t *testing.T, b *block, dir string) {
+func (s *stage) writeGiven(t *testing.T, b *block, dir string) {
 	t.Helper()
 	if s.given == nil || b.kind != "go" || strings.HasPrefix(b.text, "package ") {
 		return
@@ -238,7 +238,7 @@ func (s *session) writeGiven(t *testing.T, b *block, dir string) {
 
 // runGo compiles a program, or what becomes one in the wrapper, and runs it if
 // output follows.
-func (s *session) runGo(t *testing.T, b *block) {
+func (s *stage) runGo(t *testing.T, b *block) {
 	s.compile(t, b)
 	out := b.output()
 	if out == nil {
@@ -255,7 +255,7 @@ func (s *session) runGo(t *testing.T, b *block) {
 }
 
 // checkExcerpt checks that a block stands in a file as it is, on whole lines.
-func (s *session) checkExcerpt(t *testing.T, b *block) {
+func (s *stage) checkExcerpt(t *testing.T, b *block) {
 	text, err := os.ReadFile(filepath.Join(s.root, b.file))
 	if err != nil {
 		t.Fatal(err)
