@@ -32,8 +32,8 @@ func (c control) append(dst []byte, f format) []byte {
 
 const reservedPrefix = "stream."
 
-// endID is the id of a per-request stream's stream.complete: a client that
-// resumes from it has everything.
+// endID is the id of stream.complete where the client has all that it can have:
+// of a stream that is run for each request, and of one that ended by take.
 const endID = "end"
 
 // checkReserved refuses what would be taken for the server's own words.

@@ -27,7 +27,8 @@ import (
 // id of the place where the stream goes on, so that it is told once.
 //
 // When the topic completes, the stream ends with stream.complete, and who comes
-// back from there is answered with 204. When it fails, the answer is a problem
+// back with its last event's id is answered with 204. (One that ends because its
+// client took all that it asked for has the id "end" there, as in [Events].) When it fails, the answer is a problem
 // document or a stream.error, for those who come later too.
 func Topic[T any](s *Server, topic *hub.Topic[T], opts ...Option) *Handler {
 	h := s.newHandler(true, opts)

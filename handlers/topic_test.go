@@ -174,6 +174,18 @@ func TestEveryGapIsToldOnce(t *testing.T) {
 	})
 }
 
+func TestATakenPartIsNotTakenAgain(t *testing.T) {
+	topical(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+		add(h.t, topic, "a", "b", "c")
+		if body := h.get("/?earliest&take=2").rest(); !strings.HasSuffix(body, "data: b\n\nid: end\nevent: stream.complete\ndata: {}\n\n") {
+			t.Errorf("body %q, want two events and the end", body)
+		}
+		if got := h.get("/?earliest&take=2", "Last-Event-ID", "end").StatusCode; got != http.StatusNoContent {
+			t.Errorf("an EventSource that comes back is answered with %d, want 204", got)
+		}
+	})
+}
+
 func TestATopicsEndIsRemembered(t *testing.T) {
 	topical(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		ids := add(h.t, topic, "a", "b")

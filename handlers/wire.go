@@ -45,7 +45,6 @@ type wire struct {
 	http1   bool
 	typed   bool // values are events, so that control events have a place
 	take    uint64
-	endID   string // the id of stream.complete
 	lines   liner
 
 	position eventlog.Pos // of a topic's reader; zero for other sources

@@ -24,7 +24,7 @@ func BenchmarkDelivery(b *testing.B) {
 				start := func(round *sync.WaitGroup, all *sync.WaitGroup, seen *atomic.Uint64) {
 					c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
 					all.Go(func() {
-						buf := make([]byte, 64<<10)
+						buf := make([]byte, 8<<10)
 						for {
 							batch, err := c.Next(context.Background())
 							if err == io.EOF {
@@ -46,7 +46,7 @@ func BenchmarkDelivery(b *testing.B) {
 				start := func(round *sync.WaitGroup, all *sync.WaitGroup, seen *atomic.Uint64) {
 					ch := h.subscribe(64)
 					all.Go(func() {
-						buf := make([]byte, 64<<10)
+						buf := make([]byte, 8<<10)
 						for frame := range ch {
 							copy(buf, frame)
 							seen.Add(1)

@@ -152,6 +152,7 @@ func TestAHeldBatchStays(t *testing.T) {
 		last := c.Position().Seq
 		for range 400 {
 			put(t, topic, strings.Repeat("z", 4000))
+			synctest.Wait() // the tail keeps up
 		}
 		settle()
 		if !bytes.Equal(b.Frames, copied) {

@@ -442,7 +442,7 @@ func (l *memoryLedger) run() error {
 // the right count.
 func TestLedgerInMemory(t *testing.T) {
 	total := make(map[string]uint64)
-	for seed := range ledgerRuns(t, 2000) {
+	for seed := range ledgerRuns(t, 1200) {
 		synctest.Test(t, func(t *testing.T) {
 			l := &memoryLedger{
 				t: t, rng: rand.New(rand.NewPCG(uint64(seed), 7)), total: total,
@@ -455,7 +455,7 @@ func TestLedgerInMemory(t *testing.T) {
 	}
 	t.Log(total)
 	for _, what := range []string{"delivered", "missed", "unknown", "cuts", "drops", "gaps unheard", Slow, Retention, Restart, Malformed, Future} {
-		if total[what] == 0 {
+		if total[what] == 0 && !testing.Short() {
 			t.Errorf("%s: never happened", what)
 		}
 	}
@@ -474,12 +474,12 @@ func (f *fakeLog) lifeOf(stamp uint32) uint64 { return uint64(stamp >> 20) }
 // retention overtakes it, the log is made anew; subscribers come from any goroutine.
 func TestLedgerOverALog(t *testing.T) {
 	total := make(map[string]uint64)
-	for seed := range ledgerRuns(t, 150) {
+	for seed := range ledgerRuns(t, 40) {
 		synctest.Test(t, func(t *testing.T) { asyncLedger(t, uint64(seed), total) })
 	}
 	t.Log(total)
 	for _, what := range []string{"delivered", "missed", "unknown", "cuts", "drops", "tails", "retries", Slow, Retention, Restart} {
-		if total[what] == 0 {
+		if total[what] == 0 && !testing.Short() {
 			t.Errorf("%s: never happened", what)
 		}
 	}

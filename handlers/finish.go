@@ -1,0 +1,133 @@
+package handlers
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"math"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+)
+
+// outcome says why a stream has ended: written is the first failure of its
+// sink, failed what its source returned, request the client's own context.
+func outcome(ctx, request context.Context, written, failed error) (Reason, error) {
+	var encode *encodeError
+	switch cause := context.Cause(ctx); {
+	case errors.Is(written, errTaken):
+		return Completed, nil
+	case errors.As(written, &encode):
+		return Failed, written
+	case errors.Is(written, os.ErrDeadlineExceeded) && errors.Is(cause, errDraining):
+		return Drained, written // hurried: it had no time to stall
+	case errors.Is(written, os.ErrDeadlineExceeded):
+		return Stalled, written
+	case written != nil:
+		return Left, written
+	case request.Err() != nil:
+		return Left, nil
+	case errors.Is(cause, errDraining), errors.Is(failed, errDraining):
+		return Drained, nil
+	case errors.Is(failed, errCut):
+		return Cut, nil
+	case errors.Is(cause, errMaxAge):
+		return Expired, nil
+	case errors.Is(cause, errRevoked):
+		return Revoked, nil
+	case failed != nil:
+		return Failed, failed
+	}
+	return Completed, nil
+}
+
+// finish writes what the client is told at the end, and reports whether the
+// connection must be aborted because it could not be told. The wire is closed,
+// so that the caller alone writes.
+func (w *wire) finish(reason Reason, cause error) (abort bool) {
+	timeout := w.st.srv.cfg.WriteTimeout
+	var c control
+	switch reason {
+	case Left, Stalled:
+		return false
+	case Completed:
+		c = control{name: "stream.complete", id: endID, data: struct{}{}}
+		if w.st.feed != nil && !errors.Is(w.err, errTaken) {
+			c.id = "" // a topic's ids are its positions, to the end
+		}
+	case Failed:
+		if !w.started {
+			WriteProblem(w.w, cause)
+			return false
+		}
+		c = control{name: "stream.error", data: asProblem(cause)}
+	case Drained:
+		if cause != nil {
+			return false // cut in the middle of a write
+		}
+		timeout = min(timeout, farewell)
+		c = bye(string(reason), w.st.srv.retryElsewhere())
+	case Expired, Revoked, Cut:
+		c = bye(string(reason), w.st.srv.retry())
+	}
+	if w.st.format == ndjson && !w.typed {
+		if reason == Completed {
+			if !w.started {
+				w.put(nil, timeout)
+			}
+			return false
+		}
+		return true
+	}
+	w.put(c.append(w.preamble(w.buf[:0]), w.st.format), timeout)
+	return false
+}
+
+// bye tells the client that the stream, not its source, is over, and when to
+// connect again.
+func bye(reason string, retry time.Duration) control {
+	return control{name: "stream.bye", retry: retry, data: struct {
+		Reason string `json:"reason"`
+		Retry  int64  `json:"retry"`
+	}{reason, retry.Milliseconds()}}
+}
+
+// refuse answers a request for a stream that cannot be opened now. An
+// EventSource would give up for good at any status but 200, so it is given a
+// stream that says goodbye.
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, f format, no *refusal) {
+	retry := h.srv.retryElsewhere()
+	if f == eventStream {
+		streamHeaders(w.Header(), f, 0)
+		if r.ProtoMajor < 2 && no == refusedDraining {
+			w.Header().Set("Connection", "close")
+		}
+		w.Write(bye(no.reason, retry).append(nil, f))
+		return
+	}
+	setRetryAfter(w.Header(), retry)
+	WriteProblem(w, &Problem{Status: no.status, Detail: no.detail})
+}
+
+// setRetryAfter asks for retry in whole seconds, at least one.
+func setRetryAfter(h http.Header, retry time.Duration) {
+	h.Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(retry.Seconds())))))
+}
+
+// reset resets an HTTP/1.0 connection, of which the end is also the end of the
+// answer: closed, what was cut would look whole. It is what nginx speaks to the
+// servers behind it unless it is told otherwise.
+func reset(control *http.ResponseController) {
+	conn, _, err := control.Hijack()
+	if err != nil {
+		return
+	}
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn() // TLS would say goodbye, as if all were well
+	}
+	if c, ok := conn.(interface{ SetLinger(sec int) error }); ok {
+		c.SetLinger(0)
+	}
+	conn.Close()
+}
