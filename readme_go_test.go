@@ -43,7 +43,9 @@ var imports = map[string]string{
 	"rxgo":       "github.com/reactivex/rxgo/v2",
 
 	"client":   "github.com/fluxwire-go/fluxwire/client",
+	"eventlog": "github.com/fluxwire-go/fluxwire/eventlog",
 	"handlers": "github.com/fluxwire-go/fluxwire/handlers",
+	"hub":      "github.com/fluxwire-go/fluxwire/hub",
 	"metrics":  "github.com/fluxwire-go/fluxwire/metrics",
 	"rx":       "github.com/fluxwire-go/fluxwire/streams/rx",
 	"sse":      "github.com/fluxwire-go/fluxwire/sse",

@@ -23,7 +23,7 @@ var rooms = map[string][]string{
 	"hub":              {"sse", "streams", "eventlog", "internal/window"},
 	"handlers":         {"sse", "streams", "eventlog", "hub"},
 	"client":           {"sse", "streams"},
-	"metrics":          {"handlers"},
+	"metrics":          {"hub", "handlers"},
 	"web":              {},
 	"internal/service": {"sse", "streams", "streams/rx", "hub", "handlers", "metrics", "web"},
 	"":                 {"internal/service", "client"},

@@ -94,7 +94,7 @@ func (h *Handler) serveArray(ctx context.Context, w http.ResponseWriter, flush *
 		wr.deadline(0) // all is written: the deadline is not for the connection's next request
 	case Failed:
 		WriteProblem(w, err)
-	case Drained, Expired, Revoked:
+	case Drained, Expired, Revoked, Cut:
 		setRetryAfter(w.Header(), h.srv.retryElsewhere())
 		WriteProblem(w, &Problem{
 			Status: http.StatusServiceUnavailable,

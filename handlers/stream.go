@@ -79,7 +79,7 @@ func (st *stream) end(reason Reason, err error) {
 	st.cancel(ErrEnded)
 	for i := range reasons {
 		if reasons[i] == reason {
-			st.route.ended[i].Add(1)
+			st.route.ended[i].add(time.Since(st.opened))
 		}
 	}
 	st.log(reason, err)

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/fluxwire-go/fluxwire/eventlog"
 	"github.com/fluxwire-go/fluxwire/hub"
 )
 
@@ -58,6 +59,7 @@ func Topic[T any](s *Server, topic *hub.Topic[T], opts ...Option) *Handler {
 			st.route.resumed.Add(1)
 		}
 		st.place = cursor.Position()
+		st.reached(st.place)
 		return func(ctx context.Context, out sink) error {
 			return st.read(ctx, cursor, out, text)
 		}, nil
@@ -74,6 +76,7 @@ func (st *stream) read(ctx context.Context, cursor *hub.Cursor, out sink, text t
 		b, err := cursor.Poll()
 		if b.Empty() && err == nil {
 			// Nothing is pending: what the filter left out has been passed by.
+			st.reached(cursor.Position())
 			if err := out.at(ctx, cursor.Position()); err != nil {
 				return err
 			}
@@ -104,8 +107,9 @@ func (st *stream) read(ctx context.Context, cursor *hub.Cursor, out sink, text t
 			}
 			err = out.tell(ctx, control{name: "stream.gap", id: b.Gap.ID, data: b.Gap})
 		case b.Count > 0:
+			before := st.events.Load()
 			err = out.frames(ctx, b, text)
-			st.passed(b)
+			st.passed(b, st.events.Load()-before)
 		}
 		if err != nil {
 			return err
@@ -120,11 +124,18 @@ func (st *stream) follow(feed *hub.Feed) {
 	st.next.Store(st.live)
 }
 
-// passed counts what has been written.
-func (st *stream) passed(b hub.Batch) {
-	st.next.Store(b.Last.Seq + 1)
+// reached notes where the stream is in its topic, if that is known.
+func (st *stream) reached(pos eventlog.Pos) {
+	if pos != (eventlog.Pos{}) {
+		st.next.Store(pos.Seq + 1)
+	}
+}
+
+// passed counts what has been written of b: the first events of it.
+func (st *stream) passed(b hub.Batch, written uint64) {
+	st.reached(b.Last)
 	if b.First.Seq < st.live {
-		st.route.replayed.Add(min(b.Last.Seq+1, st.live) - b.First.Seq)
+		st.route.replayed.Add(min(written, st.live-b.First.Seq))
 	}
 }
 

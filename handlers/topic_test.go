@@ -302,6 +302,9 @@ func TestAFilteredClientIsToldHowFarItGot(t *testing.T) {
 		last := add(h.t, topic, "common", "common")[1]
 		a.expect("id: "+last, "") // the heartbeat
 		a.expect(":", "")         // nothing new: a plain one
+		if lag := h.srv.Stats().Routes["s"].Lag; lag != 0 {
+			t.Errorf("lag %d of a client that was spared what it does not want, want 0", lag)
+		}
 		a.leave()
 	}, only)
 }

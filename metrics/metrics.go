@@ -9,6 +9,9 @@ import (
 
 // A Collector reads a [handlers.Server]'s [handlers.Stats] at each scrape.
 // Register it with a [prometheus.Registerer].
+//
+// Its labels take few values: the names of routes, of which the Server counts 1,000
+// at most, and reasons, which are constants.
 type Collector struct {
 	srv *handlers.Server
 }
@@ -21,18 +24,26 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	streamsOpen   = desc("streams_open", "Streams open now.")
-	streamsOpened = desc("streams_opened_total", "Streams that were opened.")
-	streamsEnded  = desc("streams_ended_total", "Streams that have ended, by reason.", "reason")
-	events        = desc("events_sent_total", "Events written to clients, control events not counted.")
-	missed        = desc("events_missed_total", "Events that clients missed by reading too slowly, and were told of.")
-	heartbeats    = desc("heartbeats_sent_total", "Heartbeats written to clients.")
-	bytes         = desc("body_bytes_sent_total", "Bytes of stream bodies written to clients.")
+	streamsOpen    = desc("streams_open", "Streams open now.")
+	streamsOpened  = desc("streams_opened_total", "Streams that were opened.")
+	streamsResumed = desc("streams_resumed_total", "Streams of a topic that began after an event the client had.")
+	streamsEnded   = desc("streams_ended_total", "Streams that have ended, by reason.", "reason")
+	streamAge      = desc("stream_age_seconds", "Age of streams when they ended, by reason.", "reason")
+	events         = desc("events_sent_total", "Events written to clients, control events not counted.")
+	replayed       = desc("events_replayed_total", "Events of a topic written that were there before their stream.")
+	missed         = desc("events_missed_total", "Events that clients missed and were told of, as far as they can be counted.")
+	gaps           = desc("gaps_total", "Times that clients were told of missing events, by reason.", "reason")
+	lag            = desc("lag_events", "Events of its topic that the open stream furthest behind has not written.")
+	heartbeats     = desc("heartbeats_sent_total", "Heartbeats written to clients.")
+	bytes          = desc("body_bytes_sent_total", "Bytes of stream bodies written to clients.")
 )
 
 // Describe implements [prometheus.Collector].
 func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{streamsOpen, streamsOpened, streamsEnded, events, missed, heartbeats, bytes} {
+	for _, d := range []*prometheus.Desc{
+		streamsOpen, streamsOpened, streamsResumed, streamsEnded, streamAge,
+		events, replayed, missed, gaps, lag, heartbeats, bytes,
+	} {
 		ch <- d
 	}
 }
@@ -40,20 +51,33 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements [prometheus.Collector].
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	for name, r := range c.srv.Stats().Routes {
-		gauge := func(d *prometheus.Desc, v int) {
-			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), name)
+		gauge := func(d *prometheus.Desc, v float64) {
+			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, name)
 		}
 		counter := func(d *prometheus.Desc, v uint64, labels ...string) {
 			ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), append([]string{name}, labels...)...)
 		}
-		gauge(streamsOpen, r.Open)
+		gauge(streamsOpen, float64(r.Open))
+		gauge(lag, float64(r.Lag))
 		counter(streamsOpened, r.Opened)
+		counter(streamsResumed, r.Resumed)
 		counter(events, r.Events)
+		counter(replayed, r.Replayed)
 		counter(missed, r.Missed)
 		counter(heartbeats, r.Heartbeats)
 		counter(bytes, r.Bytes)
+		for reason, n := range r.Gaps {
+			counter(gaps, n, reason)
+		}
 		for reason, n := range r.Ended {
 			counter(streamsEnded, n, string(reason))
+		}
+		for reason, ages := range r.Ages {
+			buckets := make(map[float64]uint64, len(ages.UpTo))
+			for age, n := range ages.UpTo {
+				buckets[age.Seconds()] = n
+			}
+			ch <- prometheus.MustNewConstHistogram(streamAge, ages.Count, ages.Sum.Seconds(), buckets, name, string(reason))
 		}
 	}
 }
