@@ -20,6 +20,7 @@ var rooms = map[string][]string{
 	"streams":          {"sse", "internal/window"},
 	"streams/rx":       {"streams"},
 	"eventlog":         {"sse", "internal/window"},
+	"hub":              {"sse", "streams", "eventlog", "internal/window"},
 	"handlers":         {"sse", "streams"},
 	"client":           {"sse", "streams"},
 	"metrics":          {"handlers"},
@@ -28,7 +29,6 @@ var rooms = map[string][]string{
 	"":                 {"internal/service", "client"},
 
 	// For tests alone: no room may import these but in its tests.
-	"eventlog/logtest": {"eventlog"},
 	"internal/memnet":  {},
 	"internal/browser": {"internal/require"},
 	"internal/require": {},
@@ -38,13 +38,13 @@ var importers = map[string][]string{
 	"github.com/reactivex/rxgo":           {"streams/rx", "internal/service"},
 	"github.com/labstack/echo":            {"handlers", "internal/service"},
 	"github.com/prometheus/client_golang": {"metrics", "internal/service"},
-	"testing":                             {"eventlog/logtest", "internal/browser", "internal/require"},
+	"testing":                             {"internal/browser", "internal/require"},
 	"github.com/nats-io":                  {},
 	"github.com/stretchr/testify":         {},
 }
 
 // standardOnly are the rooms that need nothing beside the standard library.
-var standardOnly = []string{"sse", "internal/window", "streams", "client", "eventlog"}
+var standardOnly = []string{"sse", "internal/window", "streams", "eventlog", "hub", "client"}
 
 type goPackage struct {
 	ImportPath string
@@ -117,7 +117,7 @@ func TestRooms(t *testing.T) {
 		}
 	}
 	// RxGo links an assertion library and testing into whatever imports it.
-	for _, name := range []string{"sse", "streams", "client", "eventlog", "handlers", "metrics"} {
+	for _, name := range []string{"sse", "streams", "eventlog", "hub", "client", "handlers", "metrics"} {
 		for _, dep := range all[module+"/"+name].Deps {
 			if dep == "testing" || strings.HasPrefix(dep, "github.com/reactivex/") {
 				t.Errorf("%s depends on %s", name, dep)

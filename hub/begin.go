@@ -1,0 +1,214 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/fluxwire-go/fluxwire/eventlog"
+)
+
+// begin finds the cursor's place, and returns false if that takes more than a look at
+// the window.
+func (c *Cursor) begin() bool {
+	e := c.feed.current.Load()
+	if e == nil {
+		return false
+	}
+	e.frames.Expire(time.Now())
+	first, next := e.frames.Bounds()
+	switch c.start.kind {
+	case startLive:
+		if c.early {
+			next = e.live
+		}
+		c.place(e, next, 0)
+	case startEarliest:
+		if !e.complete {
+			return false
+		}
+		c.place(e, first, 0)
+	case startLatest:
+		if have := next - first; uint64(c.start.n) <= have {
+			first = next - uint64(c.start.n)
+		} else if !e.complete {
+			return false
+		}
+		c.place(e, first, 0)
+	case startSince:
+		at := e.frames.Seek(c.start.since)
+		if at == first && !e.complete {
+			return false
+		}
+		c.place(e, at, 0)
+	case startLost:
+		switch {
+		case c.policy == ToLatest:
+			first = max(first, next-1)
+		case !e.complete:
+			return false
+		}
+		c.place(e, first, 0)
+	case startAfter:
+		pos, err := eventlog.ParsePos(c.start.id)
+		switch {
+		case err != nil:
+			c.lose(Malformed, eventlog.Pos{})
+			return c.begin()
+		case pos == eventlog.Pos{}: // before the oldest, whichever that is
+			c.start = Earliest()
+			return c.begin()
+		}
+		c.told = pos
+		return c.resume(e, pos, first, next)
+	}
+	return true
+}
+
+// resume is begin for the place behind pos. The window has the events [first, next).
+func (c *Cursor) resume(e *epoch, pos eventlog.Pos, first, next uint64) bool {
+	inside := first <= pos.Seq && pos.Seq < next
+	if !inside && !e.complete {
+		return false // the log knows
+	}
+	stamp := e.stampOf(pos.Seq)
+	switch {
+	case pos.Stamp != 0 && stamp != 0 && pos.Stamp != stamp:
+		c.lose(Restart, pos)
+		return c.begin()
+	case pos.Seq >= next:
+		c.lose(Future, pos)
+		return c.begin()
+	}
+	c.place(e, pos.Seq+1, pos.Stamp)
+	if pos.Seq+1 < first {
+		c.fall(first)
+	}
+	return true
+}
+
+// place puts the cursor before event at. stamp is that of the event before it, or 0 if
+// the window may know it.
+func (c *Cursor) place(e *epoch, at uint64, stamp uint32) {
+	if stamp == 0 {
+		stamp = e.stampOf(at - 1)
+	}
+	c.epoch, c.at, c.stamp = e, at, stamp
+	_, next := e.frames.Bounds()
+	c.caught = at >= next
+	if c.gap != nil {
+		c.gap.ID = eventlog.Pos{Seq: at - 1, Stamp: stamp}.String()
+	}
+}
+
+// find is begin with the log's help. It waits for the window to be filled, and for a
+// log that cannot be read.
+func (c *Cursor) find(ctx context.Context) error {
+	select {
+	case <-c.feed.warm:
+	case <-c.feed.life.Done(): // then Poll knows
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	for tries := 1; !c.begin(); tries++ {
+		err := c.locate(ctx, c.feed.current.Load())
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case c.gone(err):
+			return c.err
+		}
+		if err := c.pause(ctx, tries); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// locate asks the log for the place where the cursor begins.
+func (c *Cursor) locate(ctx context.Context, e *epoch) error {
+	if c.start.kind == startAfter {
+		return c.check(ctx, e)
+	}
+	b, err := c.feed.log.Bounds(ctx)
+	if err != nil {
+		return err
+	}
+	at := b.First
+	switch c.start.kind {
+	case startLatest:
+		if n := uint64(c.start.n); n < b.Len() {
+			at = b.Last + 1 - n
+		}
+	case startSince:
+		if at, err = c.seek(ctx, b); err != nil {
+			return err
+		}
+	}
+	c.place(e, at, 0)
+	return nil
+}
+
+// check asks the log whether the place behind the id is one where it goes on.
+func (c *Cursor) check(ctx context.Context, e *epoch) error {
+	pos := c.told
+	_, err := c.feed.read(ctx, pos, 1)
+	switch purged, ok := errors.AsType[*eventlog.PurgedError](err); {
+	case err == nil:
+		// Perhaps ahead of the window: then the tail is on its way there.
+		c.place(e, pos.Seq+1, pos.Stamp)
+	case ok:
+		c.place(e, pos.Seq+1, pos.Stamp)
+		c.caught = false
+		c.fall(purged.Bounds.First)
+	case errors.Is(err, eventlog.ErrForeign):
+		c.lose(Restart, pos)
+	case errors.Is(err, eventlog.ErrAhead):
+		c.lose(Future, pos)
+	default:
+		return err
+	}
+	return nil
+}
+
+// seek returns the number of the first event that was stored at the start's time or
+// later, of those in b.
+func (c *Cursor) seek(ctx context.Context, b eventlog.Bounds) (uint64, error) {
+	low, high := b.First, b.Last+1
+	for low < high {
+		middle := low + (high-low)/2
+		events, err := c.feed.read(ctx, eventlog.Pos{Seq: middle - 1}, 1)
+		switch {
+		case errors.Is(err, eventlog.ErrPurged):
+			low = middle // older than what is kept
+			low++
+		case err != nil:
+			return 0, err
+		case len(events) == 0 || !events[0].Time.Before(c.start.since):
+			high = middle
+		default:
+			low = middle + 1
+		}
+	}
+	return low, nil
+}
+
+// pause waits before the log is asked again.
+func (c *Cursor) pause(ctx context.Context, tries int) error {
+	ended := c.feed.life.Done()
+	if c.feed.life.Err() != nil {
+		ended = nil
+	}
+	timer := time.NewTimer(doubled(firstRetry/4, lastRetry, tries))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ended:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
+}

@@ -1,0 +1,281 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/fluxwire-go/fluxwire/eventlog"
+)
+
+// A Cursor is one subscriber's place in a topic. It is used by one goroutine at a
+// time, and whoever has had enough of it forgets it: there is nothing to close.
+// [Feed.Subscribe] makes one.
+type Cursor struct {
+	feed   *Feed
+	start  Start
+	policy Policy
+	filter Filter
+	early  bool // was there before the window
+
+	epoch  *epoch // nil as long as the place is not known
+	at     uint64 // number of the next event wanted
+	stamp  uint32 // of the event before it; 0 is unknown
+	caught bool   // has been at the end of the window: does without the log from now on
+	begun  bool   // has handed on something
+
+	gap  *Gap         // to be told before anything else
+	told eventlog.Pos // the position until the gap is told, or the place is known
+	err  error        // how it has ended
+
+	scratch []byte
+}
+
+// Next returns what is pending, and waits if that is nothing. A batch has all pending
+// events up to the end of a segment of the window (64 KiB, or one larger event), so
+// that a reader that is behind catches up in large steps; or one gap, told once and
+// before the events that follow it.
+//
+// Once all is read, the error says how the topic has ended: [io.EOF] when it was
+// completed, its failure, or [ErrClosed]. [ErrCut] ends a cursor with the policy Cut;
+// its subscriber may resume at its Position. These errors are final. When ctx ends the
+// error is its cause, and the cursor can still be used.
+func (c *Cursor) Next(ctx context.Context) (Batch, error) {
+	for {
+		if ctx.Err() != nil {
+			return Batch{}, context.Cause(ctx)
+		}
+		b, err := c.Poll()
+		switch {
+		case err != nil || !b.Empty():
+			return b, err
+		case c.epoch == nil:
+			err = c.find(ctx)
+		case c.behind():
+			b, err = c.page(ctx)
+		default:
+			err = c.Wait(ctx)
+		}
+		if err != nil || !b.Empty() {
+			return b, err
+		}
+	}
+}
+
+// Poll is Next without waiting: the batch is empty when nothing is pending in the
+// window. A cursor that is [Cursor.Replaying] may need Next to get on.
+func (c *Cursor) Poll() (Batch, error) {
+	if c.err != nil {
+		return Batch{}, c.err
+	}
+	for {
+		if c.epoch == nil && !c.begin() {
+			if c.feed.current.Load() == nil {
+				if end := c.feed.ended.Load(); end != nil {
+					return Batch{}, c.fail(end.err)
+				}
+			}
+			return Batch{}, nil
+		}
+		if c.gap != nil {
+			return c.tell(), nil
+		}
+		e := c.epoch
+		// Both before Read: what it finds then is all there will ever be.
+		end := c.feed.ended.Load()
+		closed, over := e.frames.Ended()
+		frames, first, next := e.frames.Read(c.at)
+		switch {
+		case first > c.at && !c.caught && !e.complete:
+			return Batch{}, nil // the log may have it
+		case first > c.at:
+			c.fall(first)
+		case next > first:
+			if b := c.take(frames, first, next); b.Count > 0 {
+				return b, nil
+			}
+		case over && e.next != nil:
+			c.move()
+		case end != nil:
+			c.fail(end.err)
+		case over:
+			c.fail(fmt.Errorf("hub: topic %q: %w", c.feed.name, closed))
+		default:
+			c.caught = true
+			return Batch{}, nil
+		}
+		if c.err != nil {
+			return Batch{}, c.err
+		}
+	}
+}
+
+// Wait waits until Poll may have something to return, also an error, and returns the
+// cause of ctx if that ends first. For a cursor that is [Cursor.Replaying] it returns
+// at once.
+func (c *Cursor) Wait(ctx context.Context) error {
+	if c.err != nil || c.gap != nil || c.Replaying() {
+		return nil
+	}
+	select {
+	case <-c.epoch.frames.Wait(c.at):
+	case <-c.feed.life.Done():
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// Replaying reports whether the cursor may need events of the log that are not in the
+// window, which only [Cursor.Next] gets. It becomes false when the cursor has caught
+// up, and it is never true over an [eventlog.Memory]. It can become true again when
+// the topic has lost touch with its log.
+func (c *Cursor) Replaying() bool {
+	return c.err == nil && (c.epoch == nil || !c.caught && !c.epoch.complete)
+}
+
+// Position returns where the subscriber would resume now: the last event that the
+// cursor has handed on, or that its filter has left out. A subscriber that gets few of
+// the events is told from time to time, lest its place grow too old. Until a gap has
+// been told it is the place before the gap. The zero Pos is not worth telling.
+func (c *Cursor) Position() eventlog.Pos {
+	if c.epoch == nil || c.gap != nil {
+		return c.told
+	}
+	return eventlog.Pos{Seq: c.at - 1, Stamp: c.stamp}
+}
+
+// behind reports whether the next event is one for [Cursor.page].
+func (c *Cursor) behind() bool {
+	first, _ := c.epoch.frames.Bounds()
+	return c.at < first && !c.caught && !c.epoch.complete
+}
+
+// take makes a batch of the frames [first, next), which may leave none of them.
+func (c *Cursor) take(frames []byte, first, next uint64) Batch {
+	e := c.epoch
+	b := Batch{
+		Frames: frames,
+		First:  eventlog.Pos{Seq: first, Stamp: e.stamp},
+		Last:   eventlog.Pos{Seq: next - 1, Stamp: e.stamp},
+		Count:  int(next - first),
+	}
+	if e.stamp == 0 {
+		b.First.Stamp = framePos(frames).Stamp
+		b.Last.Stamp = e.lastStamp(next-1, frames)
+	}
+	c.at, c.stamp, c.begun = next, b.Last.Stamp, true
+	if !c.caught {
+		_, end := e.frames.Bounds()
+		c.caught = next >= end
+	}
+	return c.choose(b)
+}
+
+// choose leaves in b what the filter chooses.
+func (c *Cursor) choose(b Batch) Batch {
+	if c.filter.everything() {
+		return b
+	}
+	chosen, from, to, n, err := c.filter.choose(b.Frames, b.First.Seq, &c.scratch)
+	if err != nil {
+		c.fail(err)
+		return Batch{}
+	}
+	if n == b.Count || n == 0 {
+		b.Count = n
+		return b
+	}
+	out := Batch{Frames: chosen, Count: n}
+	out.First = eventlog.Pos{Seq: from, Stamp: framePos(chosen).Stamp}
+	out.Last = eventlog.Pos{Seq: to, Stamp: c.epoch.lastStamp(to, chosen)}
+	return out
+}
+
+// fall does with a cursor whose place is gone what the policy says. first is the
+// number of the oldest event that it can still have.
+func (c *Cursor) fall(first uint64) {
+	if c.policy == Cut && c.begun {
+		c.cut()
+		return
+	}
+	reason := Slow
+	if !c.begun {
+		reason = Retention
+	}
+	if c.policy == ToLatest {
+		_, next := c.epoch.frames.Bounds()
+		first = max(first, next-1)
+	}
+	c.told = c.Position()
+	missed := first - c.at
+	c.at, c.stamp = first, c.epoch.stampOf(first-1)
+	id := eventlog.Pos{Seq: c.at - 1, Stamp: c.stamp}.String()
+	c.gap = &Gap{Reason: reason, From: c.told.String(), To: id, Missed: &missed, ID: id}
+}
+
+// move goes on in the epoch that follows.
+func (c *Cursor) move() {
+	next, foreign := c.epoch.next, c.epoch.foreign
+	if !foreign {
+		// The tail has lost touch, not the subscriber: the log may have what is missing.
+		c.epoch, c.caught = next, false
+		return
+	}
+	if c.policy == Cut {
+		c.cut()
+		return
+	}
+	c.lose(Restart, c.Position())
+}
+
+// lose begins anew, after a gap of unknown size behind pos.
+func (c *Cursor) lose(reason string, pos eventlog.Pos) {
+	c.told, c.epoch, c.caught = pos, nil, false
+	c.gap = &Gap{Reason: reason}
+	if pos != (eventlog.Pos{}) {
+		c.gap.From = pos.String()
+	}
+	c.start = Start{kind: startLost}
+}
+
+// tell returns the gap that is to be told.
+func (c *Cursor) tell() Batch {
+	gap := c.gap
+	c.gap, c.begun = nil, true
+	n := &c.feed.counts
+	n.gaps.Add(1)
+	if gap.Missed != nil {
+		n.missed.Add(*gap.Missed)
+	}
+	return Batch{Gap: gap}
+}
+
+func (c *Cursor) cut() {
+	c.feed.counts.cuts.Add(1)
+	c.fail(ErrCut)
+}
+
+// fail ends the cursor; nil is completion.
+func (c *Cursor) fail(err error) error {
+	if c.err == nil {
+		c.err = err
+		if err == nil {
+			c.err = io.EOF
+		}
+	}
+	return c.err
+}
+
+// gone reports whether err of the log is final for the cursor, and ends it then.
+func (c *Cursor) gone(err error) bool {
+	end := c.feed.ended.Load()
+	switch {
+	case end != nil && errors.Is(end.err, ErrClosed):
+		c.fail(end.err)
+	case errors.Is(err, eventlog.ErrClosed):
+		c.fail(fmt.Errorf("hub: topic %q: %w", c.feed.name, err))
+	}
+	return c.err != nil
+}

@@ -1,0 +1,102 @@
+package hub
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/internal/window"
+)
+
+// A Feed is a topic as its readers see it: frames of bytes, of whatever type the
+// events were. [Topic.Feed] returns it. Its methods may be called by any number of
+// goroutines at once.
+type Feed struct {
+	name   string
+	log    eventlog.Log
+	logger *slog.Logger
+	window window.FramesConfig
+	counts counters
+
+	current atomic.Pointer[epoch] // nil until the tail has filled it
+	warm    chan struct{}         // closed once current is set
+	ended   atomic.Pointer[ending]
+	life    context.Context // over once ended is set
+	finish  context.CancelFunc
+
+	// pages has room for the log's pages that are being read for subscribers.
+	pages chan struct{}
+
+	stop context.CancelFunc // ends the tail
+	tail sync.WaitGroup
+
+	mu         sync.Mutex
+	asked      *ending // by Complete, Fail or Close; becomes ended when it is due
+	appending  int     // calls of log.Append under way
+	acked      uint64  // number of the newest event that Append has stored
+	complained time.Time
+}
+
+// pagesAtOnce is how many pages of the log are read at once for all subscribers of a
+// topic together.
+const pagesAtOnce = 8
+
+// An ending is how a topic has ended.
+type ending struct{ err error }
+
+// framed is a log whose own frames serve the readers. The type of Frames is internal:
+// only logs of this module can be it, and [eventlog.Memory] is.
+type framed interface {
+	eventlog.Log
+	Frames() *window.Frames
+	Stamp() uint32
+}
+
+var _ framed = (*eventlog.Memory)(nil)
+
+func newFeed(cfg Config) *Feed {
+	f := &Feed{
+		name:   cfg.Name,
+		log:    cfg.Log,
+		logger: cfg.Logger.With("topic", cfg.Name),
+		window: window.FramesConfig{MaxFrames: cfg.Events, MaxBytes: cfg.Bytes, MaxAge: cfg.Age},
+		warm:   make(chan struct{}),
+		pages:  make(chan struct{}, pagesAtOnce),
+		stop:   func() {},
+	}
+	f.life, f.finish = context.WithCancel(context.Background())
+	if own, ok := cfg.Log.(framed); ok {
+		_, next := own.Frames().Bounds()
+		f.current.Store(&epoch{frames: own.Frames(), live: next, complete: true, stamp: own.Stamp()})
+		close(f.warm)
+		return f
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	f.stop = stop
+	f.tail.Go(func() { f.follow(ctx) })
+	return f
+}
+
+// Name returns the topic's name.
+func (f *Feed) Name() string { return f.name }
+
+// Subscribe returns a cursor that begins at s. It registers nothing and waits for
+// nothing: whoever has had enough of a cursor forgets it. On a topic that has ended
+// a cursor gets what is kept, and then the end.
+func (f *Feed) Subscribe(s Start, p Policy, filter Filter) *Cursor {
+	c := &Cursor{feed: f, start: s, policy: p, filter: filter, early: f.current.Load() == nil}
+	c.begin()
+	return c
+}
+
+// Ended reports whether the topic has ended, and how: with nil if it is complete, with
+// the error it failed with, or with [ErrClosed].
+func (f *Feed) Ended() (err error, ended bool) {
+	if e := f.ended.Load(); e != nil {
+		return e.err, true
+	}
+	return nil, false
+}

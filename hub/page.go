@@ -1,0 +1,78 @@
+package hub
+
+import (
+	"context"
+	"errors"
+
+	"github.com/fluxwire-go/fluxwire/eventlog"
+)
+
+// pageSize is how many events are read of the log at once.
+const pageSize = 64
+
+// read is the log's Read, for as many subscribers at once as the log should have to
+// bear.
+func (f *Feed) read(ctx context.Context, after eventlog.Pos, n int) ([]eventlog.Event, error) {
+	select {
+	case f.pages <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	defer func() { <-f.pages }()
+	return f.log.Read(ctx, after, n)
+}
+
+// page reads events that have left the window from the log. It returns an empty batch
+// when the cursor has got on otherwise.
+func (c *Cursor) page(ctx context.Context) (Batch, error) {
+	for tries := 1; c.behind(); tries++ {
+		events, err := c.feed.read(ctx, eventlog.Pos{Seq: c.at - 1, Stamp: c.stamp}, pageSize)
+		switch purged, ok := errors.AsType[*eventlog.PurgedError](err); {
+		case ctx.Err() != nil:
+			return Batch{}, context.Cause(ctx)
+		case ok:
+			c.fall(purged.Bounds.First)
+			return Batch{}, nil
+		case err == nil && len(events) > 0 && events[0].Seq > c.at:
+			c.fall(events[0].Seq) // it read from the oldest, not knowing a place before it
+			return Batch{}, nil
+		case err == nil && len(events) > 0:
+			b := c.assemble(events)
+			if b.Count > 0 || c.err != nil {
+				return b, c.err
+			}
+			tries = 0
+			continue
+		case c.gone(err):
+			return Batch{}, c.err
+		}
+		// The log is away, or it is another one now: then the tail will find that out.
+		if _, over := c.epoch.frames.Ended(); over && err != nil {
+			c.move()
+			return Batch{}, nil
+		}
+		if err := c.pause(ctx, tries); err != nil {
+			return Batch{}, err
+		}
+	}
+	return Batch{}, nil
+}
+
+// assemble makes a batch of events, which may leave none of them.
+func (c *Cursor) assemble(events []eventlog.Event) Batch {
+	size := 0
+	for _, ev := range events {
+		size += idRoom + len(ev.Block)
+	}
+	b := Batch{
+		Frames: make([]byte, 0, size),
+		First:  events[0].Pos,
+		Last:   events[len(events)-1].Pos,
+		Count:  len(events),
+	}
+	for _, ev := range events {
+		b.Frames = appendFrame(b.Frames, ev)
+	}
+	c.at, c.stamp, c.begun = b.Last.Seq+1, b.Last.Stamp, true
+	return c.choose(b)
+}

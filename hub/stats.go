@@ -1,0 +1,55 @@
+package hub
+
+import "sync/atomic"
+
+// Stats are the counts of a topic since it was made. They are read one after the
+// other, not at one moment.
+type Stats struct {
+	Name string
+
+	Appended   uint64 // events stored by Append and Publish
+	Duplicates uint64 // events not stored, since their idempotency key had been
+	Refused    uint64 // events not stored, since the topic cannot carry them
+	Retries    uint64 // tries of Publish to store an event again
+	Failures   uint64 // runs of a pipeline that ended with an error or a panic
+	Restarts   uint64 // runs that Publish began after one of these
+
+	Gaps   uint64 // gaps that cursors were told of
+	Missed uint64 // events that were missing there, as far as they could be counted
+	Cuts   uint64 // cursors cut by their policy
+
+	TailRestarts uint64 // times that the tail of the log ended and was begun anew
+
+	First, Next uint64 // number of the oldest event in the window, and of the next one
+
+	Ended bool
+	Err   error // how the topic ended: nil if it was completed
+}
+
+type counters struct {
+	appended, duplicates, refused, retries, failures, restarts atomic.Uint64
+	gaps, missed, cuts, tails                                  atomic.Uint64
+}
+
+// Stats returns the topic's counts.
+func (f *Feed) Stats() Stats {
+	n := &f.counts
+	s := Stats{
+		Name:         f.name,
+		Appended:     n.appended.Load(),
+		Duplicates:   n.duplicates.Load(),
+		Refused:      n.refused.Load(),
+		Retries:      n.retries.Load(),
+		Failures:     n.failures.Load(),
+		Restarts:     n.restarts.Load(),
+		Gaps:         n.gaps.Load(),
+		Missed:       n.missed.Load(),
+		Cuts:         n.cuts.Load(),
+		TailRestarts: n.tails.Load(),
+	}
+	if e := f.current.Load(); e != nil {
+		s.First, s.Next = e.frames.Bounds()
+	}
+	s.Err, s.Ended = f.Ended()
+	return s
+}

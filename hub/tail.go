@@ -1,0 +1,138 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/internal/window"
+)
+
+var (
+	// errHole: the log's tail has left events out.
+	errHole = errors.New("hub: the tail of the log has a hole")
+	// errUnfit: the next event is larger than the whole window.
+	errUnfit = errors.New("hub: an event of the log does not fit into the window")
+)
+
+// A tail fills the window of a topic from its log.
+type tail struct {
+	feed    *Feed
+	epoch   *epoch       // being filled; nil when there has to be a new one
+	after   eventlog.Pos // of the newest event in epoch
+	unfit   uint64       // number of the newest event that did not fit
+	foreign bool         // the next epoch is in another life of the log
+	line    []byte
+}
+
+// follow keeps the window in front of the log until ctx ends or the log is closed.
+func (f *Feed) follow(ctx context.Context) {
+	t := &tail{feed: f}
+	for tries := 0; ; {
+		before := t.after
+		err := t.run(ctx)
+		if t.after != before {
+			tries = 0
+		}
+		tries++
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, eventlog.ErrClosed):
+			f.endNow(fmt.Errorf("hub: topic %q: %w", f.name, err))
+			return
+		case errors.Is(err, eventlog.ErrForeign), errors.Is(err, eventlog.ErrAhead):
+			t.epoch, t.foreign = nil, true
+		case errors.Is(err, eventlog.ErrPurged), errors.Is(err, errHole):
+			t.epoch = nil
+		case errors.Is(err, errUnfit):
+			t.epoch, t.unfit = nil, t.after.Seq+1
+		}
+		f.complain("the tail of the log has ended and is begun anew", err, f.counts.tails.Add(1))
+		if tries > 1 && sleep(ctx, doubled(firstRetry, lastRetry, tries-1)) != nil {
+			return
+		}
+	}
+}
+
+// run fills the window until there is an error.
+func (t *tail) run(ctx context.Context) error {
+	if t.epoch == nil {
+		if err := t.open(ctx); err != nil {
+			return err
+		}
+	}
+	t.offer()
+	for ev, err := range t.feed.log.Tail(ctx, t.after) {
+		if err != nil {
+			return err
+		}
+		_, next := t.epoch.frames.Bounds()
+		if ev.Seq < next {
+			continue
+		}
+		if ev.Seq > next {
+			return errHole
+		}
+		t.line = appendIDLine(t.line[:0], ev.Pos)
+		if _, err := t.epoch.frames.Append(ev.Time, t.line, ev.Block); errors.Is(err, window.ErrFrameTooLarge) {
+			return errUnfit
+		} else if err != nil {
+			return err
+		}
+		t.after = ev.Pos
+		t.offer()
+	}
+	return errHole // a tail ends with an error
+}
+
+// open makes an empty epoch that begins so far back that the log fills it.
+func (t *tail) open(ctx context.Context) error {
+	b, err := t.feed.log.Bounds(ctx)
+	if err != nil {
+		return err
+	}
+	cfg := t.feed.window
+	cfg.First = b.First
+	if keep := uint64(cfg.MaxFrames); b.Len() > keep {
+		cfg.First = b.Last + 1 - keep
+	}
+	if t.unfit <= b.Last {
+		cfg.First = max(cfg.First, t.unfit+1)
+	}
+	t.epoch = &epoch{frames: window.NewFrames(cfg), live: max(b.Last+1, cfg.First)}
+	t.after = eventlog.Pos{Seq: cfg.First - 1}
+	return nil
+}
+
+// offer makes the epoch the topic's, as soon as it is filled, and ends the topic if
+// that waited for the newest event.
+func (t *tail) offer() {
+	f, e := t.feed, t.epoch
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	first, next := e.frames.Bounds()
+	old := f.current.Load()
+	switch {
+	case old == e || next < e.live:
+	case old == nil:
+		f.current.Store(e)
+		close(f.warm)
+	default:
+		// Without a hole between them the old one could have gone on: the numbers begin
+		// anew.
+		_, end := old.frames.Bounds()
+		old.foreign = t.foreign || first < end
+		if old.foreign {
+			f.acked = 0
+		}
+		old.next = e
+		f.current.Store(e)
+		old.frames.Close(nil)
+	}
+	if f.current.Load() == e {
+		t.foreign = false
+	}
+	f.settle()
+}

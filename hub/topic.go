@@ -1,0 +1,176 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+	"strings"
+	"sync"
+
+	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/sse"
+	"github.com/fluxwire-go/fluxwire/streams"
+)
+
+// reserved is how the names of the server's own events begin.
+const reserved = "stream."
+
+// A Topic is a hot stream of events with data of type T that any number of
+// subscribers read. Its methods may be called by any number of goroutines at once.
+// Use [New].
+type Topic[T any] struct {
+	cfg      Config
+	feed     *Feed
+	own      *eventlog.Memory // the default log
+	encoders sync.Pool        // of *encoder[T]
+	draw     func() float64   // a lot in [0, 1), for the backoff
+	close    func() error
+}
+
+type encoder[T any] struct {
+	sse *sse.Encoder[T]
+	buf []byte
+}
+
+// New makes a topic. It fails if cfg holds a value that is out of range; the error
+// names all such fields. Whoever makes a topic closes it.
+//
+// A topic over a log other than [eventlog.Memory] follows the log from a goroutine of
+// its own, which begins by reading the newest events into the window. New does not
+// wait for that, cursors do; so a topic can be made while its store is away.
+func New[T any](cfg Config) (*Topic[T], error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	t := &Topic[T]{draw: randomDraw}
+	if cfg.Log == nil {
+		t.own, err = eventlog.NewMemory(eventlog.MemoryConfig{
+			Events: cfg.Events, Bytes: cfg.Bytes, Age: cfg.Age, MaxEvent: cfg.MaxEvent,
+		})
+		if err != nil {
+			return nil, err
+		}
+		cfg.Log = t.own
+	}
+	t.cfg = cfg
+	t.encoders.New = func() any { return &encoder[T]{sse: sse.NewEncoder[T](cfg.Codec)} }
+	t.feed = newFeed(cfg)
+	t.close = sync.OnceValue(t.shut)
+	return t, nil
+}
+
+// Append stores ev as the topic's next event and returns its position, whose text is
+// the event's id on the wire. The event is encoded once, here. Append never waits for
+// a subscriber.
+//
+// ev.ID does not go out: it is the idempotency key. An event whose key the log still
+// remembers (two minutes and 10,000 keys in an [eventlog.Memory]) is not stored again;
+// the result is the position of the first one. "" is no key.
+//
+// A [*RefusedError] says that the topic cannot carry the event, and why; the topic
+// goes on. [ErrEnded] says that the topic has ended. Other errors are the log's, or
+// the cause of ctx: after [eventlog.ErrUncertain] append the event again with the
+// same ID.
+func (t *Topic[T]) Append(ctx context.Context, ev sse.ServerSentEvent[T]) (eventlog.Pos, error) {
+	key := ev.ID
+	ev.ID = ""
+	enc := t.encoders.Get().(*encoder[T])
+	block, err := t.encode(enc, ev)
+	if err == nil {
+		var pos eventlog.Pos
+		if pos, err = t.store(ctx, eventlog.Record{Block: block, Key: key}); err == nil {
+			t.release(enc, block)
+			return pos, nil
+		}
+		if !errors.Is(err, eventlog.ErrTooLarge) && !errors.Is(err, eventlog.ErrBadRecord) {
+			t.release(enc, block)
+			return eventlog.Pos{}, err
+		}
+		t.release(enc, block)
+	}
+	t.feed.counts.refused.Add(1)
+	return eventlog.Pos{}, &RefusedError{Topic: t.cfg.Name, Event: ev.Event, Err: err}
+}
+
+// release gives an encoder back whose block is not needed any more.
+func (t *Topic[T]) release(enc *encoder[T], block []byte) {
+	enc.buf = block
+	if cap(block) > maxScratch {
+		enc.buf = nil
+	}
+	t.encoders.Put(enc)
+}
+
+// encode returns the wire block of ev, in the encoder's buffer. An encoder that has
+// panicked is not used again.
+func (t *Topic[T]) encode(enc *encoder[T], ev sse.ServerSentEvent[T]) (block []byte, err error) {
+	if strings.HasPrefix(ev.Event, reserved) {
+		return nil, ErrReservedName
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			err = &streams.PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	block, err = enc.sse.Append(enc.buf[:0], ev)
+	if err != nil {
+		return nil, err
+	}
+	if len(block) > t.cfg.MaxEvent {
+		return nil, &eventlog.TooLargeError{What: "block", Size: len(block), Max: t.cfg.MaxEvent}
+	}
+	return block, nil
+}
+
+// store appends r to the log.
+func (t *Topic[T]) store(ctx context.Context, r eventlog.Record) (pos eventlog.Pos, err error) {
+	if !t.feed.enter() {
+		return eventlog.Pos{}, ErrEnded
+	}
+	defer func() { t.feed.leave(pos) }()
+	pos, dup, err := t.cfg.Log.Append(ctx, r)
+	switch {
+	case err != nil:
+		return eventlog.Pos{}, err
+	case dup:
+		t.feed.counts.duplicates.Add(1)
+	default:
+		t.feed.counts.appended.Add(1)
+	}
+	return pos, nil
+}
+
+// Complete ends the topic well: subscribers get what has been appended and then
+// [io.EOF], those that come later too. Only the first of Complete, Fail and Close
+// counts. It waits for nobody.
+func (t *Topic[T]) Complete() { t.feed.end(nil) }
+
+// Fail ends the topic like Complete, but with err, which should not be nil.
+func (t *Topic[T]) Fail(err error) {
+	if err == nil {
+		err = errNoCause
+	}
+	t.feed.end(err)
+}
+
+// Close ends the topic, with [ErrClosed] if it has not ended, and waits for what the
+// topic has started. Calls of Publish end with [ErrEnded], but Close does not wait
+// for them. It closes the log if it is the default one. A second call does nothing.
+func (t *Topic[T]) Close() error { return t.close() }
+
+func (t *Topic[T]) shut() error {
+	t.feed.endNow(ErrClosed)
+	t.feed.stop()
+	t.feed.tail.Wait()
+	if t.own != nil {
+		return t.own.Close()
+	}
+	return nil
+}
+
+// Feed returns the topic as its readers see it. It is the same each time.
+func (t *Topic[T]) Feed() *Feed { return t.feed }
+
+// Stats returns the topic's counts.
+func (t *Topic[T]) Stats() Stats { return t.feed.Stats() }
