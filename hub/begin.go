@@ -50,17 +50,10 @@ func (c *Cursor) begin() bool {
 		}
 		c.place(e, first, 0)
 	case startAfter:
-		pos, err := eventlog.ParsePos(c.start.id)
-		switch {
-		case err != nil:
-			c.lose(Malformed, eventlog.Pos{})
-			return c.begin()
-		case pos == eventlog.Pos{}: // before the oldest, whichever that is
-			c.start = Earliest()
-			return c.begin()
-		}
-		c.told = pos
-		return c.resume(e, pos, first, next)
+		return c.resume(e, c.start.pos, first, next)
+	case startMalformed:
+		c.lose(Malformed, eventlog.Pos{})
+		return c.begin()
 	}
 	return true
 }
@@ -82,7 +75,7 @@ func (c *Cursor) resume(e *epoch, pos eventlog.Pos, first, next uint64) bool {
 	}
 	c.place(e, pos.Seq+1, pos.Stamp)
 	if pos.Seq+1 < first {
-		c.fall(first)
+		c.fall(first, Retention)
 	}
 	return true
 }
@@ -154,7 +147,7 @@ func (c *Cursor) locate(ctx context.Context, e *epoch) error {
 
 // check asks the log whether the place behind the id is one where it goes on.
 func (c *Cursor) check(ctx context.Context, e *epoch) error {
-	pos := c.told
+	pos := c.start.pos
 	_, err := c.feed.read(ctx, pos, 1)
 	switch purged, ok := errors.AsType[*eventlog.PurgedError](err); {
 	case err == nil:
@@ -163,7 +156,7 @@ func (c *Cursor) check(ctx context.Context, e *epoch) error {
 	case ok:
 		c.place(e, pos.Seq+1, pos.Stamp)
 		c.caught = false
-		c.fall(purged.Bounds.First)
+		c.fall(purged.Bounds.First, Retention)
 	case errors.Is(err, eventlog.ErrForeign):
 		c.lose(Restart, pos)
 	case errors.Is(err, eventlog.ErrAhead):
@@ -181,10 +174,9 @@ func (c *Cursor) seek(ctx context.Context, b eventlog.Bounds) (uint64, error) {
 	for low < high {
 		middle := low + (high-low)/2
 		events, err := c.feed.read(ctx, eventlog.Pos{Seq: middle - 1}, 1)
-		switch {
-		case errors.Is(err, eventlog.ErrPurged):
-			low = middle // older than what is kept
-			low++
+		switch purged, ok := errors.AsType[*eventlog.PurgedError](err); {
+		case ok: // under way
+			low = purged.Bounds.First
 		case err != nil:
 			return 0, err
 		case len(events) == 0 || !events[0].Time.Before(c.start.since):

@@ -23,13 +23,12 @@ type Cursor struct {
 	at     uint64 // number of the next event wanted
 	stamp  uint32 // of the event before it; 0 is unknown
 	caught bool   // has been at the end of the window: does without the log from now on
-	begun  bool   // has handed on something
 
 	gap  *Gap         // to be told before anything else
 	told eventlog.Pos // the position until the gap is told, or the place is known
 	err  error        // how it has ended
 
-	scratch []byte
+	scratch scratch
 }
 
 // Next returns what is pending, and waits if that is nothing. A batch has all pending
@@ -90,7 +89,7 @@ func (c *Cursor) Poll() (Batch, error) {
 		case first > c.at && !c.caught && !e.complete:
 			return Batch{}, nil // the log may have it
 		case first > c.at:
-			c.fall(first)
+			c.fall(first, Slow)
 		case next > first:
 			if b := c.take(frames, first, next); b.Count > 0 {
 				return b, nil
@@ -165,7 +164,7 @@ func (c *Cursor) take(frames []byte, first, next uint64) Batch {
 		b.First.Stamp = framePos(frames).Stamp
 		b.Last.Stamp = e.lastStamp(next-1, frames)
 	}
-	c.at, c.stamp, c.begun = next, b.Last.Stamp, true
+	c.at, c.stamp = next, b.Last.Stamp
 	if !c.caught {
 		_, end := e.frames.Bounds()
 		c.caught = next >= end
@@ -194,15 +193,12 @@ func (c *Cursor) choose(b Batch) Batch {
 }
 
 // fall does with a cursor whose place is gone what the policy says. first is the
-// number of the oldest event that it can still have.
-func (c *Cursor) fall(first uint64) {
-	if c.policy == Cut && c.begun {
+// number of the oldest event that it can still have. A cursor that has only just been
+// given its place (reason Retention) is not cut.
+func (c *Cursor) fall(first uint64, reason string) {
+	if c.policy == Cut && reason == Slow {
 		c.cut()
 		return
-	}
-	reason := Slow
-	if !c.begun {
-		reason = Retention
 	}
 	if c.policy == ToLatest {
 		_, next := c.epoch.frames.Bounds()
@@ -243,7 +239,7 @@ func (c *Cursor) lose(reason string, pos eventlog.Pos) {
 // tell returns the gap that is to be told.
 func (c *Cursor) tell() Batch {
 	gap := c.gap
-	c.gap, c.begun = nil, true
+	c.gap = nil
 	n := &c.feed.counts
 	n.gaps.Add(1)
 	if gap.Missed != nil {

@@ -87,7 +87,7 @@ func (f *Feed) Name() string { return f.name }
 // nothing: whoever has had enough of a cursor forgets it. On a topic that has ended
 // a cursor gets what is kept, and then the end.
 func (f *Feed) Subscribe(s Start, p Policy, filter Filter) *Cursor {
-	c := &Cursor{feed: f, start: s, policy: p, filter: filter, early: f.current.Load() == nil}
+	c := &Cursor{feed: f, start: s, policy: p, filter: filter, early: f.current.Load() == nil, told: s.pos}
 	c.begin()
 	return c
 }

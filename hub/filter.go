@@ -40,34 +40,37 @@ func plainName(name string) string {
 
 func (f *Filter) everything() bool { return f.names == nil && f.keep == nil }
 
-// match tells whether the filter chooses the event of frame. scratch is for data that
-// has to be put together.
-func (f *Filter) match(frame []byte, scratch *[]byte) bool {
-	var name []byte
-	data, parts := []byte(nil), 0
-	for len(frame) > 1 { // the blank line is the last
-		line, rest, _ := bytes.Cut(frame, lf)
-		frame = rest
+// match tells whether the filter chooses the event of frame.
+func (f *Filter) match(frame []byte, keep *scratch) bool {
+	var name, data []byte
+	lines := 0
+	for len(frame) > len(lf) { // the blank line is the last
+		var line []byte
+		line, frame, _ = bytes.Cut(frame, lf)
 		if value, ok := bytes.CutPrefix(line, eventField); ok {
-			name = value
-		} else if value, ok := bytes.CutPrefix(line, dataField); ok {
-			if f.keep == nil {
-				break // the name comes before the data
-			}
-			switch parts {
-			case 0:
-				data = value
-			case 1:
-				data = append(append((*scratch)[:0], data...), '\n')
-				data = append(data, value...)
-			default:
-				data = append(append(data, '\n'), value...)
-			}
-			parts++
+			name = bytes.TrimPrefix(value, space)
+			continue
+		}
+		value, ok := bytes.CutPrefix(line, dataField)
+		if !ok {
+			continue
+		}
+		if f.keep == nil {
+			break // the name comes before the data
+		}
+		value = bytes.TrimPrefix(value, space)
+		switch lines++; lines {
+		case 1:
+			data = value
+		case 2: // no longer a piece of frame
+			data = append(append(keep.data[:0], data...), '\n')
+			data = append(data, value...)
+		default:
+			data = append(append(data, '\n'), value...)
 		}
 	}
-	if parts > 1 && cap(data) <= maxScratch {
-		*scratch = data
+	if lines > 1 && cap(data) <= maxScratch {
+		keep.data = data
 	}
 	if string(name) == "message" {
 		name = nil
@@ -76,14 +79,24 @@ func (f *Filter) match(frame []byte, scratch *[]byte) bool {
 		_, ok := f.names[string(name)]
 		return ok
 	}
-	return f.keep(string(name), data)
+	if string(name) != keep.name {
+		keep.name = string(name)
+	}
+	return f.keep(keep.name, data)
+}
+
+// A scratch is what a cursor keeps for its filter from one event to the next.
+type scratch struct {
+	name string // the last one: most often the next one too
+	data []byte // for data of several lines
 }
 
 var (
 	lf         = []byte("\n")
 	blank      = []byte("\n\n")
-	eventField = []byte("event: ")
-	dataField  = []byte("data: ")
+	space      = []byte(" ")
+	eventField = []byte("event:")
+	dataField  = []byte("data:")
 )
 
 // maxScratch is the largest buffer that is kept from one event to the next.
@@ -93,7 +106,7 @@ const maxScratch = 64 << 10
 // chooses, how many they are, and the numbers of the first and the last of them. What
 // it returns is a piece of frames if they lie next to each other there, and a copy if
 // not.
-func (f *Filter) choose(frames []byte, first uint64, scratch *[]byte) (chosen []byte, from, to uint64, n int, err error) {
+func (f *Filter) choose(frames []byte, first uint64, keep *scratch) (chosen []byte, from, to uint64, n int, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &streams.PanicError{Value: v, Stack: debug.Stack()}
@@ -102,7 +115,7 @@ func (f *Filter) choose(frames []byte, first uint64, scratch *[]byte) (chosen []
 	start, copied := 0, false // the chosen frames are frames[start:start+len(chosen)] until they are copied
 	for at, seq := 0, first; at < len(frames); seq++ {
 		end := at + bytes.Index(frames[at:], blank) + len(blank)
-		if f.match(frames[at:end], scratch) {
+		if f.match(frames[at:end], keep) {
 			switch {
 			case n == 0:
 				start, from = at, seq

@@ -31,10 +31,10 @@ func (c *Cursor) page(ctx context.Context) (Batch, error) {
 		case ctx.Err() != nil:
 			return Batch{}, context.Cause(ctx)
 		case ok:
-			c.fall(purged.Bounds.First)
+			c.fall(purged.Bounds.First, Slow)
 			return Batch{}, nil
 		case err == nil && len(events) > 0 && events[0].Seq > c.at:
-			c.fall(events[0].Seq) // it read from the oldest, not knowing a place before it
+			c.fall(events[0].Seq, Slow) // it read from the oldest, not knowing a place before it
 			return Batch{}, nil
 		case err == nil && len(events) > 0:
 			b := c.assemble(events)
@@ -73,6 +73,6 @@ func (c *Cursor) assemble(events []eventlog.Event) Batch {
 	for _, ev := range events {
 		b.Frames = appendFrame(b.Frames, ev)
 	}
-	c.at, c.stamp, c.begun = b.Last.Seq+1, b.Last.Stamp, true
+	c.at, c.stamp = b.Last.Seq+1, b.Last.Stamp
 	return c.choose(b)
 }

@@ -25,8 +25,8 @@ func randomDraw() float64 { return mrand.Float64() }
 //     there is one line in the log, and subscribers notice nothing. When the backoff is
 //     exhausted the topic fails, and Publish returns the same error.
 //   - The source completes: the topic completes, and Publish returns nil.
-//   - ctx ends: Publish returns its cause. The topic goes on; it can be published to
-//     again.
+//   - ctx ends: Publish returns its cause, also if source returns without an error then.
+//     The topic goes on; it can be published to again.
 //   - The topic ends otherwise: Publish cancels the source and returns [ErrEnded].
 //   - The topic refuses an event: it is counted, logged (at most once a second) and
 //     left out.
@@ -40,6 +40,9 @@ func randomDraw() float64 { return mrand.Float64() }
 func (t *Topic[T]) Publish(ctx context.Context, source streams.Observable[sse.ServerSentEvent[T]]) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	if t.feed.life.Err() != nil {
+		return ErrEnded
+	}
 	defer context.AfterFunc(t.feed.life, func() { cancel(ErrEnded) })()
 	p := &publisher[T]{topic: t, keys: "hub-" + rand.Text() + "-"}
 	for failures := 0; ; {
@@ -55,11 +58,11 @@ func (t *Topic[T]) Publish(ctx context.Context, source streams.Observable[sse.Se
 			return refused
 		case refused != nil:
 			return refused
+		case ctx.Err() != nil:
+			return context.Cause(ctx) // also if source calls that completion
 		case err == nil:
 			t.Complete()
 			return nil
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
 		}
 
 		t.feed.counts.failures.Add(1)

@@ -1,13 +1,17 @@
 package hub
 
-import "time"
+import (
+	"time"
+
+	"github.com/fluxwire-go/fluxwire/eventlog"
+)
 
 // A Start says where a subscriber begins. The zero Start is [Live].
 type Start struct {
 	kind  startKind
 	n     int
 	since time.Time
-	id    string
+	pos   eventlog.Pos
 }
 
 type startKind int
@@ -18,7 +22,8 @@ const (
 	startLatest
 	startSince
 	startAfter
-	startLost // after a gap of unknown size: where the policy says
+	startMalformed // after an id that is none
+	startLost      // after a gap of unknown size: where the policy says
 )
 
 // Live begins with the next event that comes.
@@ -49,5 +54,12 @@ func After(id string) Start {
 	if id == "" {
 		return Live()
 	}
-	return Start{kind: startAfter, id: id}
+	pos, err := eventlog.ParsePos(id)
+	switch {
+	case err != nil:
+		return Start{kind: startMalformed}
+	case pos == eventlog.Pos{}: // before the oldest, whichever that is
+		return Earliest()
+	}
+	return Start{kind: startAfter, pos: pos}
 }

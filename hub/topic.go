@@ -166,6 +166,9 @@ func (t *Topic[T]) shut() error {
 	if t.own != nil {
 		return t.own.Close()
 	}
+	if e := t.feed.current.Load(); e != nil && !e.complete {
+		e.frames.Close(nil) // joins what wakes its readers
+	}
 	return nil
 }
 

@@ -1,0 +1,220 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/fluxwire-go/fluxwire/eventlog"
+)
+
+// A fakeLog is a store far away: answers take their time, may be lost, and its tail
+// lags. Each event has a stamp of its own.
+type fakeLog struct {
+	keep int
+
+	mu      sync.Mutex
+	rng     *rand.Rand
+	faults  float64 // how many of the calls go wrong
+	delay   time.Duration
+	life    uint32
+	first   uint64
+	events  []eventlog.Event
+	keys    map[string]eventlog.Pos
+	changed chan struct{}
+	closed  bool
+
+	reading, mostReading int
+}
+
+func newFakeLog(keep int, seed uint64) *fakeLog {
+	if keep == 0 {
+		keep = 10_000
+	}
+	f := &fakeLog{
+		keep: keep, rng: rand.New(rand.NewPCG(seed, 2)), delay: 20 * time.Millisecond,
+		changed: make(chan struct{}),
+	}
+	f.recreate()
+	return f
+}
+
+// recreate begins another life of the log.
+func (f *fakeLog) recreate() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.life++
+	f.first, f.events, f.keys = 1, nil, make(map[string]eventlog.Pos)
+	f.bell()
+}
+
+// purge drops all events but the newest n.
+func (f *fakeLog) purge(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.trim(n)
+	f.bell()
+}
+
+func (f *fakeLog) trim(n int) {
+	if over := len(f.events) - n; over > 0 {
+		f.first += uint64(over)
+		f.events = f.events[over:]
+	}
+}
+
+func (f *fakeLog) bell() {
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// away waits as long as the way to the store takes, and reports whether this goes
+// wrong.
+func (f *fakeLog) away(ctx context.Context) (fault float64, err error) {
+	f.mu.Lock()
+	d := time.Duration(f.rng.Int64N(int64(f.delay)))
+	fault = 1
+	if f.faults > 0 {
+		fault = f.rng.Float64() / f.faults // below 1 is a fault
+	}
+	f.mu.Unlock()
+	return fault, sleep(ctx, d)
+}
+
+func (f *fakeLog) Append(ctx context.Context, r eventlog.Record) (pos eventlog.Pos, dup bool, err error) {
+	if err := r.Check(1 << 20); err != nil {
+		return eventlog.Pos{}, false, err
+	}
+	fault, err := f.away(ctx)
+	if err != nil || fault < 0.5 {
+		return eventlog.Pos{}, false, fmt.Errorf("%w: the request was lost", eventlog.ErrUncertain)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return eventlog.Pos{}, false, eventlog.ErrClosed
+	}
+	pos, dup = f.keys[r.Key]
+	if !dup {
+		next := f.first + uint64(len(f.events))
+		pos = eventlog.Pos{Seq: next, Stamp: f.life<<20 | uint32(next)}
+		if r.Key != "" {
+			f.keys[r.Key] = pos
+		}
+		f.events = append(f.events, eventlog.Event{Pos: pos, Time: time.Now(), Block: append([]byte(nil), r.Block...)})
+		f.trim(f.keep)
+		f.bell()
+	}
+	if fault < 1 {
+		return eventlog.Pos{}, false, fmt.Errorf("%w: the answer was lost", eventlog.ErrUncertain)
+	}
+	return pos, dup, nil
+}
+
+// after returns the events that follow pos, and the channel to wait on.
+func (f *fakeLog) after(pos eventlog.Pos) ([]eventlog.Event, <-chan struct{}, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	b := eventlog.Bounds{First: f.first, Last: f.first + uint64(len(f.events)) - 1}
+	switch {
+	case f.closed:
+		return nil, nil, eventlog.ErrClosed
+	case pos == eventlog.Pos{}:
+		return f.events, f.changed, nil
+	case pos.Stamp != 0 && pos.Stamp>>20 != f.life:
+		return nil, nil, eventlog.ErrForeign
+	case pos.Seq > b.Last:
+		return nil, nil, eventlog.ErrAhead
+	case pos.Seq+1 < b.First:
+		return nil, nil, &eventlog.PurgedError{Asked: pos, Bounds: b}
+	}
+	return f.events[pos.Seq+1-f.first:], f.changed, nil
+}
+
+func (f *fakeLog) Read(ctx context.Context, after eventlog.Pos, max int) ([]eventlog.Event, error) {
+	f.mu.Lock()
+	f.reading++
+	f.mostReading = maxOf(f.mostReading, f.reading)
+	f.mu.Unlock()
+	fault, err := f.away(ctx)
+	f.mu.Lock()
+	f.reading--
+	f.mu.Unlock()
+	switch {
+	case err != nil:
+		return nil, err
+	case fault < 0.5:
+		return nil, nil // a replica that lags
+	case fault < 1:
+		return nil, eventlog.ErrUnavailable
+	}
+	events, _, err := f.after(after)
+	return events[:min(len(events), max)], err
+}
+
+func maxOf(a, b int) int { return max(a, b) } // Read has a parameter of that name
+
+var errTail = errors.New("a tail that broke off")
+
+func (f *fakeLog) Tail(ctx context.Context, after eventlog.Pos) iter.Seq2[eventlog.Event, error] {
+	return func(yield func(eventlog.Event, error) bool) {
+		for {
+			events, changed, err := f.after(after)
+			if err != nil {
+				yield(eventlog.Event{}, err)
+				return
+			}
+			for _, ev := range events {
+				if fault, err := f.away(ctx); err != nil || fault < 0.2 {
+					yield(eventlog.Event{}, errTail)
+					return
+				}
+				if _, _, err := f.after(after); err != nil {
+					yield(eventlog.Event{}, err)
+					return
+				}
+				if !yield(ev, nil) {
+					return
+				}
+				after = ev.Pos
+			}
+			if len(events) > 0 {
+				continue
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				yield(eventlog.Event{}, context.Cause(ctx))
+				return
+			}
+		}
+	}
+}
+
+func (f *fakeLog) Bounds(ctx context.Context) (eventlog.Bounds, error) {
+	if fault, err := f.away(ctx); err != nil {
+		return eventlog.Bounds{}, err
+	} else if fault < 1 {
+		return eventlog.Bounds{}, eventlog.ErrUnavailable
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return eventlog.Bounds{}, eventlog.ErrClosed
+	}
+	return eventlog.Bounds{First: f.first, Last: f.first + uint64(len(f.events)) - 1}, nil
+}
+
+func (f *fakeLog) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.closed {
+		f.closed = true
+		f.bell()
+	}
+	return nil
+}

@@ -1,0 +1,142 @@
+package hub
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestStart(t *testing.T) {
+	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
+		topic := open(Config{Events: 5})
+		put(t, topic, "1", "2", "3", "4")
+		settle()
+		noon := time.Now()
+		last := put(t, topic, "5", "6", "7") // 3 to 7 are kept
+		settle()
+		feed := topic.Feed()
+		var readers sync.WaitGroup
+		for _, tt := range []struct {
+			name   string
+			start  Start
+			policy Policy
+			want   string
+		}{
+			{"live", Live(), ToOldest, "8, EOF"},
+			{"zero is live", Start{}, ToOldest, "8, EOF"},
+			{"no id is live", After(""), ToOldest, "8, EOF"},
+			{"earliest", Earliest(), ToOldest, "3, 4, 5, 6, 7, 8, EOF"},
+			{"earliest with policy latest", Earliest(), ToLatest, "3, 4, 5, 6, 7, 8, EOF"},
+			{"latest one", Latest(1), ToOldest, "7, 8, EOF"},
+			{"latest five", Latest(5), ToOldest, "3, 4, 5, 6, 7, 8, EOF"},
+			{"more than there are", Latest(1 << 40), ToOldest, "3, 4, 5, 6, 7, 8, EOF"},
+			{"latest none is live", Latest(0), ToOldest, "8, EOF"},
+			{"latest less than none is live", Latest(-1), ToOldest, "8, EOF"},
+			{"since", Since(noon), ToOldest, "5, 6, 7, 8, EOF"},
+			{"since before all", Since(noon.Add(-time.Hour)), ToOldest, "3, 4, 5, 6, 7, 8, EOF"},
+			{"since after all", Since(noon.Add(time.Hour)), ToOldest, "8, EOF"},
+			{"after the last", After(last.String()), ToOldest, "8, EOF"},
+			{"after one inside", After("5"), ToOldest, "6, 7, 8, EOF"},
+			{"after the one before the oldest", After("2"), ToOldest, "3, 4, 5, 6, 7, 8, EOF"},
+			{"before the oldest, whichever that is", After("0"), ToOldest, "3, 4, 5, 6, 7, 8, EOF"},
+
+			{"retention", After("1"), ToOldest, "retention 1-2 missed 1, 3, 4, 5, 6, 7, 8, EOF"},
+			{"retention to latest", After("1"), ToLatest, "retention 1-6 missed 5, 7, 8, EOF"},
+			{"retention with policy cut begins at the oldest", After("1"), Cut, "retention 1-2 missed 1, 3, 4, 5, 6, 7, 8, EOF"},
+			{"malformed", After("seven"), ToOldest, "malformed - missed ?, 3, 4, 5, 6, 7, 8, EOF"},
+			{"malformed with a forged field", After("7\nevent: x"), ToOldest, "malformed - missed ?, 3, 4, 5, 6, 7, 8, EOF"},
+			{"malformed and long", After(strings.Repeat("7", 1<<20)), Cut, "malformed - missed ?, 3, 4, 5, 6, 7, 8, EOF"},
+			{"malformed to latest", After("-1"), ToLatest, "malformed - missed ?, 7, 8, EOF"},
+			{"future", After("9"), ToOldest, "future 9- missed ?, 3, 4, 5, 6, 7, 8, EOF"},
+			{"far future", After("18446744073709551615"), ToLatest, "future 18446744073709551615- missed ?, 7, 8, EOF"},
+			{"another life", After("5.zzzz1"), ToOldest, "restart 5- missed ?, 3, 4, 5, 6, 7, 8, EOF"},
+			{"another life, to latest", After("5.zzzz1"), ToLatest, "restart 5- missed ?, 7, 8, EOF"},
+		} {
+			c := feed.Subscribe(tt.start, tt.policy, Filter{})
+			readers.Go(func() { check(t, tt.name, read(t, c), tt.want) })
+		}
+		settle()
+		put(t, topic, "8")
+		topic.Complete()
+		readers.Wait()
+	})
+}
+
+// Each gap has an id at which it is told no more.
+func TestAGapIsToldOnce(t *testing.T) {
+	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
+		topic := open(Config{Events: 3})
+		put(t, topic, "1", "2", "3", "4", "5")
+		settle()
+		for _, id := range []string{"1", "x", "77", "4.zzzz1"} {
+			for _, policy := range []Policy{ToOldest, ToLatest} {
+				c := topic.Feed().Subscribe(After(id), policy, Filter{})
+				if pos := c.Position(); number(pos.String()) != number(id) && id != "x" || id == "x" && pos.Seq != 0 {
+					t.Errorf("After(%s): the position before the gap is told is %v", id, pos)
+				}
+				b, err := next(t, c)
+				if err != nil || b.Gap == nil {
+					t.Fatalf("After(%s): %v, %v", id, b, err)
+				}
+				if c.Position().String() != b.Gap.ID {
+					t.Errorf("After(%s): the position is %v, the gap's id %s", id, c.Position(), b.Gap.ID)
+				}
+				want := "3, 4, 5"
+				if policy == ToLatest {
+					want = "5"
+				}
+				check(t, "behind the gap of "+id, read(t, c), want)
+				again := topic.Feed().Subscribe(After(b.Gap.ID), policy, Filter{})
+				check(t, "resumed at the gap of "+id, read(t, again), want)
+			}
+		}
+		if s := topic.Stats(); s.Gaps != 8 || s.Missed != 1+3 {
+			t.Errorf("Stats: %d gaps, %d missed; want 8, 4", s.Gaps, s.Missed)
+		}
+	})
+}
+
+// A restarted process keeps its events in another Memory.
+func TestRestartIsAGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		before := open(t, Config{})
+		id := put(t, before, "1", "2", "3").String()
+		empty := before.Feed().Subscribe(Latest(3), ToOldest, Filter{})
+		start := empty.Position().String() // 0 with a stamp: before the first event
+		before.Close()
+
+		after := open(t, Config{})
+		put(t, after, "a", "b", "c", "d")
+		check(t, "in the next life", read(t, after.Feed().Subscribe(After(id), ToOldest, Filter{})), "restart 3- missed ?, a, b, c, d")
+		check(t, "from the start of the life before", read(t, after.Feed().Subscribe(After(start), ToOldest, Filter{})), "restart 0- missed ?, a, b, c, d")
+		here := after.Feed().Subscribe(Earliest(), ToOldest, Filter{}).Position().String()
+		check(t, "from the start of this life", read(t, after.Feed().Subscribe(After(here), ToOldest, Filter{})), "a, b, c, d")
+	})
+}
+
+// Live means from the call of Subscribe on, before the window is filled too.
+func TestLiveBeforeTheWindowIsFilled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := newFakeLog(100, 1)
+		first := open(t, Config{Log: log})
+		put(t, first, "1", "2", "3")
+		first.Close()
+
+		topic := open(t, Config{Log: log})
+		c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+		if !c.Replaying() {
+			t.Error("there is a window already")
+		}
+		if b, err := c.Poll(); err != nil || !b.Empty() {
+			t.Errorf("Poll = %v, %v", b, err)
+		}
+		latest := topic.Feed().Subscribe(Latest(2), ToOldest, Filter{})
+		settle()
+		put(t, topic, "4")
+		topic.Complete()
+		check(t, "live", read(t, c), "4, EOF")
+		check(t, "latest", read(t, latest), "3, 4, EOF")
+	})
+}

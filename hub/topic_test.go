@@ -1,0 +1,283 @@
+package hub
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/sse"
+	"github.com/fluxwire-go/fluxwire/streams"
+)
+
+// picky is data that may not encode.
+type picky struct{ what string }
+
+func (p picky) MarshalJSON() ([]byte, error) {
+	switch p.what {
+	case "fail":
+		return nil, errPicky
+	case "panic":
+		panic(errPicky)
+	}
+	return []byte(`"` + p.what + `"`), nil
+}
+
+var errPicky = errors.New("picky")
+
+func TestAppendRefuses(t *testing.T) {
+	topic, err := New[picky](Config{Name: "prices", MaxEvent: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer topic.Close()
+	type event = sse.ServerSentEvent[picky]
+	for _, tt := range []struct {
+		name  string
+		event event
+		want  error
+	}{
+		{"a reserved name", event{Event: "stream.gap"}, ErrReservedName},
+		{"any name with the prefix", event{Event: "stream."}, ErrReservedName},
+		{"a line break in the name", event{Event: "a\nb"}, sse.ErrLineBreak},
+		{"text that is not UTF-8", event{Data: picky{"\xff"}}, nil},
+		{"data that fails to encode", event{Data: picky{"fail"}}, errPicky},
+		{"data that panics", event{Data: picky{"panic"}}, errPicky},
+		{"more than MaxEvent", event{Data: picky{strings.Repeat("x", 1000)}}, eventlog.ErrTooLarge},
+		{"a line break in the key", event{ID: "a\nb"}, eventlog.ErrBadRecord},
+		{"a key that is too long", event{ID: strings.Repeat("k", 2000)}, eventlog.ErrTooLarge},
+		{"a negative retry", event{Retry: -1}, sse.ErrNegativeRetry},
+	} {
+		pos, err := topic.Append(t.Context(), tt.event)
+		refused, ok := errors.AsType[*RefusedError](err)
+		if !ok || tt.want != nil && !errors.Is(err, tt.want) || pos != (eventlog.Pos{}) {
+			t.Errorf("%s: Append = %v, %v; want %v", tt.name, pos, err, tt.want)
+			continue
+		}
+		if refused.Topic != "prices" || refused.Event != tt.event.Event || !strings.HasPrefix(err.Error(), `hub: topic "prices": event `) {
+			t.Errorf("%s: the error is %+v", tt.name, refused)
+		}
+		if e, ok := errors.AsType[*streams.PanicError](err); ok != (tt.event.Data.what == "panic") || ok && len(e.Stack) == 0 {
+			t.Errorf("%s: PanicError is %t", tt.name, ok)
+		}
+	}
+	// The topic goes on.
+	for i, name := range []string{"streams", "stream", "", "Stream.x"} {
+		pos, err := topic.Append(t.Context(), event{Event: name, Data: picky{"fine"}})
+		if err != nil || pos.Seq != uint64(i+1) {
+			t.Errorf("Append(%q) = %v, %v", name, pos, err)
+		}
+	}
+	if s := topic.Stats(); s.Refused != 10 || s.Appended != 4 {
+		t.Errorf("Stats: %d refused, %d appended; want 10, 4", s.Refused, s.Appended)
+	}
+}
+
+// The largest event is MaxEvent bytes without its id.
+func TestMaxEvent(t *testing.T) {
+	topic := open(t, Config{MaxEvent: 100, Bytes: 1000})
+	fits := strings.Repeat("x", 100-len("data: \n\n"))
+	if _, err := topic.Append(t.Context(), sse.ServerSentEvent[string]{Data: fits}); err != nil {
+		t.Error(err)
+	}
+	_, err := topic.Append(t.Context(), sse.ServerSentEvent[string]{Data: fits + "x"})
+	e, ok := errors.AsType[*eventlog.TooLargeError](err)
+	if !ok || e.Size != 101 || e.Max != 100 {
+		t.Errorf("Append = %v", err)
+	}
+}
+
+// An event's own id is its idempotency key, and never goes out.
+func TestIdempotencyKeys(t *testing.T) {
+	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
+		topic := open(Config{})
+		var first eventlog.Pos
+		for i := range 3 {
+			pos, err := topic.Append(t.Context(), sse.ServerSentEvent[string]{ID: "order 7", Data: "paid", Event: "e", Retry: time.Second, Comment: "c"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i == 0 {
+				first = pos
+			} else if pos != first {
+				t.Errorf("the same key got %v, the first time it was %v", pos, first)
+			}
+		}
+		put(t, topic, "other", "other")
+		settle()
+		c := topic.Feed().Subscribe(Latest(3), ToOldest, Filter{})
+		b, err := next(t, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := "id: " + first.String() + "\nevent: e\nretry: 1000\n: c\ndata: paid\n\nid: "
+		if !strings.HasPrefix(string(b.Frames), want) {
+			t.Errorf("on the wire: %q, want %q", b.Frames, want)
+		}
+		if s := topic.Stats(); s.Appended != 3 || s.Duplicates != 2 {
+			t.Errorf("Stats: %d appended, %d duplicates; want 3, 2", s.Appended, s.Duplicates)
+		}
+	})
+}
+
+func TestEndings(t *testing.T) {
+	failure := errors.New("the exchange is closed")
+	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
+		for _, tt := range []struct {
+			name string
+			end  func(*Topic[string])
+			want error
+		}{
+			{"complete", func(t *Topic[string]) { t.Complete() }, io.EOF},
+			{"fail", func(t *Topic[string]) { t.Fail(failure) }, failure},
+			{"fail with nil", func(t *Topic[string]) { t.Fail(nil) }, errNoCause},
+			{"the first end counts", func(t *Topic[string]) { t.Fail(failure); t.Complete(); t.Fail(io.EOF) }, failure},
+			{"completion is not undone by a failure", func(t *Topic[string]) { t.Complete(); t.Fail(failure) }, io.EOF},
+		} {
+			topic := open(Config{})
+			waiting := topic.Feed().Subscribe(Live(), Cut, Filter{})
+			got := make(chan string, 1)
+			go func() { got <- read(t, waiting) }()
+			settle()
+			put(t, topic, "1", "2", "3")
+			tt.end(topic) // at once: pending events are delivered first
+			check(t, tt.name, <-got, "1, 2, 3, "+tt.want.Error())
+			for range 2 {
+				late := topic.Feed().Subscribe(After("1"), ToOldest, Filter{})
+				check(t, tt.name+", later", read(t, late), "2, 3, "+tt.want.Error())
+				check(t, tt.name+", live", read(t, topic.Feed().Subscribe(Live(), ToOldest, Filter{})), tt.want.Error())
+				_, err := topic.Append(t.Context(), sse.ServerSentEvent[string]{Data: "4"})
+				if err != ErrEnded {
+					t.Errorf("%s: Append = %v, want ErrEnded", tt.name, err)
+				}
+				err = topic.Publish(t.Context(), streams.Of(sse.ServerSentEvent[string]{Data: "4"}))
+				if err != ErrEnded {
+					t.Errorf("%s: Publish = %v, want ErrEnded", tt.name, err)
+				}
+				if err, ended := topic.Feed().Ended(); !ended || err != tt.want && (err != nil || tt.want != io.EOF) {
+					t.Errorf("%s: Ended = %v, %t", tt.name, err, ended)
+				}
+				// Once more after Close, which does not change how the topic has ended.
+				if err := topic.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	})
+}
+
+func TestClose(t *testing.T) {
+	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
+		topic := open(Config{})
+		settle()
+		var all []chan string
+		for range 20 {
+			c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+			got := make(chan string)
+			all = append(all, got)
+			go func() { got <- read(t, c) }()
+		}
+		published := make(chan error)
+		go func() { published <- topic.Publish(t.Context(), streams.Never[sse.ServerSentEvent[string]]()) }()
+		put(t, topic, "1")
+		settle()
+		start := time.Now()
+		if err := topic.Close(); err != nil {
+			t.Error(err)
+		}
+		if d := time.Since(start); d != 0 {
+			t.Errorf("Close took %v", d)
+		}
+		if err := <-published; err != ErrEnded {
+			t.Errorf("Publish = %v, want ErrEnded", err)
+		}
+		for _, got := range all {
+			check(t, "a subscriber", <-got, "1, "+ErrClosed.Error())
+		}
+		check(t, "a late one", read(t, topic.Feed().Subscribe(Latest(1), ToOldest, Filter{})), "1, "+ErrClosed.Error())
+		if _, err := topic.Append(t.Context(), sse.ServerSentEvent[string]{}); err != ErrEnded {
+			t.Errorf("Append = %v, want ErrEnded", err)
+		}
+	})
+}
+
+// A completion that waits for events on their way is no completion if the topic is
+// closed meanwhile.
+func TestCloseBeforeCompletion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := newFakeLog(100, 1)
+		log.delay = time.Minute
+		topic := open(t, Config{Log: log})
+		time.Sleep(2 * time.Minute)
+		c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+		put(t, topic, "1", "2", "3")
+		topic.Complete()
+		if _, ended := topic.Feed().Ended(); ended {
+			t.Fatal("complete before the events are there")
+		}
+		topic.Close()
+		if got := read(t, c); !strings.HasSuffix(got, ErrClosed.Error()) {
+			t.Errorf("the subscriber saw %s", got)
+		}
+	})
+}
+
+// A memory that its owner closes under the topic ends the cursors.
+func TestTheLogIsClosed(t *testing.T) {
+	for _, hide := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			m, err := eventlog.NewMemory(eventlog.MemoryConfig{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var log eventlog.Log = m
+			if hide {
+				log = hidden{m}
+			}
+			topic := open(t, Config{Log: log})
+			settle()
+			c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+			put(t, topic, "1")
+			settle()
+			m.Close()
+			settle()
+			if got := read(t, c); !strings.HasPrefix(got, "1, hub: ") || !strings.HasSuffix(got, eventlog.ErrClosed.Error()) {
+				t.Errorf("the subscriber saw %s", got)
+			}
+			_, err = topic.Append(t.Context(), sse.ServerSentEvent[string]{})
+			if !errors.Is(err, eventlog.ErrClosed) && err != ErrEnded {
+				t.Errorf("Append = %v", err)
+			}
+			err = topic.Publish(t.Context(), streams.Of(sse.ServerSentEvent[string]{}))
+			if !errors.Is(err, eventlog.ErrClosed) && err != ErrEnded {
+				t.Errorf("Publish = %v", err)
+			}
+			if err, ended := topic.Feed().Ended(); !ended || !errors.Is(err, eventlog.ErrClosed) {
+				t.Errorf("Ended = %v, %t", err, ended)
+			}
+		})
+	}
+}
+
+func TestConfig(t *testing.T) {
+	_, err := New[int](Config{Events: -1, Age: -1, MaxEvent: 2000, Bytes: 1000, Backoff: Backoff{Min: time.Minute, Max: time.Second, MaxRestarts: -1}})
+	for _, want := range []string{"Events is negative", "Age is negative", "MaxRestarts is negative", "MaxEvent (2000 bytes)", "longer than Backoff.Max"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("New = %v; want %q in it", err, want)
+		}
+	}
+	for _, cfg := range []Config{{}, {Bytes: 500}, {Backoff: Backoff{Min: time.Hour}}, {Backoff: Backoff{Max: time.Millisecond}}, {Events: 1}} {
+		topic, err := New[int](cfg)
+		if err != nil {
+			t.Errorf("New(%+v): %v", cfg, err)
+			continue
+		}
+		if _, err := topic.Append(t.Context(), sse.ServerSentEvent[int]{Data: 7}); err != nil {
+			t.Error(err)
+		}
+		topic.Close()
+	}
+}
