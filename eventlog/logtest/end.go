@@ -40,6 +40,8 @@ func checkClose(t testing.TB, e Engine) {
 	atEnd.Add(tails)
 	for range tails {
 		wg.Go(func() {
+			arrived := sync.OnceFunc(atEnd.Done)
+			defer arrived()
 			seq, errs := uint64(0), 0
 			for ev, err := range log.Tail(t.Context(), eventlog.Pos{}) {
 				if err != nil {
@@ -52,7 +54,7 @@ func checkClose(t testing.TB, e Engine) {
 					t.Errorf("event %d came where %d was due", ev.Seq, seq)
 				}
 				if seq == 5 {
-					atEnd.Done()
+					arrived()
 				}
 			}
 			if errs != 1 {

@@ -94,8 +94,12 @@ func readAll(t testing.TB, log eventlog.Log, after eventlog.Pos, page int) (even
 		if len(got) == 0 {
 			return events
 		}
-		events = append(events, got...)
-		after = got[len(got)-1].Pos
+		for _, ev := range got {
+			if after.Seq > 0 && ev.Seq != after.Seq+1 {
+				t.Fatalf("Read has event %d after event %d", ev.Seq, after.Seq)
+			}
+			events, after = append(events, ev), ev.Pos
+		}
 	}
 }
 

@@ -13,6 +13,8 @@
 package logtest
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,13 +58,30 @@ func Run(t *testing.T, e Engine) {
 	for _, p := range promises {
 		t.Run(p.name, func(t *testing.T) {
 			if e.RealTime {
-				p.check(t, e)
+				run(t, e, p.check)
 			} else {
-				synctest.Test(t, func(t *testing.T) { p.check(t, e) })
+				synctest.Test(t, func(t *testing.T) { run(t, e, p.check) })
 			}
 		})
 	}
 }
+
+var errHangs = errors.New("logtest: nothing has happened for two minutes")
+
+// run gives check a context that ends when something hangs, so that one failure does
+// not keep the other checks from running.
+func run(t testing.TB, e Engine, check func(testing.TB, Engine)) {
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 2*time.Minute, errHangs)
+	defer cancel()
+	check(bounded{t, ctx}, e)
+}
+
+type bounded struct {
+	testing.TB
+	ctx context.Context
+}
+
+func (b bounded) Context() context.Context { return b.ctx }
 
 var promises = []promise{
 	{"an empty log keeps nothing and reads nothing", checkEmpty},

@@ -36,6 +36,7 @@ func checkTail(t testing.TB, e Engine) {
 	defer cancel()
 	got := make(chan eventlog.Event, 40)
 	wg.Go(func() {
+		defer close(got)
 		for ev, err := range log.Tail(ctx, eventlog.Pos{Seq: 60}) {
 			if err != nil {
 				return
@@ -236,6 +237,8 @@ func checkTailCancelled(t testing.TB, e Engine) {
 	atEnd.Add(tails)
 	for range tails {
 		wg.Go(func() {
+			arrived := sync.OnceFunc(atEnd.Done)
+			defer arrived()
 			seq, errs := uint64(0), 0
 			for ev, err := range log.Tail(ctx, eventlog.Pos{}) {
 				if err != nil {
@@ -248,7 +251,7 @@ func checkTailCancelled(t testing.TB, e Engine) {
 					t.Errorf("event %d came where %d was due", ev.Seq, seq)
 				}
 				if seq == 5 {
-					atEnd.Done()
+					arrived()
 				}
 			}
 			if errs != 1 {

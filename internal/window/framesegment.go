@@ -43,9 +43,7 @@ func (s *frameSegment) append(at int64, size int, parts [][]byte) {
 	n := s.frames()
 	marks := *s.marks.Load()
 	if n == len(marks) {
-		marks = make([]mark, 2*n)
-		copy(marks, *s.marks.Load())
-		s.marks.Store(&marks)
+		marks = s.grow()
 	}
 	end := s.used()
 	marks[n] = mark{at: at, end: end + size}
@@ -53,6 +51,13 @@ func (s *frameSegment) append(at int64, size int, parts [][]byte) {
 		end += copy(s.buf[end:], p)
 	}
 	s.next.Store(next + 1)
+}
+
+// grow makes room for twice as many marks.
+func (s *frameSegment) grow() []mark {
+	marks := slices.Concat(*s.marks.Load(), make([]mark, s.frames()))
+	s.marks.Store(&marks)
+	return marks
 }
 
 // used returns where the last frame ends, for the writer.
