@@ -121,3 +121,7 @@ func (t *Tally) fill(seq uint64) bool {
 	}
 	return false
 }
+
+// Skip says that the client comes back without saying where it left off: what it
+// has missed since is nobody's fault, and the next event may be any.
+func (t *Tally) Skip() { t.next, t.told, t.openly = 0, 0, false }
