@@ -45,7 +45,6 @@ func run() error {
 	if err := l.Open(g, time.Minute); err != nil {
 		return err
 	}
-	l.Measure()
 	if err := l.For(*d); err != nil {
 		return err
 	}

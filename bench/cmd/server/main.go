@@ -76,7 +76,8 @@ func run() error {
 	case err := <-failed:
 		return err
 	}
-	within, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	// Whoever is not done by then has to give up, and says so by its exit code.
+	within, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	err = errors.Join(sys.Shutdown(within), public.Shutdown(within), private.Close(), listeners[2].Close())
 	wg.Wait()
@@ -136,8 +137,8 @@ func (p *publisher) control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /stats", p.stats)
 	mux.HandleFunc("POST /gc", func(w http.ResponseWriter, r *http.Request) {
-		runtime.GC() // twice: what pools hold goes with the second
-		debug.FreeOSMemory()
+		runtime.GC()
+		debug.FreeOSMemory() // collects again: what pools hold goes with the second
 		p.stats(w, r)
 	})
 	mux.HandleFunc("POST /reset-peak", func(w http.ResponseWriter, r *http.Request) {
