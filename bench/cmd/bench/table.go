@@ -43,7 +43,7 @@ var (
 		{"p50 ms", "p50", "%.1f", median},
 		{"p99 ms", "p99", "%.1f", median},
 		{"p99.9 ms", "p999", "%.1f", median},
-	}, append(counted, column{"told missing", "told", "%.0f", sum}, column{"cut as stalled", "stalled", "%.0f", median})...)}
+	}, append(counted, column{"told missing", "told", "%.0f", sum}, column{"the last is behind by", "behind", "%.0f", median}, column{"dropped for who does not read", "dropped", "%.0f", median})...)}
 
 	memory = &table{"Idle connections", []column{
 		{"RSS bytes/conn", "settled", "%.0f", median},
@@ -62,6 +62,7 @@ var (
 		{"µs/client", "each", "%.0f", median},
 		{"µs/event", "cpu", "%.3f", median},
 		{"peak RSS growth MiB", "peak", "%.0f", median},
+		{"then RSS bytes/conn, after GC", "rest", "%.0f", median},
 		{"connect to head, p99 ms", "head", "%.0f", median},
 	}, counted...)}
 
