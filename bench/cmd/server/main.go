@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"os"
 	"os/signal"
 	"runtime"
@@ -136,6 +137,8 @@ func (p *publisher) triggers(ctx context.Context, ln net.Listener) error {
 func (p *publisher) control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /stats", p.stats)
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("POST /gc", func(w http.ResponseWriter, r *http.Request) {
 		runtime.GC()
 		debug.FreeOSMemory() // collects again: what pools hold goes with the second

@@ -15,6 +15,7 @@ import (
 //	GET  /stats                    answers Stats
 //	POST /gc                       collects garbage, gives memory back, answers Stats
 //	POST /reset-peak               has PeakRSS begin anew
+//	GET  /debug/pprof/             profiles
 //
 // Trigger is a bare TCP address: each byte that is sent there publishes one event.
 type Hello struct {
