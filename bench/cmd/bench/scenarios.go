@@ -342,23 +342,16 @@ func (z sizes) shutdown(r *rig, mute int) (values, error) {
 	if _, err := r.open(load.Group{Name: "readers", N: z.conns, Rate: z.rate, Next: 1}); err != nil {
 		return nil, err
 	}
-	n, rate := 20, 100.
+	// A closed loop, until those that do not read can take no more.
+	fill := z.warmUp
 	if mute > 0 {
-		n, rate = 800, 400 // until those that do not read can take no more
+		fill = 2 * z.measured
 	}
-	published := make(chan error, 1)
-	var last uint64
-	go func() {
-		var err error
-		last, err = r.publish(n, rate)
-		published <- err
-	}()
-	if _, err := r.settle(uint64(n), patience); err != nil {
+	filled, err := r.do(control.Command{Op: "loop", InFlight: 4, For: fill, Trigger: r.hello.Trigger})
+	if err != nil {
 		return nil, err
 	}
-	if err := <-published; err != nil {
-		return nil, err
-	}
+	last := filled.Published
 	var end control.Answer
 	took, err := r.terminate(func() error {
 		var err error
