@@ -74,7 +74,11 @@ func (s *subject) Publish(_ context.Context, _ uint64, data []byte) error {
 
 func (s *subject) Shutdown(ctx context.Context) error { return s.srv.Shutdown(ctx) }
 
-func (s *subject) Counts() map[string]uint64 { return counts(s.srv) }
+func (s *subject) Counts() map[string]uint64 {
+	c := counts(s.srv)
+	delete(c, "lag") // is of topics
+	return c
+}
 
 // counts are the figures of the route that both serve.
 func counts(srv *handlers.Server) map[string]uint64 {
