@@ -58,9 +58,11 @@ var volatile = []struct {
 	{regexp.MustCompile(`^Date: .*`), "Date: <date>"},
 	{regexp.MustCompile(`^retry: \d+$`), "retry: <ms>"},
 	{regexp.MustCompile(`"retry":\d+`), `"retry":<ms>`},
+	{regexp.MustCompile(`^id: \d+\.[0-9a-z]+$`), "id: <position>"},
+	{regexp.MustCompile(`"id":"\d+\.[0-9a-z]+"`), `"id":"<position>"`},
+	{regexp.MustCompile(`^\d+\.[0-9a-z]+ periodic-event `), "<position> periodic-event "},
 	{regexp.MustCompile(`^id: \d+$`), "id: <n>"},
 	{regexp.MustCompile(`"id":"\d+"`), `"id":"<n>"`},
-	{regexp.MustCompile(`^\d+ periodic-event `), "<n> periodic-event "},
 	{regexp.MustCompile(`"sequence":\d+`), `"sequence":<n>`},
 	{regexp.MustCompile(`^(fluxwire_\S+) \d+$`), "$1 <n>"},
 }

@@ -36,9 +36,8 @@ func (w *wire) frames(ctx context.Context, b hub.Batch, text textual) error {
 		w.keep(lines)
 		frames = lines
 	case !w.started:
-		whole := append(w.preamble(w.buf[:0]), frames...)
-		w.keep(whole)
-		frames = whole
+		// Not kept: what is replayed first may be large, what follows is not copied.
+		frames = append(w.preamble(w.buf[:0]), frames...)
 	}
 	if err := w.put(frames, w.st.srv.cfg.WriteTimeout); err != nil {
 		return err
