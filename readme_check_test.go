@@ -18,7 +18,7 @@ import (
 )
 
 // checkFlow checks that every room in a drawing is there.
-func (s *session) checkFlow(t *testing.T, b *block) {
+func (s *stage) checkFlow(t *testing.T, b *block) {
 	rooms := regexp.MustCompile(`[a-z/]+/`).FindAllString(b.text, -1)
 	if len(rooms) == 0 {
 		t.Error("the drawing has no rooms")
@@ -32,7 +32,7 @@ func (s *session) checkFlow(t *testing.T, b *block) {
 
 // checkEventStream checks that a block holds events, or parts of one, and nothing
 // that a reader would pass over.
-func (s *session) checkEventStream(t *testing.T, b *block) {
+func (s *stage) checkEventStream(t *testing.T, b *block) {
 	text := b.text + "\n"
 	for line := range strings.Lines(b.text) {
 		name, _, _ := strings.Cut(strings.TrimSpace(line), ":")
@@ -63,7 +63,7 @@ func (s *session) checkEventStream(t *testing.T, b *block) {
 
 // checkLog opens a stream, leaves it, and waits for lines like those of a block in
 // the service's log.
-func (s *session) checkLog(t *testing.T, b *block) {
+func (s *stage) checkLog(t *testing.T, b *block) {
 	p := s.service(t)
 	stream := open(t, newClient(t, nil), p.url+"/stream-sse")
 	if _, err := stream.next(); err != nil {
@@ -97,7 +97,7 @@ func logKeys(line string) string {
 }
 
 // checkJSON checks that a block is one JSON value, or one on each line.
-func (s *session) checkJSON(t *testing.T, b *block) {
+func (s *stage) checkJSON(t *testing.T, b *block) {
 	dec := json.NewDecoder(strings.NewReader(b.text))
 	for n := 0; ; n++ {
 		var v any
@@ -113,7 +113,7 @@ func (s *session) checkJSON(t *testing.T, b *block) {
 
 // checkScript opens each EventSource of a script as its page would, and waits for
 // each event that it listens to, while somebody pings.
-func (s *session) checkScript(t *testing.T, b *block) {
+func (s *stage) checkScript(t *testing.T, b *block) {
 	url := s.service(t).url
 	sources := regexp.MustCompile(`new EventSource\('([^']+)'\)`).FindAllStringSubmatch(b.text, -1)
 	listeners := regexp.MustCompile(`addEventListener\('([^']+)'`).FindAllStringSubmatch(b.text, -1)
@@ -148,7 +148,7 @@ func (s *session) checkScript(t *testing.T, b *block) {
 
 // checkNginx starts an nginx with the block's location, and reads the first event
 // of a stream, which goes on, through it.
-func (s *session) checkNginx(t *testing.T, b *block) {
+func (s *stage) checkNginx(t *testing.T, b *block) {
 	at := regexp.MustCompile(`location (/\S*) \{`).FindStringSubmatch(b.text)
 	if at == nil || !documented.MatchString(b.text) {
 		t.Fatal("the block is no location that leads to the service")

@@ -146,16 +146,20 @@ func checkFormat(text string) error {
 // replacement, and without the network.
 type goModule struct{ dir string }
 
+// Its go.mod lists what ours does, as go mod tidy would: with less the go command
+// reads the requirements of requirements, which need not be on this machine.
 func newGoModule(t *testing.T, root string) *goModule {
 	t.Helper()
 	m := &goModule{t.TempDir()}
-	m.write(t, "go.mod", "module example.com/page\n\ngo 1.26.0\n\nrequire github.com/fluxwire-go/fluxwire v0.0.0\n\n"+
-		"replace github.com/fluxwire-go/fluxwire => "+root+"\n")
-	sums, err := os.ReadFile(filepath.Join(root, "go.sum"))
-	if err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"go.mod", "go.sum"} {
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.write(t, name, string(text))
 	}
-	m.write(t, "go.sum", string(sums))
+	m.run(t, "mod", "edit", "-module=example.com/page", "-require=github.com/fluxwire-go/fluxwire@v0.0.0",
+		"-replace=github.com/fluxwire-go/fluxwire="+root)
 	return m
 }
 
@@ -189,7 +193,7 @@ func offline() []string {
 }
 
 // compile compiles a block of Go, and runs its tests.
-func (s *session) compile(t *testing.T, b *block) {
+func (s *stage) compile(t *testing.T, b *block) {
 	source, err := goSource(b.text)
 	if err != nil {
 		t.Fatal(err)
@@ -222,7 +226,7 @@ func (s *session) compile(t *testing.T, b *block) {
 }
 
 // writeGiven puts the page's declarations beside a fragment.
-func (s *session) writeGiven(t *testing.T, b *block, dir string) {
+func (s *stage) writeGiven(t *testing.T, b *block, dir string) {
 	t.Helper()
 	if s.given == nil || b.kind != "go" || strings.HasPrefix(b.text, "package ") {
 		return
@@ -236,7 +240,7 @@ func (s *session) writeGiven(t *testing.T, b *block, dir string) {
 
 // runGo compiles a program, or what becomes one in the wrapper, and runs it if
 // output follows.
-func (s *session) runGo(t *testing.T, b *block) {
+func (s *stage) runGo(t *testing.T, b *block) {
 	s.compile(t, b)
 	out := b.output()
 	if out == nil {
@@ -253,7 +257,7 @@ func (s *session) runGo(t *testing.T, b *block) {
 }
 
 // checkExcerpt checks that a block stands in a file as it is, on whole lines.
-func (s *session) checkExcerpt(t *testing.T, b *block) {
+func (s *stage) checkExcerpt(t *testing.T, b *block) {
 	text, err := os.ReadFile(filepath.Join(s.root, b.file))
 	if err != nil {
 		t.Fatal(err)

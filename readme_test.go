@@ -17,57 +17,57 @@ import (
 // kinds lists the info strings that the fenced blocks of our pages may have, and
 // what each block is checked by. The address http://localhost:8080 (or https) in
 // a block is that of a service which runs while the page is checked.
-var kinds = map[string]func(*session, *testing.T, *block){
+var kinds = map[string]func(*stage, *testing.T, *block){
 	// A program is compiled, and run if output follows. Declarations are compiled;
 	// statements are put into a function (see wrapper) and treated as a program.
 	// What a fragment needs to import is found by its names.
-	"go": (*session).runGo,
+	"go": (*stage).runGo,
 	// Declarations that every "go" fragment of the page may use. It stands in an
 	// HTML comment, for they are of no interest to a reader.
-	"go given": (*session).compile,
+	"go given": (*stage).compile,
 	// An excerpt of a file, which is compiled and tested where it stands.
-	"go file": (*session).checkExcerpt,
+	"go file": (*stage).checkExcerpt,
 	// Declarations that "go test" and "go route" use too.
-	"go stream": (*session).compile,
+	"go stream": (*stage).compile,
 	// A test of each "go stream" above it, back to the last "go test".
-	"go test": (*session).compile,
+	"go test": (*stage).compile,
 	// A line for the table in internal/service/streams.go. The service is started
 	// again with it, and with the first "go stream" above it.
-	"go route": (*session).addRoute,
+	"go route": (*stage).addRoute,
 
 	// Commands that are run by sh at the top of the repository.
-	"sh": (*session).runShell,
+	"sh": (*stage).runShell,
 	// The command that starts the service; the rest of the page runs against it.
-	"sh service": (*session).startService,
+	"sh service": (*stage).startService,
 	// Commands that write files, which are put where "sh service" finds them.
-	"sh files": (*session).writeFiles,
+	"sh files": (*stage).writeFiles,
 	// Commands that run while the next block does.
-	"sh first-terminal": (*session).runShell,
+	"sh first-terminal": (*stage).runShell,
 	// Commands of which the go command only says what it would do (its flag -n):
 	// run in full, tests that run tests would never end.
-	"sh dry": (*session).runDry,
+	"sh dry": (*stage).runDry,
 	// Commands that are run in a module beside a clone of this one, of which the
 	// source is examples/echo-app.
-	"sh consumer": (*session).runConsumer,
+	"sh consumer": (*stage).runConsumer,
 
 	// What the block before prints. A last line "…" means that more follows; what
 	// changes from run to run (see volatile) need not be the same.
-	"text output": (*session).checkOutput,
+	"text output": (*stage).checkOutput,
 	// Lines that the service logs when a client has opened and left /stream-sse.
 	// Values need not be the same, but for level and msg.
-	"text log": (*session).checkLog,
+	"text log": (*stage).checkLog,
 	// A drawing of rooms, which are there.
-	"text flow": (*session).checkFlow,
+	"text flow": (*stage).checkFlow,
 	// A drawing that nothing can check.
-	"text figure": func(*session, *testing.T, *block) {},
+	"text figure": func(*stage, *testing.T, *block) {},
 	// An event stream as bytes: it is decoded.
-	"text event-stream": (*session).checkEventStream,
+	"text event-stream": (*stage).checkEventStream,
 	// A JSON value.
-	"json": (*session).checkJSON,
+	"json": (*stage).checkJSON,
 	// A location that an nginx serves while a stream is read through it.
-	"nginx": (*session).checkNginx,
+	"nginx": (*stage).checkNginx,
 	// A script of a page: its streams are opened, its events arrive.
-	"js": (*session).checkScript,
+	"js": (*stage).checkScript,
 }
 
 // TestPages checks every fenced block of every page.
@@ -79,7 +79,7 @@ func TestPages(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := newSession(t, blocks)
+			s := newStage(t, blocks)
 			for i := range blocks {
 				b := &blocks[i]
 				t.Run(fmt.Sprintf("line%d", b.line), func(t *testing.T) {

@@ -29,7 +29,6 @@ var rooms = map[string][]string{
 	"":                 {"internal/service", "client"},
 
 	// For tests alone: no room may import these but in its tests.
-	"eventlog/logtest": {"eventlog"},
 	"internal/memnet":  {},
 	"internal/browser": {"internal/require"},
 	"internal/require": {},
@@ -39,7 +38,7 @@ var importers = map[string][]string{
 	"github.com/reactivex/rxgo":           {"streams/rx", "internal/service"},
 	"github.com/labstack/echo":            {"handlers", "internal/service"},
 	"github.com/prometheus/client_golang": {"metrics", "internal/service"},
-	"testing":                             {"eventlog/logtest", "internal/browser", "internal/require"},
+	"testing":                             {"internal/browser", "internal/require"},
 	"github.com/nats-io":                  {},
 	"github.com/stretchr/testify":         {},
 }

@@ -5,7 +5,7 @@
 //
 //	srv, err := handlers.New(handlers.Config{})
 //	…
-//	e.GET("/ticks", handlers.Echo(handlers.Events(srv, ticks)))
+//	e.Any("/ticks", handlers.Echo(handlers.Events(srv, ticks)))
 //
 // [Events] serves typed [sse.ServerSentEvent] values, [Values] plain ones,
 // [Emit] an imperative emitter, and [Subject] a hot stream that all its

@@ -76,6 +76,9 @@ func (w *wire) finish(reason Reason, cause error) (abort bool) {
 			if !w.started {
 				w.put(nil, timeout)
 			}
+			// net/http has yet to write the end of the body, and the deadline of
+			// the last line may have passed.
+			w.deadline(timeout)
 			return false
 		}
 		return true

@@ -172,7 +172,11 @@ func TestFailureWithinTheGraceIsAStatus(t *testing.T) {
 				a := h.get("/", "Accept", tt.accept)
 				a.problem(tt.status, tt.says...)
 				h.ended("s", map[Reason]uint64{Failed: 1})
-				if n := h.log.count("ERROR stream ended", tt.err.Error()); n != 1 {
+				level := "ERROR"
+				if tt.status < 500 {
+					level = "DEBUG" // the client's mistake
+				}
+				if n := h.log.count(level+" stream ended", tt.err.Error()); n != 1 {
 					t.Errorf("%d log lines with the error, want 1: %q", n, h.log.lines)
 				}
 				if h.log.count("secret") > 0 && strings.Contains(a.Status, "secret") {
@@ -311,6 +315,20 @@ func TestACompletedStreamIsNotStartedAgain(t *testing.T) {
 			} else {
 				a.rest()
 			}
+		}
+	})
+}
+
+// The end of the body is written after the handler has returned.
+func TestLinesThatEndAfterALongSilence(t *testing.T) {
+	source := streams.Create(func(ctx context.Context, emit func(int) bool) error {
+		emit(1)
+		time.Sleep(12 * time.Second) // longer than a write may take, shorter than a heartbeat
+		return nil
+	})
+	virtual(t, Config{}, func(s *Server) http.Handler { return Values(s, source, Name("s")) }, func(h *harness) {
+		if got := h.get("/", "Accept", "application/x-ndjson").rest(); got != "1\n" {
+			t.Errorf("lines %q, want one, and a proper end", got)
 		}
 	})
 }

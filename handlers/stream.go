@@ -91,6 +91,9 @@ func (st *stream) log(reason Reason, err error) {
 	switch reason {
 	case Failed:
 		level = slog.LevelError
+		if p, ok := errors.AsType[*Problem](err); ok && p.filled().Status < 500 {
+			level = slog.LevelDebug // what the client got wrong
+		}
 	case Stalled:
 		level = slog.LevelWarn
 	}

@@ -232,9 +232,8 @@ func (w *wire) head() {
 	w.started = true
 	streamHeaders(w.w.Header(), w.st.format, w.heartbeat)
 	if w.http1 {
-		// The connection ends with the stream: the last bytes are written by
-		// net/http after the handler has returned, and must still be under the
-		// deadline, which it would otherwise keep for the next request.
+		// The connection ends with the stream: net/http promises nowhere that a
+		// deadline set here is not kept for the connection's next request.
 		w.w.Header().Set("Connection", "close")
 	}
 	w.w.WriteHeader(http.StatusOK)

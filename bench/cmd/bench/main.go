@@ -1,0 +1,128 @@
+// Command bench runs the scenarios: for each a server on core 0 and a load on core 1,
+// in processes of their own. It prints Markdown. It fails if a scenario does, or if
+// Fluxwire loses, repeats or reorders an event, or ends a stream without a word.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/fluxwire-go/fluxwire/bench/internal/system"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	small := fs.Bool("smoke", false, "small and short: does everything work?")
+	runs := fs.Int("runs", 3, "how often each scenario runs; the tables have medians")
+	only := fs.String("scenarios", "", "`names` of scenarios, with commas between; default all")
+	which := fs.String("systems", "fluxwire,nethttp,nethttp-coalesce", "`names` of systems, with commas between, of "+strings.Join(system.Names(), ", "))
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	z := full
+	if *small {
+		z, *runs = smoke, 1
+		if !given(fs, "systems") {
+			*which = "fluxwire"
+		}
+	}
+	chosen := scenarios(z)
+	if *only != "" {
+		names := strings.Split(*only, ",")
+		for _, name := range names {
+			if !slices.ContainsFunc(chosen, func(s scenario) bool { return s.name == name }) {
+				return fmt.Errorf("there is no scenario %q", name)
+			}
+		}
+		chosen = slices.DeleteFunc(chosen, func(s scenario) bool { return !slices.Contains(names, s.name) })
+	}
+	systems := strings.Split(*which, ",")
+	for _, name := range systems {
+		if !slices.Contains(system.Names(), name) {
+			return fmt.Errorf("there is no system %q", name)
+		}
+	}
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := build(ctx, dir); err != nil {
+		return fmt.Errorf("build: %w", err)
+	}
+
+	var rows []*row
+	for _, s := range chosen {
+		for _, name := range systems {
+			if !s.except[name] {
+				rows = append(rows, &row{scenario: s, system: name})
+			}
+		}
+	}
+	var wrong []string
+runs:
+	for i := range *runs {
+		// In turns, so that what else the machine does harms all alike.
+		for _, r := range rows {
+			began := time.Now()
+			v, err := r.scenario.once(ctx, dir, r.system)
+			if ctx.Err() != nil {
+				wrong = append(wrong, "stopped: the tables have what there was by then")
+				break runs
+			}
+			if err != nil {
+				wrong = append(wrong, fmt.Sprintf("%s, %s, run %d: %v", r.scenario.name, r.system, i+1, err))
+			}
+			if v != nil {
+				r.runs = append(r.runs, v)
+			}
+			if r.system == "fluxwire" {
+				wrong = append(wrong, r.check(v)...)
+			}
+			fmt.Fprintf(stderr, "%s, %s, run %d of %d: %.1fs %s\n", r.scenario.name, r.system, i+1, *runs, time.Since(began).Seconds(), v.line(r.scenario.table, err))
+		}
+	}
+	for _, t := range tables {
+		t.write(stdout, rows)
+	}
+	if len(wrong) > 0 {
+		return fmt.Errorf("what must not be:\n  %s", strings.Join(wrong, "\n  "))
+	}
+	return nil
+}
+
+func given(fs *flag.FlagSet, name string) (is bool) {
+	fs.Visit(func(f *flag.Flag) { is = is || f.Name == name })
+	return is
+}
+
+// check returns what v has that Fluxwire must never do.
+func (r *row) check(v values) (wrong []string) {
+	for _, key := range []string{"lost", "twice", "misordered", "malformed", "broken", "cut", "gave up"} {
+		if v[key] > 0 {
+			wrong = append(wrong, fmt.Sprintf("%s, %s: %v %s", r.scenario.name, r.system, v[key], key))
+		}
+	}
+	if r.scenario.table == shutdown && v != nil && v["bye"] != 100 {
+		wrong = append(wrong, fmt.Sprintf("%s, %s: only %v %% were told stream.bye", r.scenario.name, r.system, v["bye"]))
+	}
+	return wrong
+}

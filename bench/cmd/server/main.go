@@ -1,0 +1,198 @@
+// Command server publishes numbered events through one of the systems that are
+// compared. It says on standard output where it listens; see package control for
+// what it can be told. SIGTERM shuts it down as the system knows how to.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/fluxwire-go/fluxwire/bench/internal/control"
+	"github.com/fluxwire-go/fluxwire/bench/internal/event"
+	"github.com/fluxwire-go/fluxwire/bench/internal/system"
+	"github.com/fluxwire-go/fluxwire/bench/internal/usage"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "server:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	name := flag.String("system", "fluxwire", "what serves the events: "+strings.Join(system.Names(), ", "))
+	size := flag.Int("size", 100, "`bytes` of an event's data")
+	var cfg system.Config
+	flag.IntVar(&cfg.History, "history", 0, "`events` kept; 0 is the default")
+	flag.DurationVar(&cfg.WriteTimeout, "write-timeout", 0, "how long a client may take no bytes; 0 is the default")
+	flag.Parse()
+	sys, err := system.New(*name, cfg)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+
+	var listeners [3]net.Listener
+	for i := range listeners {
+		if listeners[i], err = net.Listen("tcp4", "127.0.0.1:0"); err != nil {
+			return err
+		}
+	}
+	p := &publisher{sys: sys, size: *size}
+	mux := http.NewServeMux()
+	mux.Handle("GET /events", sys)
+	public := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	private := &http.Server{Handler: p.control(), ReadHeaderTimeout: 10 * time.Second}
+	var wg sync.WaitGroup
+	failed := make(chan error, 3)
+	wg.Go(func() { failed <- public.Serve(listeners[0]) })
+	wg.Go(func() { failed <- private.Serve(listeners[1]) })
+	wg.Go(func() { failed <- p.triggers(ctx, listeners[2]) })
+	if err := json.NewEncoder(os.Stdout).Encode(control.Hello{
+		Addr:    listeners[0].Addr().String(),
+		Control: listeners[1].Addr().String(),
+		Trigger: listeners[2].Addr().String(),
+	}); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+	case err := <-failed:
+		return err
+	}
+	// Whoever is not done by then has to give up, and says so by its exit code.
+	within, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	err = errors.Join(sys.Shutdown(within), public.Shutdown(within), private.Close(), listeners[2].Close())
+	wg.Wait()
+	return err
+}
+
+// A publisher numbers events and publishes them, one at a time.
+type publisher struct {
+	sys  system.System
+	size int
+
+	mu  sync.Mutex
+	seq uint64
+	buf []byte
+}
+
+func (p *publisher) publish(ctx context.Context, size int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.seq++
+	p.buf = event.Append(p.buf[:0], p.seq, time.Now().UnixNano(), size)
+	return p.sys.Publish(ctx, p.seq, p.buf)
+}
+
+func (p *publisher) last() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.seq
+}
+
+// triggers publishes an event for each byte that arrives at ln.
+func (p *publisher) triggers(ctx context.Context, ln net.Listener) error {
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			return err
+		}
+		stop := context.AfterFunc(ctx, func() { c.Close() })
+		var b [1024]byte
+		for {
+			n, err := c.Read(b[:])
+			for range n {
+				if err := p.publish(ctx, p.size); err != nil {
+					return fmt.Errorf("publish: %w", err)
+				}
+			}
+			if err != nil {
+				break
+			}
+		}
+		stop()
+		c.Close()
+	}
+}
+
+func (p *publisher) control() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /stats", p.stats)
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("POST /gc", func(w http.ResponseWriter, r *http.Request) {
+		runtime.GC()
+		debug.FreeOSMemory() // collects again: what pools hold goes with the second
+		p.stats(w, r)
+	})
+	mux.HandleFunc("POST /reset-peak", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, struct{}{}, usage.ResetPeak())
+	})
+	mux.HandleFunc("POST /publish", func(w http.ResponseWriter, r *http.Request) {
+		n, err1 := strconv.Atoi(r.FormValue("n"))
+		rate, err2 := strconv.ParseFloat(r.FormValue("rate"), 64)
+		size := p.size
+		var err3 error
+		if s := r.FormValue("size"); s != "" {
+			size, err3 = strconv.Atoi(s)
+		}
+		if err := errors.Join(err1, err2, err3); err != nil {
+			answer(w, nil, err)
+			return
+		}
+		err := p.many(r.Context(), n, rate, size)
+		answer(w, control.Published{Last: p.last()}, err)
+	})
+	return mux
+}
+
+// many publishes n events on schedule: one that is late does not delay the next.
+func (p *publisher) many(ctx context.Context, n int, rate float64, size int) error {
+	began := time.Now()
+	for i := range n {
+		if rate > 0 {
+			select {
+			case <-time.After(time.Until(began.Add(time.Duration(float64(i) / rate * 1e9)))):
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		if err := p.publish(ctx, size); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *publisher) stats(w http.ResponseWriter, _ *http.Request) {
+	u, err := usage.Now()
+	answer(w, control.Stats{Usage: u, Last: p.last(), Counts: p.sys.Counts()}, err)
+}
+
+func answer(w http.ResponseWriter, v any, err error) {
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(v)
+}

@@ -1,0 +1,48 @@
+// Package system holds what is compared: ways to send the same events to many
+// clients over HTTP.
+package system
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// A System fans out events to the clients of its handler.
+type System interface {
+	http.Handler
+	// Publish sends one event. Calls come one after the other. data is not to be kept.
+	Publish(ctx context.Context, seq uint64, data []byte) error
+	// Shutdown ends all streams, as well as the system knows how to.
+	Shutdown(ctx context.Context) error
+	// Counts is what the system says of itself.
+	Counts() map[string]uint64
+}
+
+// Config is what the systems can be asked for.
+type Config struct {
+	History      int           // events kept for clients that come back
+	WriteTimeout time.Duration // how long a client may take no bytes; 0 is the system's default
+}
+
+var systems = map[string]func(Config) (System, error){
+	"fluxwire":         newFluxwire,
+	"subject":          newSubject,
+	"nethttp":          func(Config) (System, error) { return newNetHTTP(false), nil },
+	"nethttp-coalesce": func(Config) (System, error) { return newNetHTTP(true), nil },
+}
+
+// Names are the systems there are.
+func Names() []string { return slices.Sorted(maps.Keys(systems)) }
+
+// New makes the system called name.
+func New(name string, cfg Config) (System, error) {
+	make, ok := systems[name]
+	if !ok {
+		return nil, fmt.Errorf("system: there is no %q; there are %v", name, Names())
+	}
+	return make(cfg)
+}
