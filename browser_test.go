@@ -186,6 +186,12 @@ func TestBrowser(t *testing.T) {
 		isOpen(p)
 		before := p.Eval(`document.querySelector("#count").textContent`)
 		p.WaitFor(fmt.Sprintf(`document.querySelector("#count").textContent !== %q`, before), soon)
-		shown(p, "stream.gap", "") // the old stream's events are gone, and the page says so
+		// The events of the old stream are gone, and the page says so, once.
+		shown(p, "stream.gap", "Some events were missed (restart)")
+		shown(p, "periodic-event", "SSE - ")
+		if n := p.Eval(`document.querySelectorAll("#log [data-event='stream.gap']").length`); n != 1.0 {
+			t.Errorf("the page shows %v gaps, want 1", n)
+		}
+		p.WaitFor(`document.querySelector("#state-text").textContent === "Open: resumed, some events missed"`, soon)
 	})
 }

@@ -4,9 +4,12 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/fluxwire-go/fluxwire/hub"
 	"github.com/fluxwire-go/fluxwire/streams"
 )
 
@@ -63,4 +66,35 @@ func TestShutdownInTheMiddleOfAnArray(t *testing.T) {
 		a.problem(503, "0 values", "shutdown")
 		h.ended("s", map[Reason]uint64{Drained: 1})
 	})
+}
+
+// With the policy Cut a client of an array that falls behind is told to try again.
+func TestAnArrayIsCut(t *testing.T) {
+	reading, read := make(chan struct{}), make(chan struct{})
+	slow := Filter(func(*http.Request) (hub.Filter, error) {
+		return hub.Where(func(_ string, data []byte) bool {
+			if string(data) == "first" {
+				close(reading)
+				<-read
+			}
+			return true
+		}), nil
+	})
+	topical(t, Config{}, hub.Config{Events: 2}, func(h *harness, topic *hub.Topic[string]) {
+		var waiting sync.WaitGroup
+		waiting.Go(func() {
+			a := h.get("/?take=9", "Accept", "application/json")
+			if got := a.Header.Get("Retry-After"); got != "2" {
+				t.Errorf("Retry-After %q, want 2", got)
+			}
+			a.problem(http.StatusServiceUnavailable, "(slow)")
+		})
+		synctest.Wait()
+		add(h.t, topic, "first")
+		<-reading
+		add(h.t, topic, "1", "2", "3", "4")
+		close(read)
+		waiting.Wait()
+		h.ended("s", map[Reason]uint64{Cut: 1})
+	}, slow, Policy(hub.Cut))
 }

@@ -9,6 +9,7 @@ const maxMessage = 64 * 1024; // bytes of a message, as the server has it
 const minDelay = 250; // ms between two attempts
 const maxDelay = 30_000; // ms between two attempts, unless the server asks for more
 const settled = 5_000; // ms after which a connection counts as a success
+const quiet = 1_000; // ms of silence after which a resumed stream counts as one without a gap: the server tells of one first
 const patience = 3; // lost connections in a row that are left to the browser
 
 const $ = (id) => document.getElementById(id);
@@ -17,6 +18,8 @@ const base = findBase();
 let stream = 'stream-sse'; // the path of the stream shown
 let source = null; // the one EventSource
 let lastId = ''; // where to resume
+let resumedFrom = ''; // the position that the connection went on from, until it is known whether something is missing
+let judging = 0; // the timer of that
 let openedAt = Infinity; // when the connection was, Infinity while it is not
 let failures = 0; // attempts in a row that came to nothing
 let wanted = true; // false once paused by hand, or complete
@@ -62,6 +65,7 @@ function connect() {
   let sawId = false;
   const receive = (e) => {
     if (es !== source) return;
+    judge(e);
     // A new EventSource starts without an id; only one that had one can lose it again to an empty id field.
     if (e.lastEventId || sawId) {
       sawId = true;
@@ -78,10 +82,14 @@ function connect() {
     if (e instanceof MessageEvent) return receive(e); // an event named "open"
     openedAt = performance.now();
     setState('open', 'Open');
+    // Only a topic goes on where it left off, and only its ids are positions.
+    resumedFrom = position(lastId) ? lastId : '';
+    if (resumedFrom) judging = setTimeout(() => resumed('nothing'), quiet);
   };
   es.onerror = (e) => {
     if (e instanceof MessageEvent) return receive(e); // an event named "error"
     if (es !== source) return;
+    forget();
     const delay = backoff();
     if (es.readyState === EventSource.CLOSED || failures > patience) {
       retryIn(delay);
@@ -96,7 +104,38 @@ function disconnect() {
   source = null;
   clearTimeout(timer);
   timer = dueAt = 0;
+  forget();
 }
+
+// judge says, by the first event e of a stream that was resumed, whether something is missing.
+function judge(e) {
+  if (!resumedFrom) return;
+  const [was, is] = [position(resumedFrom), position(e.lastEventId)];
+  forget();
+  if (e.type === 'stream.gap') {
+    resumed(howMany(parse(e.data)?.missed));
+  } else if (!controls[e.type] && is?.stamp === was.stamp && is.number === was.number + 1n) {
+    resumed('nothing');
+  }
+}
+
+function resumed(what) {
+  forget();
+  setState('open', `Open: resumed, ${what} missed`);
+}
+
+function forget() {
+  clearTimeout(judging);
+  resumedFrom = '';
+}
+
+// position reads an id of a topic, such as 42.k3x: a number, and the stamp of one life of the topic.
+function position(id) {
+  const parts = /^(\d+)\.([0-9a-z]+)$/.exec(id);
+  return parts && { number: BigInt(parts[1]), stamp: parts[2] };
+}
+
+const howMany = (missed) => (missed == null ? 'some events' : missed === 1 ? '1 event' : `${missed} events`);
 
 function retryIn(ms) {
   disconnect();
@@ -134,8 +173,8 @@ const controls = {
     if (Number.isSafeInteger(gap?.missed)) missed += gap.missed;
     else missedUnknown = true;
     if (!gap) return raw;
-    const some = gap.missed == null ? 'Some events were' : gap.missed === 1 ? '1 event was' : `${gap.missed} events were`;
-    const range = gap.from != null && gap.to != null ? `, ${gap.from} to ${gap.to}` : '';
+    const some = (gap.missed == null ? 'Some events' : howMany(gap.missed)) + (gap.missed === 1 ? ' was' : ' were');
+    const range = gap.from && gap.to ? `, ${gap.from} to ${gap.to}` : '';
     return `${some} missed${range} (${gap.reason ?? 'no reason given'})`;
   },
   'stream.bye'(bye, raw) {

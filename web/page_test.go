@@ -32,6 +32,7 @@ func TestPage(t *testing.T) {
 		{"a server that restarts gets its page back", testRestart},
 		{"a hidden tab closes its stream and resumes", testHidden},
 		{"pause and resume", testPause},
+		{"a stream that is resumed says whether something is missing", testResumed},
 		{"a gap is shown and summed up", testGap},
 		{"a goodbye is obeyed", testBye},
 		{"a complete stream is not asked for again", testComplete},
@@ -325,6 +326,56 @@ func testPause(t *testing.T, b *browser.Browser) {
 	state(t, p, "open")
 	shows(t, p, "#toggle", "Pause")
 	noErrors(t, p, false)
+}
+
+func testResumed(t *testing.T, b *browser.Browser) {
+	f, p, s := open(t, b)
+	const event = "id: %s\ndata: x\n\n"
+	s.send("retry: 50\n\n" + fmt.Sprintf(event, "9.k3x"))
+	shows(t, p, "#last-id", "9.k3x")
+	shows(t, p, "#state-text", "Open") // it was not resumed
+	last := "9.k3x"
+	for _, tt := range []struct{ name, send, last, says string }{
+		{"the next event", fmt.Sprintf(event, "10.k3x"), "10.k3x", "Open: resumed, nothing missed"},
+		{"several at once", fmt.Sprintf(event, "11.k3x") + fmt.Sprintf(event, "12.k3x"), "12.k3x", "Open: resumed, nothing missed"},
+		{"a gap", "id: 19.k3x\nevent: stream.gap\ndata: {\"reason\":\"retention\",\"from\":\"12.k3x\",\"to\":\"19.k3x\",\"missed\":7}\n\n" +
+			fmt.Sprintf(event, "20.k3x"), "20.k3x", "Open: resumed, 7 events missed"},
+		{"silence", "", "20.k3x", "Open: resumed, nothing missed"},
+		{"a restart", "id: 0.new\nevent: stream.gap\ndata: {\"reason\":\"restart\",\"from\":\"20.k3x\",\"to\":\"\",\"missed\":null}\n\n",
+			"0.new", "Open: resumed, some events missed"},
+		{"one event too many is missing", fmt.Sprintf(event, "2.new"), "2.new", "Open"},
+		{"another life, and no word of it", fmt.Sprintf(event, "3.odd"), "3.odd", "Open"},
+		{"an id that is no position", fmt.Sprintf(event, "4"), "4", "Open"},
+		{"an id that was none", fmt.Sprintf(event, "5"), "5", "Open"},
+	} {
+		p.Eval(`failures = 0`) // as if the page had been open for longer, so that the browser comes back at once
+		s.end()
+		if s = f.next(); s.header != last {
+			t.Errorf("%s: the page came back with %q, want %s", tt.name, s.header, last)
+		}
+		last = tt.last
+		s.send("retry: 50\n\n" + tt.send)
+		shows(t, p, "#last-id", tt.last)
+		shows(t, p, "#state-text", tt.says)
+	}
+	shows(t, p, `#log > [data-event="stream.gap"] .text`, "Some events were missed (restart)")
+
+	s.send(fmt.Sprintf(event, "1.p"))
+	shows(t, p, "#last-id", "1.p")
+	p.SetVisible(false)
+	s.closed()
+	p.SetVisible(true)
+	s = f.next()
+	s.send(fmt.Sprintf(event, "2.p"))
+	shows(t, p, "#state-text", "Open: resumed, nothing missed")
+	shows(t, p, "#announce", "Open: resumed, nothing missed")
+	p.Click("[value=stream-flux]") // another stream: nothing is resumed
+	s.closed()
+	s = f.next()
+	s.send("data: y\n\n")
+	shows(t, p, "#count", "1")
+	shows(t, p, "#state-text", "Open")
+	noErrors(t, p, true)
 }
 
 func testGap(t *testing.T, b *browser.Browser) {
