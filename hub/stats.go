@@ -8,6 +8,7 @@ type Stats struct {
 	Name string
 
 	Appended   uint64 // events stored by Append and Publish
+	Bytes      uint64 // of their wire blocks, without the line of the id
 	Duplicates uint64 // events not stored, since their idempotency key had been
 	Refused    uint64 // events not stored, since the topic cannot carry them
 	Retries    uint64 // tries of Publish to store an event again
@@ -27,8 +28,8 @@ type Stats struct {
 }
 
 type counters struct {
-	appended, duplicates, refused, retries, failures, restarts atomic.Uint64
-	gaps, missed, cuts, tails                                  atomic.Uint64
+	appended, bytes, duplicates, refused, retries, failures, restarts atomic.Uint64
+	gaps, missed, cuts, tails                                         atomic.Uint64
 }
 
 // Stats returns the topic's counts.
@@ -37,6 +38,7 @@ func (f *Feed) Stats() Stats {
 	s := Stats{
 		Name:         f.name,
 		Appended:     n.appended.Load(),
+		Bytes:        n.bytes.Load(),
 		Duplicates:   n.duplicates.Load(),
 		Refused:      n.refused.Load(),
 		Retries:      n.retries.Load(),

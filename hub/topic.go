@@ -137,6 +137,7 @@ func (t *Topic[T]) store(ctx context.Context, r eventlog.Record) (pos eventlog.P
 		t.feed.counts.duplicates.Add(1)
 	default:
 		t.feed.counts.appended.Add(1)
+		t.feed.counts.bytes.Add(uint64(len(r.Block)))
 	}
 	return pos, nil
 }

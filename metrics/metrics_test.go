@@ -120,6 +120,7 @@ func TestCollectorsTellOfTopics(t *testing.T) {
 		"fluxwire_body_bytes_sent_total{prices}":              float64(w.Body.Len()),
 
 		"fluxwire_topic_events_appended_total{prices}":   5,
+		"fluxwire_topic_bytes_appended_total{prices}":    45, // "data: n" and a blank line, five times
 		"fluxwire_topic_events_refused_total{prices}":    1,
 		"fluxwire_topic_pipeline_failures_total{prices}": 0,
 		"fluxwire_topic_pipeline_restarts_total{prices}": 0,

@@ -24,10 +24,11 @@ func NewTopicCollector(feed *hub.Feed) *TopicCollector {
 	return &TopicCollector{
 		feed: feed,
 		counters: map[*prometheus.Desc]func(hub.Stats) uint64{
-			desc("events_appended_total", "Events stored."):                                            func(s hub.Stats) uint64 { return s.Appended },
-			desc("events_refused_total", "Events not stored, since the topic cannot carry them."):      func(s hub.Stats) uint64 { return s.Refused },
-			desc("pipeline_failures_total", "Runs of a pipeline that ended with an error or a panic."): func(s hub.Stats) uint64 { return s.Failures },
-			desc("pipeline_restarts_total", "Runs of a pipeline that were begun after a failure."):     func(s hub.Stats) uint64 { return s.Restarts },
+			desc("events_appended_total", "Events stored."):                                               func(s hub.Stats) uint64 { return s.Appended },
+			desc("bytes_appended_total", "Bytes of the events stored, as they go out but for their ids."): func(s hub.Stats) uint64 { return s.Bytes },
+			desc("events_refused_total", "Events not stored, since the topic cannot carry them."):         func(s hub.Stats) uint64 { return s.Refused },
+			desc("pipeline_failures_total", "Runs of a pipeline that ended with an error or a panic."):    func(s hub.Stats) uint64 { return s.Failures },
+			desc("pipeline_restarts_total", "Runs of a pipeline that were begun after a failure."):        func(s hub.Stats) uint64 { return s.Restarts },
 		},
 		gauges: map[*prometheus.Desc]func(hub.Stats) uint64{
 			desc("first_event", "Number of the oldest event in the window."): func(s hub.Stats) uint64 { return s.First },
