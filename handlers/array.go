@@ -101,5 +101,6 @@ func (h *Handler) serveArray(ctx context.Context, w http.ResponseWriter, flush *
 			Detail: fmt.Sprintf("the array was not whole (%d values) when the stream ended (%s); try again, or ask for application/x-ndjson", st.events.Load(), reason),
 		})
 	}
+	st.work.Wait()
 	st.end(reason, err)
 }

@@ -171,6 +171,32 @@ func TestAnEmitterIsJoinedAfterItsClientIsTold(t *testing.T) {
 	})
 }
 
+// An array is answered when it is whole, and its emitter is waited for all the
+// same.
+func TestAnEmitterOfAnArrayIsJoined(t *testing.T) {
+	returned := false
+	f := func(ctx context.Context, e *Emitter) error {
+		e.Send(sse.ServerSentEvent[any]{Data: "one"})
+		time.Sleep(3 * time.Second) // deaf to ctx for a while
+		returned = true
+		return nil
+	}
+	virtual(t, Config{}, emitting(f), func(h *harness) {
+		start := time.Now()
+		a := h.get("/?take=1", "Accept", "application/json")
+		if got := a.rest(); got != `[{"data":"one"}]`+"\n" {
+			t.Errorf("array %q", got)
+		}
+		if got := time.Since(start); got != 0 {
+			t.Errorf("answered after %v, want at once", got)
+		}
+		if err := h.srv.Shutdown(h.t.Context()); err != nil || !returned {
+			t.Errorf("Shutdown = %v with the emitter returned: %v; want it waited for", err, returned)
+		}
+		h.ended("s", map[Reason]uint64{Completed: 1})
+	})
+}
+
 func TestSendAfterTheClientLeft(t *testing.T) {
 	errs := make(chan error, 1)
 	f := func(ctx context.Context, e *Emitter) error {

@@ -28,8 +28,9 @@ import (
 //
 // When the topic completes, the stream ends with stream.complete, and who comes
 // back with its last event's id is answered with 204. (One that ends because its
-// client took all that it asked for has the id "end" there, as in [Events].) When it fails, the answer is a problem
-// document or a stream.error, for those who come later too.
+// client took all that it asked for has the id "end" there, as in [Events].)
+// When it fails, the answer is a problem document or a stream.error, for those
+// who come later too.
 func Topic[T any](s *Server, topic *hub.Topic[T], opts ...Option) *Handler {
 	h := s.newHandler(true, opts)
 	h.replays = true
