@@ -20,10 +20,8 @@ type Cursor struct {
 	early  bool   // was there before the window
 	want   uint64 // where startLatest begins, if the log keeps that
 
-	epoch  *epoch // nil as long as the place is not known
-	at     uint64 // number of the next event wanted
-	stamp  uint32 // of the event before it; 0 is unknown
-	caught bool   // has been at the end of the window: does without the log from now on
+	spot
+	caught bool // has been at the end of the window: does without the log from now on
 
 	gap  *Gap         // to be told before anything else
 	told eventlog.Pos // the position until the gap is told, or the place is known
@@ -151,9 +149,6 @@ func (c *Cursor) Position() eventlog.Pos {
 	return c.pos()
 }
 
-// pos is the place of a cursor whose epoch is known.
-func (c *Cursor) pos() eventlog.Pos { return eventlog.Pos{Seq: c.at - 1, Stamp: c.stamp} }
-
 // behind reports whether the next event is one for [Cursor.page].
 func (c *Cursor) behind() bool {
 	first, _ := c.epoch.frames.Bounds()
@@ -162,20 +157,10 @@ func (c *Cursor) behind() bool {
 
 // take makes a batch of the frames [first, next), which may leave none of them.
 func (c *Cursor) take(frames []byte, first, next uint64) Batch {
-	e := c.epoch
-	b := Batch{
-		Frames: frames,
-		First:  eventlog.Pos{Seq: first, Stamp: e.stamp},
-		Last:   eventlog.Pos{Seq: next - 1, Stamp: e.stamp},
-		Count:  int(next - first),
-	}
-	if e.stamp == 0 {
-		b.First.Stamp = framePos(frames).Stamp
-		b.Last.Stamp = e.lastStamp(next-1, frames)
-	}
+	b := c.epoch.batch(frames, first, next)
 	c.at, c.stamp = next, b.Last.Stamp
 	if !c.caught {
-		_, end := e.frames.Bounds()
+		_, end := c.epoch.frames.Bounds()
 		c.caught = next >= end
 	}
 	return c.choose(b)
@@ -209,15 +194,8 @@ func (c *Cursor) fall(first uint64, reason string) {
 		c.cut()
 		return
 	}
-	if c.policy == ToLatest {
-		_, next := c.epoch.frames.Bounds()
-		first = max(first, next-1)
-	}
 	c.told = c.pos()
-	missed := first - c.at
-	c.at, c.stamp = first, c.epoch.stampOf(first-1)
-	id := c.pos().String()
-	c.gap = &Gap{Reason: reason, From: c.told.String(), To: id, Missed: &missed, ID: id}
+	c.gap = c.skip(first, c.policy, reason)
 }
 
 // move goes on in the epoch that follows.
@@ -249,11 +227,7 @@ func (c *Cursor) lose(reason string, pos eventlog.Pos) {
 func (c *Cursor) tell() Batch {
 	gap := c.gap
 	c.gap = nil
-	n := &c.feed.counts
-	n.gaps.Add(1)
-	if gap.Missed != nil {
-		n.missed.Add(*gap.Missed)
-	}
+	c.feed.counts.tell(gap)
 	return Batch{Gap: gap}
 }
 

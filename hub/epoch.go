@@ -58,6 +58,21 @@ func (e *epoch) lastStamp(seq uint64, frames []byte) uint32 {
 	return framePos(frames[last+len(blank):]).Stamp
 }
 
+// batch makes a batch of the frames [first, next).
+func (e *epoch) batch(frames []byte, first, next uint64) Batch {
+	b := Batch{
+		Frames: frames,
+		First:  eventlog.Pos{Seq: first, Stamp: e.stamp},
+		Last:   eventlog.Pos{Seq: next - 1, Stamp: e.stamp},
+		Count:  int(next - first),
+	}
+	if e.stamp == 0 {
+		b.First.Stamp = framePos(frames).Stamp
+		b.Last.Stamp = e.lastStamp(next-1, frames)
+	}
+	return b
+}
+
 // framePos reads the position in a frame's first line.
 func framePos(frame []byte) eventlog.Pos {
 	line, _, _ := bytes.Cut(frame, lf)

@@ -32,6 +32,14 @@ type counters struct {
 	gaps, missed, cuts, tails                                         atomic.Uint64
 }
 
+// tell counts a gap that is told.
+func (c *counters) tell(gap *Gap) {
+	c.gaps.Add(1)
+	if gap.Missed != nil {
+		c.missed.Add(*gap.Missed)
+	}
+}
+
 // Stats returns the topic's counts.
 func (f *Feed) Stats() Stats {
 	n := &f.counts
