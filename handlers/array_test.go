@@ -80,7 +80,7 @@ func TestAnArrayIsCut(t *testing.T) {
 			return true
 		}), nil
 	})
-	topical(t, Config{}, hub.Config{Events: 2}, func(h *harness, topic *hub.Topic[string]) {
+	transported(t, Config{}, hub.Config{Events: 2}, func(h *harness, topic *hub.Topic[string]) {
 		var waiting sync.WaitGroup
 		waiting.Go(func() {
 			a := h.get("/?take=9", "Accept", "application/json")

@@ -47,29 +47,23 @@ func outcome(ctx, request context.Context, written, failed error) (Reason, error
 // so that the caller alone writes.
 func (w *wire) finish(reason Reason, cause error) (abort bool) {
 	timeout := w.st.srv.cfg.WriteTimeout
-	var c control
 	switch reason {
 	case Left, Stalled:
 		return false
-	case Completed:
-		c = control{name: "stream.complete", id: endID, data: struct{}{}}
-		if w.st.feed != nil && !errors.Is(w.err, errTaken) {
-			c.id = "" // a topic's ids are its positions, to the end
-		}
 	case Failed:
 		if !w.started {
 			WriteProblem(w.w, cause)
 			return false
 		}
-		c = control{name: "stream.error", data: asProblem(cause)}
 	case Drained:
 		if cause != nil {
 			return false // cut in the middle of a write
 		}
 		timeout = min(timeout, farewell)
-		c = bye(string(reason), w.st.srv.retryElsewhere())
-	case Expired, Revoked, Cut:
-		c = bye(string(reason), w.st.srv.retry())
+	}
+	c := w.st.lastWord(reason, cause)
+	if errors.Is(w.err, errTaken) {
+		c.id = endID // also where ids are positions: the client has all that it wanted
 	}
 	if w.st.format == ndjson && !w.typed {
 		if reason == Completed {
@@ -85,6 +79,23 @@ func (w *wire) finish(reason Reason, cause error) (abort bool) {
 	}
 	w.put(c.append(w.preamble(w.buf[:0]), w.st.format), timeout)
 	return false
+}
+
+// lastWord is what the client is told at the end for reason, if it can be told.
+func (st *stream) lastWord(reason Reason, cause error) control {
+	switch reason {
+	case Completed:
+		c := control{name: "stream.complete", id: endID, data: struct{}{}}
+		if st.feed != nil {
+			c.id = "" // a topic's ids are its positions, to the end
+		}
+		return c
+	case Failed:
+		return control{name: "stream.error", data: asProblem(cause)}
+	case Drained:
+		return bye(string(reason), st.srv.retryElsewhere())
+	}
+	return bye(string(reason), st.srv.retry())
 }
 
 // bye tells the client that the stream, not its source, is over, and when to

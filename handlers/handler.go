@@ -39,6 +39,7 @@ type Handler struct {
 	finish  time.Duration
 	typed   bool
 	replays bool // the source is a topic, which keeps history that a request can ask for
+	feed    *hub.Feed
 	policy  hub.Policy
 	filter  func(*http.Request) (hub.Filter, error)
 	open    func(r *http.Request, st *stream) (run, error)
@@ -150,7 +151,12 @@ func (h *Handler) serve(w, flush http.ResponseWriter, r *http.Request, pattern s
 	}
 	// Whatever happens below, the books are closed; the reason that is found
 	// there comes first.
-	defer st.end(Failed, errors.New("handlers: the handler panicked"))
+	handed := false
+	defer func() {
+		if !handed {
+			st.end(Failed, errors.New("handlers: the handler panicked"))
+		}
+	}()
 
 	run, err := h.open(r, st)
 	if errors.Is(err, errNothingLeft) {
@@ -163,21 +169,24 @@ func (h *Handler) serve(w, flush http.ResponseWriter, r *http.Request, pattern s
 		st.end(Failed, err)
 		return
 	}
+	expires, why := grant.Expires, errRevoked
 	if h.srv.cfg.MaxAge > 0 {
-		var stop context.CancelFunc
-		ctx, stop = context.WithTimeoutCause(ctx, h.srv.maxAge(), errMaxAge)
-		defer stop()
+		if old := st.opened.Add(h.srv.maxAge()); expires.IsZero() || old.Before(expires) {
+			expires, why = old, errMaxAge
+		}
 	}
-	if !grant.Expires.IsZero() {
+	st.revoked = why == errRevoked
+	lane := h.lane(flush, r, st, take)
+	if !expires.IsZero() {
 		var stop context.CancelFunc
-		ctx, stop = context.WithDeadlineCause(ctx, grant.Expires, errRevoked)
+		ctx, stop = context.WithDeadlineCause(ctx, expires, why)
 		defer stop()
 	}
 	if f == jsonArray {
 		h.serveArray(ctx, w, control, r, st, run, take)
 		return
 	}
-	h.serveWire(ctx, w, control, r, st, run, take)
+	handed = h.serveWire(ctx, w, control, r, st, run, take, lane, expires)
 }
 
 func (h *Handler) heartbeat(f format) time.Duration {
@@ -187,7 +196,9 @@ func (h *Handler) heartbeat(f format) time.Duration {
 	return max(h.srv.cfg.Heartbeat, 0)
 }
 
-func (h *Handler) serveWire(ctx context.Context, w http.ResponseWriter, control *http.ResponseController, r *http.Request, st *stream, run run, take int) {
+// serveWire serves a stream whose events are written one by one. It returns true
+// if lane goes on with that.
+func (h *Handler) serveWire(ctx context.Context, w http.ResponseWriter, control *http.ResponseController, r *http.Request, st *stream, run run, take int, lane *shard, expires time.Time) (handed bool) {
 	wr := &wire{
 		st:        st,
 		w:         w,
@@ -198,6 +209,7 @@ func (h *Handler) serveWire(ctx context.Context, w http.ResponseWriter, control 
 		heartbeat: h.heartbeat(st.format),
 		position:  st.place,
 		lock:      make(chan struct{}, 1),
+		lane:      lane,
 	}
 	hurried := make(chan struct{})
 	stopHurry := context.AfterFunc(ctx, func() {
@@ -214,6 +226,11 @@ func (h *Handler) serveWire(ctx context.Context, w http.ResponseWriter, control 
 		<-hurried
 	}
 
+	if errors.Is(err, errSettled) {
+		if handed, err = h.handOver(ctx, wr, r, expires); handed {
+			return true
+		}
+	}
 	reason, err := outcome(ctx, r.Context(), wr.err, err)
 	abort := wr.finish(reason, err)
 	st.work.Wait()
@@ -225,4 +242,5 @@ func (h *Handler) serveWire(ctx context.Context, w http.ResponseWriter, control 
 		// The one way to tell a reader of lines that the end is not the end.
 		panic(http.ErrAbortHandler)
 	}
+	return false
 }

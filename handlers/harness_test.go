@@ -26,6 +26,7 @@ type harness struct {
 	ln        *memnet.Listener
 	transport *http.Transport
 	log       *logBook
+	memory    *memory // the sockets of the fast transport, or nil
 }
 
 // virtual runs test in virtual time, on a Server with settings cfg that serves
@@ -43,6 +44,8 @@ func virtual(t *testing.T, cfg Config, mount func(*Server) http.Handler, test fu
 func newHarness(t *testing.T, cfg Config) *harness {
 	book := new(logBook)
 	cfg.Logger = slog.New(book)
+	fast := cfg.Transport == Fast
+	cfg.Transport = Portable                                        // the fast one has no place for sockets of the system's in virtual time
 	cfg.MaxStreamsPerSubject = cmp.Or(cfg.MaxStreamsPerSubject, -1) // a network in memory has one address
 	srv, err := New(cfg)
 	if err != nil {
@@ -50,7 +53,12 @@ func newHarness(t *testing.T, cfg Config) *harness {
 	}
 	srv.random = func() float64 { return 0.5 } // the middle of every spread
 	ln := memnet.Listen()
-	return &harness{t: t, srv: srv, ln: ln, transport: ln.Transport(), log: book}
+	h := &harness{t: t, srv: srv, ln: ln, transport: ln.Transport(), log: book}
+	if fast {
+		h.memory = newMemory()
+		srv.fast = makeFast(srv, h.memory.take, h.memory.open)
+	}
+	return h
 }
 
 func (h *harness) run(server *http.Server, test func(*harness)) {
@@ -63,6 +71,9 @@ func (h *harness) run(server *http.Server, test func(*harness)) {
 	synctest.Wait()
 	if open := h.srv.Stats().Open; open != 0 {
 		h.t.Errorf("%d streams are still open", open)
+	}
+	if h.memory != nil && h.memory.left() != 0 {
+		h.t.Errorf("%d sockets are still open", h.memory.left())
 	}
 }
 

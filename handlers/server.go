@@ -70,6 +70,16 @@ type Config struct {
 	// may be called from any number of goroutines at once.
 	Authorize func(r *http.Request, access Access) (Grant, error)
 
+	// Transport is how topics' event streams get to their clients. Defaults to
+	// Auto.
+	Transport Transport
+
+	// Pace is how long the fast transport rests after it has written a topic's
+	// events to all clients, before it writes what has come meanwhile: under load
+	// several events leave in one write. The first event after a rest goes out at
+	// once. Negative is no rest. Defaults to 2 ms.
+	Pace time.Duration
+
 	// Logger gets a line for each stream that fails or stalls, and at debug
 	// for each other end. Defaults to [slog.Default].
 	Logger *slog.Logger
@@ -81,6 +91,7 @@ type Server struct {
 	cfg    Config
 	cors   cors
 	random func() float64 // in [0, 1)
+	fast   *fast          // nil: there is only the portable transport
 
 	mu       sync.Mutex
 	open     map[*stream]struct{}
@@ -102,6 +113,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	check(cfg.WriteTimeout >= 0, "WriteTimeout: %v is negative; a stream without one could be held open for ever", cfg.WriteTimeout)
 	check(cfg.Retry >= 0, "Retry: %v is negative", cfg.Retry)
+	check(cfg.Transport >= Auto && cfg.Transport <= Fast, "Transport: %d is none", int(cfg.Transport))
 	check(cfg.MaxEvent >= 0, "MaxEvent: %d is negative", cfg.MaxEvent)
 	cors, err := newCORS(cfg.Origins)
 	if err != nil {
@@ -119,7 +131,8 @@ func New(cfg Config) (*Server, error) {
 	cfg.MaxStreams = cmp.Or(cfg.MaxStreams, 100_000)
 	cfg.MaxStreamsPerSubject = cmp.Or(cfg.MaxStreamsPerSubject, 100)
 	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
-	return &Server{
+	cfg.Pace = max(0, cmp.Or(cfg.Pace, 2*time.Millisecond))
+	s := &Server{
 		cfg:      cfg,
 		cors:     cors,
 		random:   rand.Float64,
@@ -127,7 +140,11 @@ func New(cfg Config) (*Server, error) {
 		subjects: make(map[string]int),
 		routes:   make(map[string]*route),
 		drained:  make(chan struct{}),
-	}, nil
+	}
+	if s.fast, err = newFast(s); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // Drain begins the end without ending a stream: [Server.Draining] is true from
@@ -171,7 +188,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	defer finishing.Wait()
 	for st := range s.open {
 		if st.finish <= 0 {
-			st.cancel(errDraining)
+			st.stop(errDraining)
 			continue
 		}
 		finishing.Go(func() {
@@ -182,13 +199,14 @@ func (s *Server) Shutdown(ctx context.Context) error {
 			case <-ctx.Done():
 			case <-s.drained:
 			}
-			st.cancel(errDraining)
+			st.stop(errDraining)
 		})
 	}
 	s.mu.Unlock()
 
 	select {
 	case <-s.drained:
+		s.fast.wait()
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("handlers: shutdown: %d streams still open: %w", s.Stats().Open, context.Cause(ctx))

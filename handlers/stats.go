@@ -98,6 +98,7 @@ func (s *Server) Stats() Stats {
 	}
 	stats := Stats{Open: len(s.open), Routes: make(map[string]RouteStats, len(routes))}
 	s.mu.Unlock()
+	s.fast.lags(lag)
 
 	for name, r := range routes {
 		ended := make(map[Reason]uint64)

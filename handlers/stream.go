@@ -54,8 +54,16 @@ type stream struct {
 	subject string
 	format  format
 	opened  time.Time
-	finish  time.Duration           // how long it may go on while the server drains
-	cancel  context.CancelCauseFunc // ends the source and so the stream
+	finish  time.Duration // how long it may go on while the server drains
+	revoked bool          // its age ends with its grant
+
+	mu     sync.Mutex
+	cancel context.CancelCauseFunc // ends the source and so the stream
+	lane   *shard                  // that serves it, in place of its handler; then there is no cancel
+
+	// Of the lane's loop: where it serves the stream, until it has ended.
+	group *group
+	slot  uint32
 
 	work sync.WaitGroup // goroutines of the source's
 
@@ -76,7 +84,7 @@ func (st *stream) end(reason Reason, err error) {
 	if !st.ended.CompareAndSwap(false, true) {
 		return
 	}
-	st.cancel(ErrEnded)
+	st.stop(ErrEnded)
 	for i := range reasons {
 		if reasons[i] == reason {
 			st.route.ended[i].add(time.Since(st.opened))
@@ -84,6 +92,29 @@ func (st *stream) end(reason Reason, err error) {
 	}
 	st.log(reason, err)
 	st.srv.remove(st)
+}
+
+// stop ends the source and so the stream, for the given cause.
+func (st *stream) stop(cause error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	switch {
+	case st.lane == nil:
+		st.cancel(cause)
+	case errors.Is(cause, errDraining):
+		st.lane.stop(st)
+	}
+}
+
+// moveTo leaves the stream to lane. ctx is what ends it so far.
+func (st *stream) moveTo(ctx context.Context, lane *shard, h *Handler, place hub.Place, fd int, expires time.Time) {
+	lane.join(h, st, place, fd, expires)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.lane, st.cancel = lane, nil
+	if errors.Is(context.Cause(ctx), errDraining) {
+		lane.stop(st) // it was told so before, in vain
+	}
 }
 
 func (st *stream) log(reason Reason, err error) {

@@ -35,6 +35,7 @@ func Topic[T any](s *Server, topic *hub.Topic[T], opts ...Option) *Handler {
 	h := s.newHandler(true, opts)
 	h.replays = true
 	feed := topic.Feed()
+	h.feed = feed
 	text := textRule[T](h.codec)
 	h.open = func(r *http.Request, st *stream) (run, error) {
 		start, err := startAt(r)
@@ -82,6 +83,9 @@ func (st *stream) read(ctx context.Context, cursor *hub.Cursor, out sink, text t
 				return err
 			}
 			if !cursor.Replaying() {
+				if w, ok := out.(*wire); ok && w.settle(ctx, cursor) {
+					return errSettled
+				}
 				if err := cursor.Wait(ctx); err != nil {
 					return err
 				}
@@ -142,7 +146,9 @@ func (st *stream) passed(b hub.Batch, written uint64) {
 
 // lag is how many events of its topic the stream has not written yet.
 func (st *stream) lag() uint64 {
-	if st.feed == nil {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.feed == nil || st.lane != nil { // the lane knows
 		return 0
 	}
 	end, next := st.feed.Stats().Next, st.next.Load()

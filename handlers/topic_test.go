@@ -12,8 +12,16 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// topical runs test on a Server that serves a topic at /, in virtual time.
+// topical runs test on a Server that serves a topic at /, in virtual time: by
+// each of the transports.
 func topical[T any](t *testing.T, cfg Config, topic hub.Config, test func(*harness, *hub.Topic[T]), opts ...Option) {
+	t.Helper()
+	for _, cfg.Transport = range []Transport{Portable, Fast} {
+		t.Run(cfg.Transport.String(), func(t *testing.T) { transported(t, cfg, topic, test, opts...) })
+	}
+}
+
+func transported[T any](t *testing.T, cfg Config, topic hub.Config, test func(*harness, *hub.Topic[T]), opts ...Option) {
 	t.Helper()
 	var tp *hub.Topic[T]
 	mount := func(s *Server) http.Handler {
@@ -346,6 +354,7 @@ func TestReplayIsAuthorizedByItself(t *testing.T) {
 		return Grant{}, nil
 	}}
 	topical(t, cfg, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+		asked = nil
 		a := h.get("/")
 		a.primed()
 		a.leave()

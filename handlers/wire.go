@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/hub"
 	"github.com/fluxwire-go/fluxwire/sse"
 	"github.com/fluxwire-go/fluxwire/streams"
 )
@@ -46,6 +47,9 @@ type wire struct {
 	typed   bool // values are events, so that control events have a place
 	take    uint64
 	lines   liner
+
+	lane    *shard    // may take the stream over, if not nil
+	settled hub.Place // where it does
 
 	position eventlog.Pos // of a topic's reader; zero for other sources
 	told     eventlog.Pos // the last position that the client knows
@@ -235,6 +239,11 @@ func (w *wire) head() {
 		// The connection ends with the stream: net/http promises nowhere that a
 		// deadline set here is not kept for the connection's next request.
 		w.w.Header().Set("Connection", "close")
+	}
+	if w.lane != nil {
+		// What follows is written by somebody who does not know of chunks: the
+		// answer ends with the connection (RFC 9112, section 6.3).
+		w.w.Header().Set("Transfer-Encoding", "identity")
 	}
 	w.w.WriteHeader(http.StatusOK)
 }

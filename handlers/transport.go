@@ -1,0 +1,252 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fluxwire-go/fluxwire/hub"
+	"github.com/fluxwire-go/fluxwire/internal/socket"
+)
+
+// A Transport is how the bytes of a topic's event streams get to their clients.
+//
+// The portable transport keeps the handler's goroutine for as long as the stream
+// is open, and writes through net/http: it works everywhere.
+//
+// The fast transport takes the connection away from net/http once the stream's
+// head and all that is replayed have been written. What is left of an open stream is
+// a socket and a position, a few hundred bytes; a few goroutines write to all of
+// them, as many events at once as are pending. It does one thing: event streams
+// of a [Topic] without a filter and without take, over HTTP/1.x in plain TCP (or
+// Unix sockets), on Linux, where nothing wraps net/http's response writer but
+// Echo's own. Clients cannot tell the two apart, but for the body's end: it is that
+// of the connection.
+//
+// Where a stream goes on without its handler, the handler returns early, and so do
+// the middleware around it and the request's context; [net/http.Server] forgets the
+// connection, so that only [Server.Shutdown] ends it. What counts streams at their
+// end is [Stats], and the log.
+type Transport int
+
+const (
+	// Auto uses the fast transport where it can be used.
+	Auto Transport = iota
+	// Portable never does.
+	Portable
+	// Fast is Auto, but [New] fails where the system has no fast transport, and
+	// why a topic's event stream cannot use it is logged at level Warn in place of Debug.
+	Fast
+)
+
+var transports = [...]string{"auto", "portable", "fast"}
+
+// String returns the transport's name in lower case.
+func (t Transport) String() string {
+	if t < 0 || int(t) >= len(transports) {
+		return "unknown"
+	}
+	return transports[t]
+}
+
+// MarshalText returns the transport's name.
+func (t Transport) MarshalText() ([]byte, error) {
+	if t < 0 || int(t) >= len(transports) {
+		return nil, fmt.Errorf("handlers: transport: %d is none", int(t))
+	}
+	return []byte(t.String()), nil
+}
+
+// UnmarshalText reads a transport's name.
+func (t *Transport) UnmarshalText(text []byte) error {
+	for i, name := range transports {
+		if string(text) == name {
+			*t = Transport(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("handlers: transport: %q is none: write auto, portable or fast", text)
+}
+
+// A fast is the fast transport of a [Server]: what takes connections over, and
+// the shards that serve them.
+type fast struct {
+	take   func(net.Conn) (fd int, err error)
+	shards []*shard
+	turn   atomic.Uint32
+
+	// foreign holds the addresses of listeners whose connections cannot be taken.
+	foreign sync.Map
+}
+
+// What the kernel holds for a client that does not read, beside what is on its
+// way, and how long it waits for one that does not answer.
+const (
+	maxUnsent    = 128 << 10
+	leastAnswers = 30 * time.Second
+)
+
+// newFast returns the server's fast transport, or nil if it is to have none.
+func newFast(s *Server) (*fast, error) {
+	switch {
+	case s.cfg.Transport == Portable:
+		return nil, nil
+	case !socket.Supported && s.cfg.Transport == Fast:
+		return nil, errors.New("handlers: config: Transport: this system has no fast transport: choose Auto or Portable")
+	case !socket.Supported:
+		return nil, nil
+	}
+	limits := socket.Limits{
+		Unsent:      maxUnsent,
+		UserTimeout: int(max(leastAnswers, 3*s.cfg.WriteTimeout).Milliseconds()),
+	}
+	take := func(conn net.Conn) (int, error) { return socket.Take(conn, limits) }
+	return makeFast(s, take, openKernel), nil
+}
+
+func makeFast(s *Server, take func(net.Conn) (int, error), open func() (sockets, error)) *fast {
+	f := &fast{take: take}
+	for range runtime.GOMAXPROCS(0) {
+		f.shards = append(f.shards, newShard(s, open))
+	}
+	return f
+}
+
+// wait waits for the shards to come to rest, which they do when their last
+// connection has ended.
+func (f *fast) wait() {
+	if f == nil {
+		return
+	}
+	for _, s := range f.shards {
+		s.running.Wait()
+	}
+}
+
+// lags adds how far the streams furthest behind are.
+func (f *fast) lags(lags map[*route]uint64) {
+	if f == nil {
+		return
+	}
+	for _, s := range f.shards {
+		s.lags(lags)
+	}
+}
+
+// lane returns the shard for a stream, or nil if it is to stay with its handler.
+// flush is the response writer below Echo's.
+func (h *Handler) lane(flush http.ResponseWriter, r *http.Request, st *stream, take int) *shard {
+	f := h.srv.fast
+	if f == nil || h.feed == nil || st.format != eventStream {
+		return nil
+	}
+	if why := h.unfit(flush, r, take); why != "" {
+		h.srv.slow(r, why)
+		return nil
+	}
+	return f.shards[int(f.turn.Add(1))%len(f.shards)]
+}
+
+// unfit says why a topic's event stream has to stay with its handler, or "".
+func (h *Handler) unfit(flush http.ResponseWriter, r *http.Request, take int) string {
+	if h.filter != nil {
+		return "the handler has a filter"
+	}
+	if take > 0 {
+		return "the client asks for a number of events"
+	}
+	if r.ProtoMajor != 1 {
+		return "the client speaks " + r.Proto
+	}
+	if r.TLS != nil {
+		return "the connection is encrypted"
+	}
+	if _, limited := r.Context().Deadline(); limited {
+		return "the request's context has a deadline"
+	}
+	if name := fmt.Sprintf("%T", flush); name != "*http.response" {
+		return "the response writer is wrapped in a " + name
+	}
+	if _, foreign := h.srv.fast.foreign.Load(listenerOf(r)); foreign {
+		return "the listener's connections give no access to their sockets"
+	}
+	return ""
+}
+
+// listenerOf is the address of the listener that r came in by.
+func listenerOf(r *http.Request) string {
+	if addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		return addr.Network() + " " + addr.String()
+	}
+	return ""
+}
+
+// slow logs why a stream uses the portable transport.
+func (s *Server) slow(r *http.Request, why string) {
+	level := slog.LevelDebug
+	if s.cfg.Transport == Fast {
+		level = slog.LevelWarn
+	}
+	s.cfg.Logger.LogAttrs(context.Background(), level, "handlers: portable transport: "+why,
+		slog.String("path", r.URL.Path), slog.String("remote", r.RemoteAddr))
+}
+
+// errSettled is what a topic's source returns when its client has got all there
+// is: from then on a shard can serve it.
+var errSettled = errors.New("handlers: the client is at the end of the topic")
+
+// settle reports whether the stream can be left to its lane, now that its client
+// has got all there is. The lane is ready for it then.
+func (w *wire) settle(ctx context.Context, cursor *hub.Cursor) bool {
+	if w.lane == nil || ctx.Err() != nil {
+		return false
+	}
+	place, ok := cursor.Place()
+	if !ok {
+		return false
+	}
+	if err := w.lane.expect(); err != nil {
+		w.st.srv.cfg.Logger.Warn("handlers: portable transport: no shard could be started", "error", err)
+		w.lane = nil
+		return false
+	}
+	w.settled = place
+	return true
+}
+
+// handOver leaves the stream to its lane. The wire is closed, and has written all
+// that there was to write, but perhaps not the head. It returns false if the
+// stream is still with its handler, and to end with err.
+func (h *Handler) handOver(ctx context.Context, wr *wire, r *http.Request, expires time.Time) (handed bool, err error) {
+	if !wr.started && wr.put(wr.preamble(nil), h.srv.cfg.WriteTimeout) != nil {
+		wr.lane.forget()
+		return false, wr.err
+	}
+	conn, _, err := wr.control.Hijack()
+	if err != nil {
+		wr.lane.forget()
+		return false, fmt.Errorf("handlers: hijack: %w", err)
+	}
+	fd, err := h.srv.fast.take(conn)
+	if err != nil {
+		// There is no way back to net/http: the client is asked to come again, and
+		// finds the portable transport then.
+		h.srv.fast.foreign.Store(listenerOf(r), nil)
+		h.srv.slow(r, err.Error())
+		conn.SetWriteDeadline(time.Now().Add(farewell))
+		conn.Write(wr.st.lastWord(Expired, nil).append(nil, eventStream))
+		conn.Close()
+		wr.lane.forget()
+		wr.st.end(Expired, err)
+		return true, nil
+	}
+	wr.st.moveTo(ctx, wr.lane, h, wr.settled, fd, expires)
+	return true, nil
+}
