@@ -225,7 +225,10 @@ func (w *wire) settle(ctx context.Context, cursor *hub.Cursor) bool {
 // that there was to write, but perhaps not the head. It returns false if the
 // stream is still with its handler, and to end with err.
 func (h *Handler) handOver(ctx context.Context, wr *wire, r *http.Request, expires time.Time) (handed bool, err error) {
-	if !wr.started && wr.put(wr.preamble(nil), h.srv.cfg.WriteTimeout) != nil {
+	if wr.err == nil && !wr.started {
+		wr.put(wr.preamble(nil), h.srv.cfg.WriteTimeout)
+	}
+	if wr.err != nil {
 		wr.lane.forget()
 		return false, wr.err
 	}
