@@ -33,7 +33,7 @@ func TestUnknownNamesAreRefused(t *testing.T) {
 }
 
 func TestWhatFluxwireMustNotDoFails(t *testing.T) {
-	for _, key := range []string{"lost", "twice", "misordered", "malformed", "broken", "cut", "gave up"} {
+	for _, key := range []string{"lost", "twice", "misordered", "malformed", "broken", "cut", "gave up", "stopped"} {
 		r := &row{scenario: scenario{name: "x", table: delivery}, system: "fluxwire"}
 		if wrong := r.check(values{key: 1}); len(wrong) != 1 {
 			t.Errorf("check(%s: 1) = %v", key, wrong)
@@ -49,16 +49,68 @@ func TestWhatFluxwireMustNotDoFails(t *testing.T) {
 }
 
 func TestShow(t *testing.T) {
-	runs := []values{{"x": 3}, {"x": 1}, {"x": 2}}
+	runs := []values{{"x": 3}, {"x": 1}, nil, {"x": 2}}
 	for _, tt := range []struct {
+		name string
 		kind kind
+		runs []values
 		want string
-	}{{median, "2"}, {least, "2 (1)"}, {sum, "6"}} {
-		if got := (column{"", "x", "%.0f", tt.kind}).show(runs); got != tt.want {
-			t.Errorf("show = %q, want %q", got, tt.want)
+	}{
+		{"median and spread", median, runs, "2 (1–3)"},
+		{"no spread", median, []values{{"x": 2}, {"x": 2.1}}, "2"},
+		{"sum", sum, runs, "6"},
+		{"sum of nothing", sum, []values{{}}, "0"},
+		{"all failed", median, []values{nil, nil}, "failed"},
+		{"never ran", median, nil, "failed"},
+		{"not measured", median, []values{{"y": 1}}, "–"},
+	} {
+		if got := (column{"", "x", "%.0f", tt.kind, none}).show(tt.runs); got != tt.want {
+			t.Errorf("%s: show = %q, want %q", tt.name, got, tt.want)
 		}
 	}
-	if got := (column{"", "x", "%.0f", median}).show(nil); got != "failed" {
-		t.Errorf("show of nothing = %q", got)
+}
+
+func TestRatios(t *testing.T) {
+	xs := func(all ...float64) (runs []values) {
+		for _, x := range all {
+			if x < 0 {
+				runs = append(runs, nil) // has failed
+			} else {
+				runs = append(runs, values{"x": x})
+			}
+		}
+		return runs
+	}
+	our := &row{system: "fluxwire", runs: xs(6, 12, 18)}
+	same := []*row{
+		our,
+		{system: "subject", runs: xs(1, 1, 1)}, // no peer, so never the best
+		{system: "nchan", runs: xs(-1, 10, -1)},
+		{system: "nethttp", runs: xs(8, 16, 24)},
+		{system: "r3labs", runs: xs(-1, -1, -1)},
+		{system: floorName, runs: xs(5, 5, 20)},
+	}
+	for _, tt := range []struct {
+		name   string
+		ratios ratios
+		same   []*row
+		want   string
+	}{
+		{"none", none, same, "12 (6–18)"},
+		{"each turn with the floor's", toFloor, same, "12 (6–18)|1.20"},
+		{"with the least peer, in the turns that both have", toLeast, same, "12 (6–18)|1.20 nchan"},
+		{"with the most", toMost, same, "12 (6–18)|0.75 nethttp"},
+		{"both", toLeastPeer, same, "12 (6–18)|1.20|1.20 nchan"},
+		{"nobody to compare with", toLeastPeer, same[:2], "12 (6–18)|–|–"},
+		{"the only peer has failed", toLeast, []*row{our, same[4]}, "12 (6–18)|–"},
+	} {
+		c := column{"h", "x", "%.0f", median, tt.ratios}
+		cells := c.cells(our, tt.same)
+		if got := strings.Join(cells, "|"); got != tt.want {
+			t.Errorf("%s: cells = %q, want %q", tt.name, got, tt.want)
+		}
+		if got := len(c.heads()); got != len(cells) {
+			t.Errorf("%s: %d heads for %d cells", tt.name, got, len(cells))
+		}
 	}
 }
