@@ -191,10 +191,11 @@ static void stats(int fd)
 		(unsigned long long)(eventlen ? lag / eventlen : 0), (unsigned long long)dropped);
 }
 
-/* work publishes what is due of the job, and answers when it is done. */
+/* work publishes a burst of the job, and answers when that was the last. When late, it
+ * still returns after each, so that others get their turn. */
 static void work(void)
 {
-	while (job.fd >= 0 && job.left > 0 && (job.step == 0 || job.due <= now(CLOCK_REALTIME))) {
+	if (job.fd >= 0 && job.due <= now(CLOCK_REALTIME)) {
 		for (int i = 0; i < job.burst && job.left > 0; i++, job.left--)
 			publish(job.size, job.step ? job.due : now(CLOCK_REALTIME));
 		job.due += job.step;

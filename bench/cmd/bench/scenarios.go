@@ -176,9 +176,16 @@ func (z sizes) onSchedule(r *rig, conns int, rate float64, burst int) (values, e
 			last, err = r.schedule(n, rate, burst)
 			published <- err
 		}()
+		began := time.Now()
 		a, err := r.do(control.Command{Op: "for", For: time.Duration(float64(n) / rate * 1e9)})
 		inTime = float64(a.Delivered) / float64(n*conns) * 100
-		return a, last, errors.Join(err, <-published)
+		// What is late is waited for, since work that was begun is counted.
+		if err := errors.Join(err, <-published); err != nil {
+			return a, 0, err
+		}
+		a, err = r.settle(last, 10*time.Second)
+		a.Took = time.Since(began)
+		return a, last, err
 	})
 	if v != nil {
 		v["kept"] = inTime

@@ -96,6 +96,10 @@ type group struct {
 	oldest int    // the next to be reopened
 }
 
+// ipBindAddressNoPort is IP_BIND_ADDRESS_NO_PORT of ip(7), which package syscall lacks:
+// the port is chosen when the connection is, and so is shared between destinations.
+const ipBindAddressNoPort = 24
+
 // ErrStalled is returned by [Load.Loop] when the server has stopped serving: nobody
 // has heard of anything for five seconds, with events under way.
 var ErrStalled = errors.New("load: stalled")
@@ -115,7 +119,8 @@ type Load struct {
 	learned map[uint64]string
 	now     time.Time
 
-	stall time.Duration // how long nobody may hear of anything
+	sources uint8         // rises with each connection, and begins again
+	stall   time.Duration // how long nobody may hear of anything
 
 	delivered uint64
 	passed    func(seq uint64) // called for each event that a connection has, or was told it missed
@@ -229,6 +234,16 @@ func (l *Load) connect(c *conn) error {
 	syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
 	if c.group.Mute {
 		syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, 16<<10)
+	}
+	if l.addr.Addr[0] == 127 {
+		// With most of the 28,000 ports of one address taken, to find one that is free
+		// would cost a hundred times what the connection does. All of 127/8 is ours.
+		l.sources++
+		syscall.SetsockoptInt(fd, syscall.SOL_IP, ipBindAddressNoPort, 1)
+		if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1 + l.sources%8}}); err != nil {
+			syscall.Close(fd)
+			return fmt.Errorf("load: bind: %w", err)
+		}
 	}
 	c.fd, c.phase, c.began, c.said, c.greeted = fd, connecting, time.Now(), false, false
 	c.parser.Reset()
