@@ -355,12 +355,26 @@ func (z sizes) churn(r *rig, system string) (values, error) {
 	})
 }
 
+// calm returns [usage.Kernel] once it falls no more: sockets of a run before this one
+// may still be on their way out.
+func calm() (uint64, error) {
+	last, err := usage.Kernel()
+	for range 20 {
+		time.Sleep(100 * time.Millisecond)
+		before := last
+		if last, err = usage.Kernel(); err != nil || last+64<<10 > before {
+			break
+		}
+	}
+	return last, err
+}
+
 func (z sizes) idleConns(r *rig, n int) (values, error) {
 	// What the first connections bring with them is not theirs.
 	if _, err := r.open(load.Group{Name: "first", N: 10}); err != nil {
 		return nil, err
 	}
-	kernel, err := usage.Kernel()
+	kernel, err := calm()
 	if err != nil {
 		return nil, err
 	}
@@ -448,7 +462,7 @@ func (z sizes) spread(rs []*rig) (values, error) {
 	}); err != nil {
 		return nil, err
 	}
-	kernel, err := usage.Kernel()
+	kernel, err := calm()
 	if err != nil {
 		return nil, err
 	}
