@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -10,7 +11,7 @@ func TestTheScenariosRun(t *testing.T) {
 		t.Skip("starts processes, for some ten seconds")
 	}
 	var out strings.Builder
-	if err := run(t.Context(), []string{"-smoke", "-scenarios", "inflight4,idle200,storm,shutdown"}, &out, t.Output()); err != nil {
+	if err := run(t.Context(), []string{"-smoke", "-scenarios", "inflight4,bursts,stuck1pct,idle200,idle300,storm,shutdown"}, &out, t.Output()); err != nil {
 		t.Fatal(err)
 	}
 	for _, table := range tables {
@@ -20,6 +21,50 @@ func TestTheScenariosRun(t *testing.T) {
 	}
 	if strings.Contains(out.String(), "failed") {
 		t.Errorf("something failed:\n%s", out.String())
+	}
+	for _, name := range []string{"fluxwire", floorName, "nchan"} {
+		row := "| " + name + " |"
+		if missing(name) != nil {
+			row = "SKIPPED: " + name
+		}
+		if !strings.Contains(out.String(), row) {
+			t.Errorf("there is no %q in\n%s", row, out.String())
+		}
+	}
+}
+
+func TestWhatIsNotInstalledIsSkippedAloud(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	for name, what := range map[string]string{floorName: "cc", "nchan": "nginx"} {
+		if err := missing(name); err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("missing(%s) = %v, want what to install", name, err)
+		}
+	}
+	if err := missing("nethttp"); err != nil {
+		t.Errorf("missing(nethttp) = %v", err)
+	}
+}
+
+func TestWhoIsWho(t *testing.T) {
+	for _, tt := range []struct {
+		name                       string
+		ours, peer, foreign, keeps bool
+	}{
+		{"fluxwire", true, false, false, true},
+		{"fluxwire-fast", true, false, false, true}, // a variant to come
+		{"subject", true, false, false, false},
+		{"nethttp", false, true, false, false},
+		{"nchan", false, true, true, false},
+		{floorName, false, false, false, false},
+	} {
+		if ours(tt.name) != tt.ours || peer(tt.name) != tt.peer || foreign(tt.name) != tt.foreign || keeps(tt.name) != tt.keeps {
+			t.Errorf("%s: ours %v, peer %v, foreign %v, keeps %v", tt.name, ours(tt.name), peer(tt.name), foreign(tt.name), keeps(tt.name))
+		}
+	}
+	for _, name := range everySystem {
+		if !slices.Contains(names(), name) {
+			t.Errorf("%s is to run, but there is no such system", name)
+		}
 	}
 }
 

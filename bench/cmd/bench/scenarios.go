@@ -183,8 +183,12 @@ func (z sizes) onSchedule(r *rig, conns int, rate float64, burst int) (values, e
 		if err := errors.Join(err, <-published); err != nil {
 			return a, 0, err
 		}
+		took := time.Since(began)
 		a, err = r.settle(last, 10*time.Second)
-		a.Took = time.Since(began)
+		if a.Done { // else it was dropped, and waited for in vain
+			took += a.Took
+		}
+		a.Took = took
 		return a, last, err
 	})
 	if v != nil {
