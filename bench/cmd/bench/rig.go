@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -109,7 +110,7 @@ func (r *rig) do(c control.Command) (control.Answer, error) {
 	if err == nil && a.Error != "" {
 		err = errors.New(a.Error)
 		if a.Stalled {
-			err = fmt.Errorf("%w: %s", load.ErrStalled, a.Error)
+			err = fmt.Errorf("%w%s", load.ErrStalled, strings.TrimPrefix(a.Error, load.ErrStalled.Error()))
 		}
 	}
 	if err != nil {

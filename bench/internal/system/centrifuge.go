@@ -34,7 +34,10 @@ func newCentrifuge() (System, error) {
 	if err := node.Run(); err != nil {
 		return nil, err
 	}
-	sse := centrifuge.NewSSEHandler(node, centrifuge.SSEConfig{})
+	// The load answers no pings, for which it would be disconnected after half a minute.
+	sse := centrifuge.NewSSEHandler(node, centrifuge.SSEConfig{
+		PingPongConfig: centrifuge.PingPongConfig{PingInterval: -1, PongTimeout: -1},
+	})
 	return &centrifugal{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.URL.RawQuery = connect
 		sse.ServeHTTP(w, r)
