@@ -18,7 +18,7 @@ import (
 const floorName = "floor"
 
 // everySystem is what is compared unless asked otherwise.
-var everySystem = []string{"fluxwire", "subject", "nethttp", "nethttp-coalesce", "r3labs", "go-sse", "centrifuge", "nchan", floorName}
+var everySystem = []string{"fluxwire", "fluxwire-portable", "subject", "nethttp", "nethttp-coalesce", "r3labs", "go-sse", "centrifuge", "nchan", floorName}
 
 // names are the systems there are.
 func names() []string { return append(system.Names(), floorName) }

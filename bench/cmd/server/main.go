@@ -44,8 +44,8 @@ func run() error {
 	var cfg system.Config
 	flag.IntVar(&cfg.History, "history", 0, "`events` kept; 0 is the default")
 	flag.DurationVar(&cfg.WriteTimeout, "write-timeout", 0, "how long a client may take no bytes; 0 is the default")
-	flag.StringVar(&cfg.Transport, "transport", "portable", "how Fluxwire writes")
-	flag.DurationVar(&cfg.Pace, "pace", 0, "least `time` between two writes of Fluxwire's to a client; 0 is the default")
+	flag.StringVar(&cfg.Transport, "transport", "", "how Fluxwire writes: auto, portable or fast")
+	flag.DurationVar(&cfg.Pace, "pace", 0, "`time` that Fluxwire rests between two passes over its clients; 0 is its default, less is none")
 	flag.IntVar(&cfg.Core, "core", -1, "`processor` of the program that the system starts, if it does; -1 is any")
 	flag.Parse()
 	sys, err := system.New(*name, cfg)

@@ -3,8 +3,6 @@ package system
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 
@@ -21,22 +19,17 @@ type fluxwire struct {
 	topic *hub.Topic[string]
 }
 
-// newServer is where Fluxwire's own variants part: one with another transport is a
-// line in the table of systems that sets Transport (and Pace), and a case here that
-// gives both to handlers.Config. What there is none of must not be measured as if it were.
 func newServer(cfg Config) (*handlers.Server, error) {
 	c := handlers.Config{
 		WriteTimeout:         cfg.WriteTimeout,
 		MaxStreamsPerSubject: -1, // all the load comes from one address
+		Pace:                 cfg.Pace,
 		Logger:               slog.New(slog.DiscardHandler),
 	}
-	switch cfg.Transport {
-	case "", "portable":
-		if cfg.Pace != 0 {
-			return nil, errors.New("system: pace: the portable transport has none; leave it out")
+	if cfg.Transport != "" {
+		if err := c.Transport.UnmarshalText([]byte(cfg.Transport)); err != nil {
+			return nil, err
 		}
-	default:
-		return nil, fmt.Errorf("system: transport: there is no %q; use portable", cfg.Transport)
 	}
 	return handlers.New(c)
 }

@@ -43,13 +43,17 @@ type Enveloped interface {
 type Config struct {
 	History      int           // events kept for clients that come back
 	WriteTimeout time.Duration // how long a client may take no bytes; 0 is the system's default
-	Transport    string        // Fluxwire's: portable, or empty for the same
-	Pace         time.Duration // Fluxwire's: least time between two writes to a client; 0 is its default
+	Transport    string        // Fluxwire's: auto, portable or fast; empty is auto
+	Pace         time.Duration // Fluxwire's rest between two passes over its clients; 0 is its default, less is none
 	Core         int           // the processor of an Outside system, if not negative
 }
 
 var systems = map[string]func(Config) (System, error){
-	"fluxwire":         newFluxwire,
+	"fluxwire": newFluxwire,
+	"fluxwire-portable": func(cfg Config) (System, error) {
+		cfg.Transport = "portable"
+		return newFluxwire(cfg)
+	},
 	"subject":          newSubject,
 	"nethttp":          func(Config) (System, error) { return newNetHTTP(false), nil },
 	"nethttp-coalesce": func(Config) (System, error) { return newNetHTTP(true), nil },

@@ -67,7 +67,7 @@ func TestEachSystemDelivers(t *testing.T) {
 }
 
 func TestATransportThatThereIsNotIsRefused(t *testing.T) {
-	for _, cfg := range []Config{{Transport: "nosuch"}, {Transport: "portable", Pace: time.Millisecond}} {
+	for _, cfg := range []Config{{Transport: "nosuch"}, {Transport: "quick"}} {
 		if _, err := New("fluxwire", cfg); err == nil {
 			t.Errorf("New(%+v) = nil error: something else would be measured", cfg)
 		}
