@@ -57,9 +57,12 @@ type stream struct {
 	finish  time.Duration // how long it may go on while the server drains
 	revoked bool          // its age ends with its grant
 
-	mu     sync.Mutex
-	cancel context.CancelCauseFunc // ends the source and so the stream
-	lane   *shard                  // that serves it, in place of its handler; then there is no cancel
+	// Who ends the source, and so the stream: nobody yet, its context, or the lane
+	// that serves it in place of its handler.
+	mu      sync.Mutex
+	cancel  context.CancelCauseFunc
+	lane    *shard
+	stopped error // why it is to end; nil is not yet
 
 	// Of the lane's loop: where it serves the stream, until it has ended.
 	group *group
@@ -67,10 +70,11 @@ type stream struct {
 
 	work sync.WaitGroup // goroutines of the source's
 
-	feed  *hub.Feed     // of the topic, or nil
-	place eventlog.Pos  // where the stream begins in it
-	live  uint64        // number of the event that was next when the stream began
-	next  atomic.Uint64 // number of the event to be written next
+	feed   *hub.Feed     // of the topic, or nil
+	cursor *hub.Cursor   // in it, as long as the handler reads it
+	place  eventlog.Pos  // where the stream begins in it
+	live   uint64        // number of the event that was next when the stream began
+	next   atomic.Uint64 // number of the event to be written next
 
 	events atomic.Uint64
 	bytes  atomic.Uint64
@@ -98,21 +102,33 @@ func (st *stream) end(reason Reason, err error) {
 func (st *stream) stop(cause error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
+	if st.stopped == nil {
+		st.stopped = cause
+	}
 	switch {
-	case st.lane == nil:
-		st.cancel(cause)
-	case errors.Is(cause, errDraining):
+	case st.lane != nil && errors.Is(cause, errDraining):
 		st.lane.stop(st)
+	case st.cancel != nil:
+		st.cancel(cause)
 	}
 }
 
-// moveTo leaves the stream to lane. ctx is what ends it so far.
-func (st *stream) moveTo(ctx context.Context, lane *shard, h *Handler, place hub.Place, fd int, expires time.Time) {
+// endWith has cancel called when the stream is to end.
+func (st *stream) endWith(cancel context.CancelCauseFunc) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.cancel = cancel; st.stopped != nil {
+		cancel(st.stopped)
+	}
+}
+
+// moveTo leaves the stream to lane.
+func (st *stream) moveTo(lane *shard, h *Handler, place hub.Place, fd int, expires time.Time) {
 	lane.join(h, st, place, fd, expires)
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	st.lane, st.cancel = lane, nil
-	if errors.Is(context.Cause(ctx), errDraining) {
+	st.lane, st.cancel, st.cursor = lane, nil, nil
+	if errors.Is(st.stopped, errDraining) {
 		lane.stop(st) // it was told so before, in vain
 	}
 }

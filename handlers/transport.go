@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/fluxwire-go/fluxwire/hub"
 	"github.com/fluxwire-go/fluxwire/internal/socket"
 )
 
@@ -204,11 +203,11 @@ var errSettled = errors.New("handlers: the client is at the end of the topic")
 
 // settle reports whether the stream can be left to its lane, now that its client
 // has got all there is. The lane is ready for it then.
-func (w *wire) settle(ctx context.Context, cursor *hub.Cursor) bool {
+func (w *wire) settle(ctx context.Context) bool {
 	if w.lane == nil || ctx.Err() != nil {
 		return false
 	}
-	place, ok := cursor.Place()
+	place, ok := w.st.cursor.Place()
 	if !ok {
 		return false
 	}
@@ -224,7 +223,7 @@ func (w *wire) settle(ctx context.Context, cursor *hub.Cursor) bool {
 // handOver leaves the stream to its lane. The wire is closed, and has written all
 // that there was to write, but perhaps not the head. It returns false if the
 // stream is still with its handler, and to end with err.
-func (h *Handler) handOver(ctx context.Context, wr *wire, r *http.Request, expires time.Time) (handed bool, err error) {
+func (h *Handler) handOver(wr *wire, r *http.Request, expires time.Time) (handed bool, err error) {
 	if wr.err == nil && !wr.started {
 		wr.put(wr.preamble(nil), h.srv.cfg.WriteTimeout)
 	}
@@ -250,6 +249,6 @@ func (h *Handler) handOver(ctx context.Context, wr *wire, r *http.Request, expir
 		wr.st.end(Expired, err)
 		return true, nil
 	}
-	wr.st.moveTo(ctx, wr.lane, h, wr.settled, fd, expires)
+	wr.st.moveTo(wr.lane, h, wr.settled, fd, expires)
 	return true, nil
 }
