@@ -64,6 +64,7 @@ type options struct {
 	logLevel  slog.Level
 	heartbeat time.Duration
 	maxAge    time.Duration
+	pace      time.Duration
 	origins   string
 	proxies   string
 }
@@ -80,6 +81,8 @@ func flags(o *options) *flag.FlagSet {
 	fs.IntVar(&o.config.MaxStreamsPerSubject, "max-streams-per-client", 100, "`number` of streams that one client's address may have open; 0 for no limit")
 	fs.StringVar(&o.proxies, "trusted-proxies", "", "`addresses` of proxies whose X-Forwarded-For is believed, as in 10.0.0.0/8,::1, separated by commas")
 	fs.DurationVar(&o.config.DrainDelay, "drain-delay", 0, "`time` between the signal to stop, from when on /healthz/ready says 503, and the end of the streams")
+	fs.TextVar(&o.config.Transport, "transport", o.config.Transport, "`name` of how event streams of topics are carried: fast, portable, or auto, which is fast wherever that can be")
+	fs.DurationVar(&o.pace, "pace", 2*time.Millisecond, "`rest` of the fast transport after each time that it has written to all; what comes meanwhile leaves in one write; 0 for none")
 	fs.StringVar(&o.origins, "cors-origin", "*", "`origins` whose pages may read the streams, separated by commas; * is every origin, empty is none")
 	fs.StringVar(&o.config.TLSCert, "tls-cert", "", "`file` of the certificate chain (PEM): serve TLS and HTTP/2")
 	fs.StringVar(&o.config.TLSKey, "tls-key", "", "`file` of the certificate's key (PEM)")
@@ -110,7 +113,7 @@ func parse(args []string, env func(string) (string, bool), stderr io.Writer) (se
 	for _, d := range []struct {
 		flag  string
 		value *time.Duration
-	}{{"--heartbeat", &o.heartbeat}, {"--max-age", &o.maxAge}} {
+	}{{"--heartbeat", &o.heartbeat}, {"--max-age", &o.maxAge}, {"--pace", &o.pace}} {
 		switch {
 		case *d.value < 0:
 			errs = append(errs, fmt.Errorf("%s: %v is negative; 0 switches it off", d.flag, *d.value))
@@ -143,7 +146,7 @@ func parse(args []string, env func(string) (string, bool), stderr io.Writer) (se
 	if len(errs) > 0 {
 		return service.Config{}, errs[0]
 	}
-	o.config.Heartbeat, o.config.MaxAge = o.heartbeat, o.maxAge
+	o.config.Heartbeat, o.config.MaxAge, o.config.Pace = o.heartbeat, o.maxAge, o.pace
 	o.config.Origins = slices.Collect(list(o.origins))
 	o.config.Logger = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: o.logLevel}))
 	return o.config, nil

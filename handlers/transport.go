@@ -45,6 +45,10 @@ const (
 	Fast
 )
 
+// ErrNoFast is returned by [New] where [Config] asks for Fast, and the system has
+// no fast transport.
+var ErrNoFast = errors.New("handlers: config: Transport: this system has no fast transport: choose Auto or Portable")
+
 var transports = [...]string{"auto", "portable", "fast"}
 
 // String returns the transport's name in lower case.
@@ -98,7 +102,7 @@ func newFast(s *Server) (*fast, error) {
 	case s.cfg.Transport == Portable:
 		return nil, nil
 	case !socket.Supported && s.cfg.Transport == Fast:
-		return nil, errors.New("handlers: config: Transport: this system has no fast transport: choose Auto or Portable")
+		return nil, ErrNoFast
 	case !socket.Supported:
 		return nil, nil
 	}
