@@ -149,7 +149,7 @@ func TestAnIDThatNoHeaderCanCarryEndsTheStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, sends("id: a\x01\ndata: x\n\n"), sends("data: y\n\n"))
 		data, err := collect(t.Context(), s)
-		want := `client: resume: the last event id "a\x01" holds a control character, which no header can carry`
+		want := `client: resume: the last event id "a\x01" holds a control character, which no header can carry: use the option LastEventIDQuery`
 		if !slices.Equal(data, []string{"x"}) || errText(err) != want {
 			t.Errorf("got %q, %q; want [x], %q", data, errText(err), want)
 		}

@@ -16,6 +16,9 @@ func (e *IdleError) Error() string {
 	return fmt.Sprintf("client: the server was silent for %v", e.Limit)
 }
 
+// Timeout returns true.
+func (e *IdleError) Timeout() bool { return true }
+
 // heartbeats is how many announced heartbeats may pass in silence: one may be
 // late, two are missing.
 const heartbeats = 2.5

@@ -31,11 +31,13 @@ func Once[T any](ctx context.Context, url string, opts ...Option) (T, error) {
 	if err != nil {
 		return v, err
 	}
-	req, err := c.newRequest(ctx, c.lastEventID, map[string]string{"Accept": "application/json, */*;q=0.5"})
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	req, err := c.newRequest(ctx, c.home(), c.lastEventID, map[string]string{"Accept": "application/json, */*;q=0.5"})
 	if err != nil {
 		return v, err
 	}
-	res, err := c.do(req)
+	res, _, err := c.do(req, cancel)
 	if err != nil {
 		return v, err
 	}

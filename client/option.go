@@ -34,8 +34,12 @@ type config struct {
 	body        func() (io.Reader, error)
 	header      http.Header
 	lastEventID string
+	idParam     string
 	onRequest   func(*http.Request) error
 	client      *http.Client
+
+	connectLimit time.Duration
+	headLimit    time.Duration
 
 	onStatus func(*http.Response) error
 	maxBody  int
@@ -75,6 +79,8 @@ func newConfig(ctx context.Context, rawURL string, opts []Option) (*config, erro
 		maxEvent: defaultMaxEvent,
 		maxBody:  defaultMaxBody,
 		logger:   slog.New(slog.DiscardHandler),
+
+		connectLimit: defaultConnectTimeout,
 	}
 	if ctx == nil {
 		c.fail("the context is nil")
@@ -92,6 +98,9 @@ func newConfig(ctx context.Context, rawURL string, opts []Option) (*config, erro
 		if c.body != nil {
 			c.method = http.MethodPost
 		}
+	}
+	if c.idParam == "" && !sendable(c.lastEventID) {
+		c.fail("option LastEventID: %q holds a control character, which no header can carry: use the option LastEventIDQuery", c.lastEventID)
 	}
 	c.retry = c.retry.withDefaults()
 	return c, errors.Join(c.errs...)
@@ -169,16 +178,18 @@ func Header(key string, values ...string) Option {
 // left off.
 func LastEventID(id string) Option {
 	return func(c *config) {
-		if !sendable(id) {
-			c.fail("option LastEventID: %q holds a control character, which no header can carry", id)
-			return
-		}
 		c.lastEventID = id
 	}
 }
 
-// OnRequest sets a function that every request passes before it is sent: the
-// place for a fresh token. Its error ends the call, unchanged.
+// OnRequest sets a function that the request of every attempt passes before it is
+// sent: the place for a fresh token. Its error ends the call, unchanged.
+//
+// It does not see the requests that follow a redirect: those carry the headers of
+// the first, as [http.Client] has it, but Authorization, Cookie and their like only
+// to the same host and those below it. An attempt that begins where a permanent
+// redirect led is seen, with that URL, and loses those headers by the same rule.
+// Other headers, a key of your own invention too, go wherever a redirect leads.
 func OnRequest(f func(*http.Request) error) Option {
 	return func(c *config) { set(c, &c.onRequest, f, f == nil, "OnRequest") }
 }
@@ -256,7 +267,8 @@ func Strict() Option {
 }
 
 // Logger sets where a stream tells of what the caller does not get to see: lost
-// connections and gaps at level Warn, connections made at Debug. Records carry
+// connections and gaps at level Warn, permanent redirects at Info, connections
+// made at Debug. Records carry
 // the URL without user and query. Defaults to no log.
 func Logger(l *slog.Logger) Option {
 	return func(c *config) { set(c, &c.logger, l, l == nil, "Logger") }

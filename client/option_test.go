@@ -28,7 +28,7 @@ func TestFaultsAreNamedBeforeAnythingIsSent(t *testing.T) {
 		{"a nil body", host, []Option{Body("", nil)}, "client: option Body: the function is nil"},
 		{"a body that is no JSON", host, []Option{JSONBody(func() {})}, "client: option JSONBody: json: unsupported type: func()"},
 		{"a header that the client keeps", host, []Option{Header("last-event-id", "1")}, "client: option Header: Last-Event-ID is kept by the client: use the option LastEventID"},
-		{"an id with a line break", host, []Option{LastEventID("a\nb")}, `client: option LastEventID: "a\nb" holds a control character, which no header can carry`},
+		{"an id with a line break", host, []Option{LastEventID("a\nb")}, `client: option LastEventID: "a\nb" holds a control character, which no header can carry: use the option LastEventIDQuery`},
 		{"a nil hook", host, []Option{OnRequest(nil)}, "client: option OnRequest: <nil> is not a possible value"},
 		{"a nil client", host, []Option{HTTPClient(nil)}, "client: option HTTPClient: <nil> is not a possible value"},
 		{"a nil codec", host, []Option{Codec(nil)}, "client: option Codec: <nil> is not a possible value"},
@@ -104,7 +104,7 @@ func TestAClientThatCutsStreamsIsRefused(t *testing.T) {
 		if _, err := collect(t.Context(), s, HTTPClient(&timed)); !errors.Is(err, ErrClientTimeout) || len(s.sofar()) != 0 {
 			t.Errorf("Follow: %v after %d requests, want ErrClientTimeout", err, len(s.sofar()))
 		}
-		for _, word := range []string{"ResponseHeaderTimeout", "IdleLimit", "context"} {
+		for _, word := range []string{"HeadTimeout", "IdleLimit", "context"} {
 			if !strings.Contains(ErrClientTimeout.Error(), word) {
 				t.Errorf("the error does not name %s as a remedy: %v", word, ErrClientTimeout)
 			}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 )
@@ -28,17 +29,43 @@ func Exchange(ctx context.Context, url string, opts ...Option) (*http.Response, 
 	if err != nil {
 		return nil, err
 	}
-	req, err := c.newRequest(ctx, c.lastEventID, nil)
+	ctx, cancel := context.WithCancelCause(ctx)
+	req, err := c.newRequest(ctx, c.home(), c.lastEventID, nil)
 	if err != nil {
+		cancel(nil)
 		return nil, err
 	}
-	return c.do(req)
+	res, _, err := c.do(req, cancel)
+	if err != nil {
+		cancel(nil)
+		return nil, err
+	}
+	body := cancelBody{res.Body, cancel}
+	res.Body = body
+	if w, ok := body.ReadCloser.(io.Writer); ok { // after 101 Switching Protocols
+		res.Body = struct {
+			cancelBody
+			io.Writer
+		}{body, w}
+	}
+	return res, nil
+}
+
+// A cancelBody lets go of its request's context when it is closed.
+type cancelBody struct {
+	io.ReadCloser
+	cancel context.CancelCauseFunc
+}
+
+func (b cancelBody) Close() error {
+	defer b.cancel(nil)
+	return b.ReadCloser.Close()
 }
 
 // newRequest builds the request of one attempt. defaults are the headers that
 // the caller may replace.
-func (c *config) newRequest(ctx context.Context, lastEventID string, defaults map[string]string) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, c.method, c.url.String(), nil)
+func (c *config) newRequest(ctx context.Context, to address, lastEventID string, defaults map[string]string) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, c.method, to.url.String(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("client: request: %w", err)
 	}
@@ -48,19 +75,26 @@ func (c *config) newRequest(ctx context.Context, lastEventID string, defaults ma
 			req.Header.Set(key, value)
 		}
 	}
-	if host := req.Header.Get("Host"); host != "" {
-		req.Host = host // net/http takes it from here alone
+	if to.host != "" {
+		req.Host = to.host // net/http takes it from here alone
 	}
-	if lastEventID != "" {
-		if !sendable(lastEventID) {
-			return nil, fmt.Errorf("client: resume: the last event id %q holds a control character, which no header can carry", lastEventID)
-		}
+	switch {
+	case lastEventID == "":
+	case sendable(lastEventID):
 		req.Header.Set(lastEventIDHeader, lastEventID)
+	case c.idParam == "":
+		return nil, fmt.Errorf("client: resume: the last event id %q holds a control character, which no header can carry: use the option LastEventIDQuery", lastEventID)
+	}
+	if c.idParam != "" {
+		setParam(req.URL, c.idParam, lastEventID)
 	}
 	if c.onRequest != nil {
 		if err := c.onRequest(req); err != nil {
 			return nil, err
 		}
+	}
+	if to.foreign {
+		stripSensitive(req.Header)
 	}
 	if c.body != nil {
 		if err := c.setBody(req); err != nil {
@@ -122,21 +156,37 @@ type sizedBody struct {
 
 func (sizedBody) Close() error { return nil }
 
-// do sends req and waits for the head of the answer.
-func (c *config) do(req *http.Request) (*http.Response, error) {
-	res, err := c.client.Do(req)
+// do sends req, follows redirects, and waits for the head of the answer. cancel
+// ends req's context with a cause. hops are the requests that were made, req
+// first, if there was a redirect.
+func (c *config) do(req *http.Request, cancel context.CancelCauseFunc) (res *http.Response, hops []*http.Request, err error) {
+	ctx := req.Context()
+	watch := stopwatch{connect: c.connectLimit, head: c.headLimit, bite: cancel}
+	defer watch.enter(over)
+	req = req.WithContext(httptrace.WithClientTrace(ctx, watch.trace()))
+
+	client := *c.client // which is the caller's, and stays as it is
+	client.CheckRedirect = c.checkRedirect(c.client.CheckRedirect, &hops)
+	res, err = client.Do(req)
 	if err == nil {
-		return res, nil
+		return res, hops, nil
 	}
-	if ctx := req.Context(); ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+	if ctx.Err() != nil {
+		return nil, nil, context.Cause(ctx)
+	}
+	if e, ok := errors.AsType[*RedirectError](err); ok {
+		return nil, nil, e
 	}
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		if u, perr := url.Parse(e.URL); perr == nil {
 			e.URL = place(u) // net/http takes out the password, but not the query
 		}
+		// net/http has no type for it; unrecognised it would be a network error.
+		if strings.HasPrefix(e.Err.Error(), "failed to parse Location header") {
+			return nil, nil, &RedirectError{e.URL, errors.New("the Location is no URL")}
+		}
 	}
-	return nil, fmt.Errorf("client: request: %w", err)
+	return nil, nil, fmt.Errorf("client: request: %w", err)
 }
 
 // place is a URL as it may stand in a log: without user, query and fragment, where

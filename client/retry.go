@@ -39,6 +39,12 @@ type RetryPolicy struct {
 	// MaxAttempts is how many attempts to reconnect may fail in a row before the
 	// stream ends with the last one's error. Defaults to no limit.
 	MaxAttempts int
+	// MaxElapsed is how long the stream may be without a good connection, counted
+	// from the end of the last good attempt, or from the beginning. A wait that would
+	// end later is not begun: the stream ends with the last attempt's error. An
+	// attempt that is under way is not cut; [ConnectTimeout], [HeadTimeout] and
+	// [IdleLimit] bound it. Defaults to no limit.
+	MaxElapsed time.Duration
 	// First retries the first connection like a lost one, in place of failing at
 	// once: for a client that may start before its server.
 	First bool
@@ -66,6 +72,9 @@ func (p RetryPolicy) check() error {
 	}
 	if p.MaxAttempts < 0 {
 		bad("MaxAttempts", p.MaxAttempts, "0 or more (NoReconnect switches reconnecting off)")
+	}
+	if p.MaxElapsed < 0 {
+		bad("MaxElapsed", p.MaxElapsed, "0 or more (NoReconnect switches reconnecting off)")
 	}
 	return errors.Join(errs...)
 }

@@ -172,6 +172,21 @@ func (s *script) sofar() []time.Duration {
 	return slices.Clone(s.times)
 }
 
+// places returns where the requests went: host, path and query, or "refused".
+func (s *script) places() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []string
+	for _, r := range s.requests {
+		if r == nil {
+			all = append(all, "refused")
+			continue
+		}
+		all = append(all, r.Host+r.URL.RequestURI())
+	}
+	return all
+}
+
 // answer is a whole answer with some headers: key, value, key, value.
 func answer(status int, body string, headers ...string) step {
 	return func(w http.ResponseWriter, _ *http.Request) {

@@ -32,6 +32,12 @@ type StatusError struct {
 
 func (e *StatusError) Error() string {
 	s := "client: the server answered " + e.Status
+	switch e.StatusCode {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		if e.Header.Get("Location") == "" {
+			s += " without a Location"
+		}
+	}
 	switch {
 	case e.Problem != nil:
 		s += ": " + e.Problem.String()

@@ -15,9 +15,9 @@ import (
 
 // ErrClientTimeout is returned for a stream over an [http.Client] whose Timeout
 // is set: it counts the whole body and would cut every stream. Leave it 0; bound
-// the wait for the answer with ResponseHeaderTimeout of the [http.Transport],
-// silence with [IdleLimit], and the whole with the context.
-var ErrClientTimeout = errors.New("client: http.Client.Timeout would cut the stream: leave it 0, and use http.Transport.ResponseHeaderTimeout, the option IdleLimit or the context")
+// the wait for the answer with [HeadTimeout], silence with [IdleLimit], and the
+// whole with the context.
+var ErrClientTimeout = errors.New("client: http.Client.Timeout would cut the stream: leave it 0, and use the options HeadTimeout and IdleLimit, or the context")
 
 // errLeft says that the consumer wants no more.
 var errLeft = errors.New("client: the consumer left")
@@ -35,6 +35,8 @@ type stream struct {
 
 	connected bool          // there has been an event stream
 	waits     int           // since the last attempt that was good
+	since     time.Time     // when that ended, or the stream began
+	route     route         // where the attempts go
 	limit     time.Duration // how long the server may be silent; 0 = for ever
 }
 
@@ -42,6 +44,7 @@ type stream struct {
 type outcome struct {
 	err   error         // why; nil for a clean end
 	again bool          // whether another attempt may mend it
+	final bool          // whether none may be made, here or elsewhere
 	good  bool          // whether the attempt was worth its wait: no backoff
 	bye   time.Duration // the reconnection time this once; 0 = the usual one
 	after time.Duration // no attempt sooner than this
@@ -54,7 +57,7 @@ func follow(ctx context.Context, c *config, handle func(sse.Event, error) error)
 	if c.client.Timeout != 0 {
 		return ErrClientTimeout
 	}
-	s := &stream{config: c, handle: handle, dec: sse.NewDecoder(nil), limit: max(c.idle, 0)}
+	s := &stream{config: c, handle: handle, dec: sse.NewDecoder(nil), limit: max(c.idle, 0), since: time.Now()}
 	s.dec.MaxEventSize = c.maxEvent
 	s.dec.OnComment = c.onComment
 	s.dec.SetLastEventID(c.lastEventID)
@@ -79,7 +82,7 @@ func follow(ctx context.Context, c *config, handle func(sse.Event, error) error)
 // wait passes the time until the next attempt, or returns why there is none.
 func (s *stream) wait(ctx context.Context, o outcome) error {
 	if o.good {
-		s.waits = 0
+		s.waits, s.since = 0, time.Now()
 	}
 	if n := s.retry.MaxAttempts; n > 0 && s.waits >= n {
 		return fmt.Errorf("client: gave up after %d attempts to reconnect: %w", n, o.err)
@@ -93,6 +96,10 @@ func (s *stream) wait(ctx context.Context, o outcome) error {
 		s.waits++
 	}
 	d := s.retry.delay(base, failed, named, s.strict, o.after, rand.Float64)
+	if most := s.retry.MaxElapsed; most > 0 && time.Since(s.since)+d > most {
+		return fmt.Errorf("client: gave up after %v without a good connection, before a wait of %v (MaxElapsed is %v): %w",
+			time.Since(s.since).Round(time.Millisecond), d.Round(time.Millisecond), most, o.err)
+	}
 	s.logger.LogAttrs(ctx, slog.LevelWarn, "event stream lost, reconnecting",
 		slog.String("url", place(s.url)), slog.Any("error", o.err), slog.Duration("wait", d))
 	if s.onRetry != nil {
@@ -114,7 +121,7 @@ func (s *stream) attempt(parent context.Context) outcome {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
 
-	req, err := s.newRequest(ctx, s.dec.LastEventID(), map[string]string{
+	req, err := s.newRequest(ctx, s.next(), s.dec.LastEventID(), map[string]string{
 		"Accept": eventStream,
 		// What the Fetch standard sends for the cache mode no-store, which the HTML
 		// standard asks for.
@@ -126,22 +133,27 @@ func (s *stream) attempt(parent context.Context) outcome {
 		return outcome{err: err}
 	}
 	head := watchdog{limit: s.limit, bite: cancel}
+	if s.idle == 0 && s.headLimit > 0 {
+		head.limit = 0 // the caller has said how long; what the last connection announced is a guess
+	}
 	head.arm()
-	res, err := s.do(req)
+	res, hops, err := s.do(req, cancel)
 	head.disarm()
 	// The standard tells no first attempt from a later one: a network error is
 	// retried.
 	patient := s.connected || s.retry.First
 	if err != nil {
-		return outcome{err: err, again: patient || s.strict}
+		_, futile := errors.AsType[*RedirectError](err)
+		return s.missed(outcome{err: err, again: !futile && (patient || s.strict)})
 	}
 	defer func() {
 		cancel(nil) // first, so that Close has nothing to wait for
 		res.Body.Close()
 	}()
 	if o, ok := s.refused(res, patient); ok {
-		return o
+		return s.missed(o)
 	}
+	s.arrived(ctx, hops)
 	s.connected = true
 	s.limit = s.idleLimit(res.Header)
 	s.dec.Reset(&watchdog{r: res.Body, limit: s.limit, bite: cancel})
@@ -158,6 +170,7 @@ func (s *stream) refused(res *http.Response, patient bool) (outcome, bool) {
 		return outcome{
 			err:   err,
 			again: patient && !s.strict && !decided && retryable(res.StatusCode),
+			final: decided,
 			after: retryAfter(res.Header),
 		}, true
 	case !isMediaType(res.Header.Get("Content-Type"), eventStream):
