@@ -84,10 +84,9 @@ func (c *config) redirected(a address, q *http.Request) address {
 	return address{q.URL, q.Host, a.foreign || !within(q.URL.Hostname(), c.url.Hostname())}
 }
 
-// within reports whether host is ours or below it: where net/http, when it follows
-// a redirect, leaves the sensitive headers in.
+// within reports whether host is ours or below it, letter by letter: where net/http,
+// when it follows a redirect, leaves the sensitive headers in.
 func within(host, ours string) bool {
-	host, ours = strings.ToLower(host), strings.ToLower(ours)
 	return host == ours || !strings.ContainsAny(host, ":%") && strings.HasSuffix(host, "."+ours)
 }
 

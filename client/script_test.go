@@ -113,7 +113,9 @@ func newScript(t testing.TB, steps ...step) *script {
 	n := newNetwork()
 	s := &script{HTTP: n.client(), start: time.Now(), steps: steps}
 	n.refuse = s.refuse
-	server := &http.Server{Handler: http.HandlerFunc(s.serve)}
+	server := &http.Server{Handler: http.HandlerFunc(s.serve), Protocols: new(http.Protocols)}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true) // for the client that asks for it
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
