@@ -23,10 +23,17 @@ import (
 // 408, 429, 502, 503 or 504 is then retried too, not before its Retry-After. The
 // answer 204 and the event stream.complete end the loop without an error.
 //
+// Redirects are followed. Once permanent ones (301, 308) have led to an event stream,
+// later attempts of this subscription begin where they led, until that place says no
+// or cannot be reached: then the next attempt is made at url again. The loop ends
+// when both say no, one after the other; while a place cannot be reached, the two are
+// tried in turns.
+//
 // An error is yielded once, with a zero event, and ends the loop:
 //
 //   - [*StatusError] for any other status, or the error of [OnStatus];
 //   - [*ContentTypeError] for an answer that is no event stream;
+//   - [*RedirectError] for a redirect that cannot be followed;
 //   - [*StreamError] when the server ended the stream because its source failed;
 //   - [*DecodeError] and [*sse.EventTooLargeError] for an event that cannot be
 //     handed out; [DecodeErrors] can have them surface, or be skipped, instead;

@@ -249,8 +249,9 @@ func NoReconnect() Option {
 // it counts as dead, is closed and made anew; any byte counts, a heartbeat too.
 // Only the time spent waiting for the server is counted, not the time the caller
 // takes over an event. Defaults to 2.5 times what the server announces in its
-// Stream-Heartbeat header, and to no limit if it announces nothing. NoIdleLimit
-// switches it off.
+// Stream-Heartbeat header, and to no limit if it announces nothing; what the last
+// connection announced also bounds the wait for the next answer, unless
+// [HeadTimeout] does. NoIdleLimit switches it off.
 func IdleLimit(d time.Duration) Option {
 	return func(c *config) { set(c, &c.idle, d, d <= 0 && d != NoIdleLimit, "IdleLimit") }
 }
@@ -260,8 +261,11 @@ const NoIdleLimit time.Duration = -1
 
 // Strict makes a stream keep to the letter of the HTML standard, section 9.2:
 // any status but 200 and any media type but text/event-stream ends it for good, a
-// network error is retried even before the first success, a stream.* event is an
-// event like any other, and Stream-Heartbeat means nothing.
+// network error (a timeout too) is retried even before the first success, a
+// stream.* event is an event like any other, and Stream-Heartbeat means nothing.
+// After a redirect, permanent or not, that led to an event stream, later attempts
+// begin where it led: the standard repeats one request, to whose list of URLs each
+// redirect (Fetch, HTTP-redirect fetch) has added one.
 func Strict() Option {
 	return func(c *config) { c.strict = true }
 }

@@ -21,9 +21,10 @@ const (
 // status. The caller must close its body; the request, its body included, ends
 // when ctx does.
 //
-// It follows redirects as the [http.Client] does, sends no Accept of its own, and
-// retries nothing. The error is that of the options or of the request; once
-// cancelled, the context's cause.
+// It follows redirects as the [http.Client] does (a [*RedirectError] is one that
+// cannot be followed), sends no Accept of its own, and retries nothing.
+// [ConnectTimeout] and [HeadTimeout] hold up to the head, not for the body. The error
+// is that of the options or of the request; once cancelled, the context's cause.
 func Exchange(ctx context.Context, url string, opts ...Option) (*http.Response, error) {
 	c, err := newConfig(ctx, url, opts)
 	if err != nil {
