@@ -24,8 +24,9 @@ func (e *BodyTooLargeError) Error() string {
 // [*BodyTooLargeError], an event stream, which need never end, an error that says
 // so. An answer without content (204, 205, or any to a HEAD request) is a zero T.
 //
-// Once does not retry; [ConnectTimeout] and [HeadTimeout] hold for it, and a redirect
-// that cannot be followed is a [*RedirectError]. It returns the cause of ctx as soon as that is cancelled.
+// Once does not retry. [ConnectTimeout] and [HeadTimeout] hold for it, and a redirect
+// that cannot be followed is a [*RedirectError]. It returns the cause of ctx as soon
+// as that is cancelled.
 func Once[T any](ctx context.Context, url string, opts ...Option) (T, error) {
 	var v T
 	c, err := newConfig(ctx, url, opts)

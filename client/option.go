@@ -177,9 +177,7 @@ func Header(key string, values ...string) Option {
 // LastEventID sets the Last-Event-ID of the first request: where an earlier run
 // left off.
 func LastEventID(id string) Option {
-	return func(c *config) {
-		c.lastEventID = id
-	}
+	return func(c *config) { c.lastEventID = id }
 }
 
 // OnRequest sets a function that the request of every attempt passes before it is
@@ -271,9 +269,9 @@ func Strict() Option {
 }
 
 // Logger sets where a stream tells of what the caller does not get to see: lost
-// connections and gaps at level Warn, permanent redirects at Info, connections
-// made at Debug. Records carry
-// the URL without user and query. Defaults to no log.
+// connections and gaps at level Warn, redirects that are remembered at Info,
+// connections made at Debug. Records carry the URL without user and query. Defaults
+// to no log.
 func Logger(l *slog.Logger) Option {
 	return func(c *config) { set(c, &c.logger, l, l == nil, "Logger") }
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -406,6 +408,27 @@ func TestTheLogTellsOfAMove(t *testing.T) {
 			t.Errorf("log\n%swant once, and no secrets:\n%s", got, want)
 		}
 	})
+}
+
+// There is no state but that of the stream: the default client is used as it is.
+func TestTheDefaultClientIsLeftAsItIs(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/new" {
+			http.Redirect(w, r, "/new", http.StatusMovedPermanently)
+			return
+		}
+		sends("data: x\n\n")(w, r)
+	}))
+	defer server.Close()
+	before := *http.DefaultClient
+	for v, err := range Values[string](t.Context(), server.URL, NoReconnect()) {
+		if v != "x" || err != nil {
+			t.Errorf("Values yields %q, %v", v, err)
+		}
+	}
+	if !reflect.DeepEqual(*http.DefaultClient, before) {
+		t.Errorf("http.DefaultClient is %+v, was %+v", *http.DefaultClient, before)
+	}
 }
 
 func TestCancellationWithinRedirects(t *testing.T) {

@@ -109,6 +109,18 @@ func TestConnectTimeout(t *testing.T) {
 	}
 }
 
+func TestCancellationWhileConnectingIsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript(t)
+		stalls(s, 1)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Second, func() { cancel(errChanged) })
+		if _, err := collect(ctx, s); err != errChanged || time.Since(s.start) != time.Second {
+			t.Errorf("the loop ended after %v with %v, want the cause after 1s", time.Since(s.start), err)
+		}
+	})
+}
+
 func TestTLSBelongsToConnecting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe() // whose other end says nothing
