@@ -383,3 +383,56 @@ func TestTimeoutOptionsAreChecked(t *testing.T) {
 		}
 	}
 }
+
+// What net/http tells comes from several goroutines, and late.
+func TestStopwatchAndLateNews(t *testing.T) {
+	const sec = time.Second
+	for _, tt := range []struct {
+		name string
+		news func(trace *httptrace.ClientTrace)
+		want error
+	}{
+		{"a request that was answered before it was written does not end the next one's connecting", func(trace *httptrace.ClientTrace) {
+			trace.GetConn("a")
+			trace.GotConn(httptrace.GotConnInfo{})
+			trace.GetConn("b") // redirected
+			trace.WroteRequest(httptrace.WroteRequestInfo{})
+		}, &TimeoutError{PhaseConnect, 5 * sec}},
+		{"a request that could not be written is not waited upon", func(trace *httptrace.ClientTrace) {
+			trace.GetConn("a")
+			trace.GotConn(httptrace.GotConnInfo{})
+			trace.WroteRequest(httptrace.WroteRequestInfo{Err: errRefused})
+		}, nil},
+		{"a request that is made again over another connection counts anew", func(trace *httptrace.ClientTrace) {
+			trace.GetConn("a")
+			time.Sleep(4 * sec)
+			trace.GetConn("a")
+			time.Sleep(4 * sec)
+			trace.GotConn(httptrace.GotConnInfo{})
+		}, nil},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var bitten error
+			w := stopwatch{connect: 5 * sec, head: sec, bite: func(err error) { bitten = err }}
+			tt.news(w.trace())
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			if errText(bitten) != errText(tt.want) {
+				t.Errorf("%s: bitten by %v, want %v", tt.name, bitten, tt.want)
+			}
+		})
+	}
+}
+
+// A timer that fires while its stage ends comes too late.
+func TestStopwatchThatIsStoppedWhileItFires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := stopwatch{head: time.Second, bite: func(err error) { t.Errorf("bitten by %v", err) }}
+		w.trace()
+		w.mu.Lock() // as enter does
+		time.Sleep(time.Second)
+		w.timer = nil
+		w.mu.Unlock()
+		time.Sleep(time.Minute)
+	})
+}
