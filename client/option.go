@@ -44,6 +44,11 @@ type config struct {
 	maxEvent     int
 	decodeErrors DecodePolicy
 
+	cases         []Case
+	unknownEvents UnknownPolicy
+	sentinels     []string
+	gaps          GapPolicy
+
 	retry       RetryPolicy
 	noReconnect bool
 	idle        time.Duration
@@ -75,6 +80,9 @@ func newConfig(ctx context.Context, rawURL string, opts []Option) (*config, erro
 		maxEvent: defaultMaxEvent,
 		maxBody:  defaultMaxBody,
 		logger:   slog.New(slog.DiscardHandler),
+
+		unknownEvents: SkipUnknownEvents,
+		gaps:          SkipGaps,
 	}
 	if ctx == nil {
 		c.fail("the context is nil")
@@ -229,7 +237,7 @@ func Retry(p RetryPolicy) Option {
 // NoReconnect makes a stream one request and no more, for answers that are a
 // stream once, such as the tokens of a language model: a body that ends is the
 // end of the stream, without an error; one that is cut short, or falls silent,
-// ends it with that error.
+// ends it with that error. A [Sentinel] tells the two apart where bodies do not.
 func NoReconnect() Option {
 	return func(c *config) { c.noReconnect = true }
 }
