@@ -133,7 +133,8 @@ func (c *config) policy(err error) DecodePolicy {
 
 // A DecodePolicy says what becomes of an event that cannot be handed out: its
 // data does not decode, a [*DecodeError], or it is larger than [MaxEvent], an
-// [*sse.EventTooLargeError].
+// [*sse.EventTooLargeError]. Its id counts like any other, once its blank line has
+// arrived: a stream that reconnects goes on behind it.
 type DecodePolicy int
 
 const (

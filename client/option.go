@@ -296,7 +296,8 @@ func OnRetry(f func(err error, wait time.Duration)) Option {
 }
 
 // OnGap sets a function that hears, in its place between the events, that the
-// server could not deliver everything since the last one.
+// server could not deliver everything since the last one. [Gaps] puts that into
+// the loop, too.
 func OnGap(f func(Gap)) Option {
 	return func(c *config) { set(c, &c.onGap, f, f == nil, "OnGap") }
 }

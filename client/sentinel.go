@@ -3,6 +3,7 @@ package client
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -35,12 +36,9 @@ func Sentinel(data string) Option {
 }
 
 func (c *config) isSentinel(ev sse.Event) bool {
-	for _, s := range c.sentinels {
-		if string(ev.Data) == s {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.sentinels, func(s string) bool {
+		return string(ev.Data) == s // without a copy of the data
+	})
 }
 
 // bodyEnd is what the end of the body means where there is no reconnecting.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -178,7 +179,8 @@ func TestOnlyIDAndRetrySurviveAReconnection(t *testing.T) {
 		{"not half a character", "data: \xe2\x82", "\xac\ndata: b\n\n", []sse.ServerSentEvent[string]{{Data: "b"}}, ""},
 		{"not half a BOM", "\xef\xbb", "\xbfdata: a\ndata: b\n\n", []sse.ServerSentEvent[string]{{Data: "b"}}, ""},
 		{"not that the BOM is past", "\ufeffdata: a\n\n", "\ufeffdata: b\n\n", []sse.ServerSentEvent[string]{{Data: "a"}, {Data: "b"}}, ""},
-		{"not that a block was too large", "data: " + kilobyte, "data: b\n\n", []sse.ServerSentEvent[string]{{Data: "b"}}, ""},
+		{"not half of a line longer than any buffer", ":" + strings.Repeat("x", 1<<20), "data: b\n\n", []sse.ServerSentEvent[string]{{Data: "b"}}, ""},
+		{"not that a block was too large", "data: " + kilobyte + "\n", "data: b\n\n", []sse.ServerSentEvent[string]{{Data: "b"}}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

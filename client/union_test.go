@@ -373,8 +373,8 @@ func TestXML(t *testing.T) {
 }
 
 // A union costs the box of the value on top of what the type itself costs, a
-// skipped event nothing.
-func TestAllocsOfUnions(t *testing.T) {
+// skipped event and the look for a sentinel nothing.
+func TestAllocsPerEvent(t *testing.T) {
 	type point struct{ X, Y int }
 	data, _ := json.Marshal(point{1, 2})
 	handler := func(opts ...Option) func(sse.Event, error) error {
@@ -402,5 +402,17 @@ func TestAllocsOfUnions(t *testing.T) {
 	}
 	if got := allocs(union, "unknown"); got != 0 {
 		t.Errorf("an unknown event that is skipped allocates %v times, want 0", got)
+	}
+	c, err := configFor[string](t.Context(), host, []Option{Sentinel("[DONE]")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev := sse.Event{Data: []byte(kilobyte)}
+	if got := testing.AllocsPerRun(500, func() {
+		if c.isSentinel(ev) {
+			t.Error("a kilobyte is taken for [DONE]")
+		}
+	}); got != 0 {
+		t.Errorf("looking for a sentinel allocates %v times, want 0", got)
 	}
 }
