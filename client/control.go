@@ -62,9 +62,9 @@ const (
 )
 
 // Gaps sets what becomes of a gap in the loop, after [OnGap] has heard of it.
-// Defaults to [SkipGaps]. A server tells a gap once: the client, when it
-// reconnects, goes on from the gap's To. With [Strict] there are no gaps, only
-// events named stream.gap.
+// Defaults to [SkipGaps]. A gap with an id, which our servers give it, is told
+// once: a client that reconnects goes on from there. With [Strict] there are no
+// gaps, only events named stream.gap.
 func Gaps(p GapPolicy) Option {
 	return func(c *config) { set(c, &c.gaps, p, p < EndOnGap || p > SkipGaps, "Gaps") }
 }
