@@ -2,7 +2,10 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -16,7 +19,17 @@ const (
 	controlBye      = "stream.bye"
 )
 
+func isControl(event string) bool {
+	switch event {
+	case controlGap, controlError, controlComplete, controlBye:
+		return true
+	}
+	return false
+}
+
 // A Gap is a stream.gap event: the server's word that events are missing here.
+// [OnGap] hears of each; a *Gap is also an error, for the loop, if [Gaps] asks for
+// it.
 type Gap struct {
 	// Reason is why: retention, slow, restart, malformed or future.
 	Reason string
@@ -24,6 +37,36 @@ type Gap struct {
 	From, To string
 	// Missed is how many events are missing, -1 if the server cannot tell.
 	Missed int64
+}
+
+func (g *Gap) Error() string {
+	missed := "an unknown number of"
+	if g.Missed >= 0 {
+		missed = strconv.FormatInt(g.Missed, 10)
+	}
+	return fmt.Sprintf("client: gap: %s events are missing between %q and %q: %s", missed, g.From, g.To, cmp.Or(g.Reason, "no reason given"))
+}
+
+// A GapPolicy says what becomes of a [*Gap] in the loop.
+type GapPolicy int
+
+const (
+	// EndOnGap ends the stream with the gap: for a consumer that must start over
+	// from a snapshot.
+	EndOnGap GapPolicy = iota
+	// SurfaceGaps yields the gap as an error, in its place between the events, and
+	// goes on.
+	SurfaceGaps
+	// SkipGaps logs the gap at level Warn and goes on.
+	SkipGaps
+)
+
+// Gaps sets what becomes of a gap in the loop, after [OnGap] has heard of it.
+// Defaults to [SkipGaps]. A gap with an id, which our servers give it, is told
+// once: a client that reconnects goes on from there. With [Strict] there are no
+// gaps, only events named stream.gap.
+func Gaps(p GapPolicy) Option {
+	return func(c *config) { set(c, &c.gaps, p, p < EndOnGap || p > SkipGaps, "Gaps") }
 }
 
 // parseGap never fails: what cannot be read is left out, the gap itself is news.

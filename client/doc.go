@@ -19,6 +19,10 @@
 // any server of text/event-stream; with ours it also obeys the stream.* events,
 // which tell an end from a cut and name every gap.
 //
+// A stream of several kinds of event is read with [Types], one that ends with a
+// word such as "[DONE]" with [Sentinel].
+//
 // The promise that is easy to miss: an error that is yielded is final, and the
-// only one. A lost connection is none; it is told to the hooks and the log.
+// only one, unless an option asked for it to surface. A lost connection is none; it
+// is told to the hooks and the log.
 package client

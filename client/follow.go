@@ -21,7 +21,8 @@ import (
 // that a lost connection is made anew, as [Retry] says, with the Last-Event-ID of
 // the last event; the loop does not notice, the hooks and the log do. An answer of
 // 408, 429, 502, 503 or 504 is then retried too, not before its Retry-After. The
-// answer 204 and the event stream.complete end the loop without an error.
+// answer 204, the event stream.complete and a [Sentinel] end the loop without an
+// error.
 //
 // Redirects are followed. Once permanent ones (301, 308) have led to an event stream,
 // later attempts of this subscription begin where they led, until that place says no
@@ -29,14 +30,17 @@ import (
 // when both say no, one after the other; while a place cannot be reached, the two are
 // tried in turns.
 //
-// An error is yielded once, with a zero event, and ends the loop:
+// An error is yielded once, with a zero event, and ends the loop, unless an option
+// named here asks for its kind to surface in its place, or to be skipped:
 //
 //   - [*StatusError] for any other status, or the error of [OnStatus];
 //   - [*ContentTypeError] for an answer that is no event stream;
 //   - [*RedirectError] for a redirect that cannot be followed;
 //   - [*StreamError] when the server ended the stream because its source failed;
 //   - [*DecodeError] and [*sse.EventTooLargeError] for an event that cannot be
-//     handed out; [DecodeErrors] can have them surface, or be skipped, instead;
+//     handed out ([DecodeErrors]);
+//   - [*UnknownEventError] for an event that is no case of [Types], and [*Gap] where
+//     events are missing, if asked for ([UnknownEvents], [Gaps]);
 //   - the cause of ctx, once it is cancelled; the loop ends at once, also while it
 //     waits to reconnect;
 //   - the last attempt's error, when there are to be no more;
@@ -46,7 +50,7 @@ import (
 // goroutine is left behind.
 func Follow[T any](ctx context.Context, url string, opts ...Option) iter.Seq2[sse.ServerSentEvent[T], error] {
 	return func(yield func(sse.ServerSentEvent[T], error) bool) {
-		c, err := newConfig(ctx, url, opts)
+		c, err := configFor[T](ctx, url, opts)
 		if err == nil {
 			err = follow(ctx, c, typed(c, yield))
 		}
@@ -68,26 +72,39 @@ func Values[T any](ctx context.Context, url string, opts ...Option) iter.Seq2[T,
 	}
 }
 
-// typed returns the handler that decodes events and yields them.
+// typed returns the handler that decodes events and yields them, and does with
+// what cannot be handed out as its policy says.
 func typed[T any](c *config, yield func(sse.ServerSentEvent[T], error) bool) func(sse.Event, error) error {
-	var zero T
-	data := new(T) // one for all events: what a codec fills must be on the heap
-	return func(ev sse.Event, err error) error {
-		if err == nil {
-			*data = zero
-			if err = c.codec.DecodeData(ev.Data, data); err != nil {
-				err = &DecodeError{ID: ev.ID, Event: ev.Event, Data: append([]byte(nil), ev.Data...), Err: err}
+	decode := union[T](c)
+	if len(c.cases) == 0 {
+		read := reader[T](c.codec)
+		decode = func(ev sse.Event) (T, error) {
+			v, err := read(ev.Data)
+			if err != nil {
+				err = newDecodeError(ev, err)
 			}
+			return v, err
 		}
-		switch {
-		case err == nil:
-			out := sse.ServerSentEvent[T]{ID: ev.ID, Event: ev.Event, Data: *data, Retry: ev.Retry, Comment: ev.Comment}
+	}
+	return func(ev sse.Event, err error) error {
+		var data T
+		if err == nil {
+			data, err = decode(ev)
+		}
+		if err == nil {
+			out := sse.ServerSentEvent[T]{ID: ev.ID, Event: ev.Event, Data: data, Retry: ev.Retry, Comment: ev.Comment}
 			if !yield(out, nil) {
 				return errLeft
 			}
-		case c.decodeErrors == SkipDecodeErrors:
+			return nil
+		}
+		if err == errSkipped {
+			return nil
+		}
+		switch c.policy(err) {
+		case SkipDecodeErrors:
 			c.logger.Warn("event skipped", slog.String("url", place(c.url)), slog.Any("error", err))
-		case c.decodeErrors == SurfaceDecodeErrors:
+		case SurfaceDecodeErrors:
 			if !yield(sse.ServerSentEvent[T]{}, err) {
 				return errLeft
 			}
@@ -98,16 +115,40 @@ func typed[T any](c *config, yield func(sse.ServerSentEvent[T], error) bool) fun
 	}
 }
 
+// reader returns a function that decodes data to Ts.
+func reader[T any](codec sse.Codec) func(data []byte) (T, error) {
+	var zero T
+	v := new(T) // one for all events: what a codec fills must be on the heap
+	return func(data []byte) (T, error) {
+		*v = zero
+		err := codec.DecodeData(data, v)
+		return *v, err
+	}
+}
+
+// policy is what is to become of err, in the words of a DecodePolicy: the values
+// of the others mean the same.
+func (c *config) policy(err error) DecodePolicy {
+	switch err.(type) {
+	case *UnknownEventError:
+		return DecodePolicy(c.unknownEvents)
+	case *Gap:
+		return DecodePolicy(c.gaps)
+	}
+	return c.decodeErrors
+}
+
 // A DecodePolicy says what becomes of an event that cannot be handed out: its
 // data does not decode, a [*DecodeError], or it is larger than [MaxEvent], an
-// [*sse.EventTooLargeError].
+// [*sse.EventTooLargeError]. Its id counts like any other, once its blank line has
+// arrived: a stream that reconnects goes on behind it.
 type DecodePolicy int
 
 const (
 	// EndOnDecodeError ends the stream with the error.
 	EndOnDecodeError DecodePolicy = iota
-	// SurfaceDecodeErrors yields the error in the event's place and goes on. It is
-	// the one case where a yielded error is not the last.
+	// SurfaceDecodeErrors yields the error in the event's place and goes on: it is
+	// not the last.
 	SurfaceDecodeErrors
 	// SkipDecodeErrors logs the error at level Warn and goes on.
 	SkipDecodeErrors
@@ -120,6 +161,10 @@ type DecodeError struct {
 	Err       error  // the codec's
 
 	answer bool // of Once, not an event
+}
+
+func newDecodeError(ev sse.Event, err error) *DecodeError {
+	return &DecodeError{ID: ev.ID, Event: ev.Event, Data: append([]byte(nil), ev.Data...), Err: err}
 }
 
 func (e *DecodeError) Error() string {

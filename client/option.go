@@ -48,6 +48,11 @@ type config struct {
 	maxEvent     int
 	decodeErrors DecodePolicy
 
+	cases         []Case
+	unknownEvents UnknownPolicy
+	sentinels     []string
+	gaps          GapPolicy
+
 	retry       RetryPolicy
 	noReconnect bool
 	idle        time.Duration
@@ -80,7 +85,9 @@ func newConfig(ctx context.Context, rawURL string, opts []Option) (*config, erro
 		maxBody:  defaultMaxBody,
 		logger:   slog.New(slog.DiscardHandler),
 
-		connectLimit: defaultConnectTimeout,
+		connectLimit:  defaultConnectTimeout,
+		unknownEvents: SkipUnknownEvents,
+		gaps:          SkipGaps,
 	}
 	if ctx == nil {
 		c.fail("the context is nil")
@@ -238,7 +245,7 @@ func Retry(p RetryPolicy) Option {
 // NoReconnect makes a stream one request and no more, for answers that are a
 // stream once, such as the tokens of a language model: a body that ends is the
 // end of the stream, without an error; one that is cut short, or falls silent,
-// ends it with that error.
+// ends it with that error. A [Sentinel] tells the two apart where bodies do not.
 func NoReconnect() Option {
 	return func(c *config) { c.noReconnect = true }
 }
@@ -302,7 +309,8 @@ func OnRetry(f func(err error, wait time.Duration)) Option {
 }
 
 // OnGap sets a function that hears, in its place between the events, that the
-// server could not deliver everything since the last one.
+// server could not deliver everything since the last one. [Gaps] puts that into
+// the loop, too.
 func OnGap(f func(Gap)) Option {
 	return func(c *config) { set(c, &c.onGap, f, f == nil, "OnGap") }
 }

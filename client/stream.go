@@ -26,8 +26,9 @@ var errLeft = errors.New("client: the consumer left")
 // the goroutine of its caller and starts none.
 type stream struct {
 	*config
-	// handle takes every event, or the error of one that was too large, in order.
-	// It must not keep the data; its own error ends the stream.
+	// handle takes every event, or the error of one that was too large, and every gap
+	// that is not skipped, in order. It must not keep the data; its own error ends
+	// the stream.
 	handle func(sse.Event, error) error
 	// dec outlives the connections: it keeps the last event id and the
 	// reconnection time from one to the next.
@@ -69,7 +70,7 @@ func follow(ctx context.Context, c *config, handle func(sse.Event, error) error)
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case c.noReconnect && o.err == io.EOF:
-			return nil
+			return c.bodyEnd()
 		case c.noReconnect, !o.again:
 			return o.err
 		}
@@ -214,7 +215,7 @@ func (s *stream) read(parent, ctx context.Context, res *http.Response) (o outcom
 			}
 		}
 		if err == nil && !s.strict {
-			if end, ok := s.control(ev); ok {
+			if end, ok := s.control(parent, ev); ok {
 				if end != nil {
 					end.good = good()
 					return *end
@@ -222,6 +223,9 @@ func (s *stream) read(parent, ctx context.Context, res *http.Response) (o outcom
 				brought = true
 				continue
 			}
+		}
+		if err == nil && s.isSentinel(ev) {
+			return outcome{}
 		}
 		brought = true
 		if err := s.handle(ev, err); err != nil {
@@ -232,7 +236,7 @@ func (s *stream) read(parent, ctx context.Context, res *http.Response) (o outcom
 
 // control obeys a control event; ok is false for any other. end is nil if the
 // connection goes on.
-func (s *stream) control(ev sse.Event) (end *outcome, ok bool) {
+func (s *stream) control(ctx context.Context, ev sse.Event) (end *outcome, ok bool) {
 	switch ev.Event {
 	case controlComplete:
 		return &outcome{}, true
@@ -243,10 +247,17 @@ func (s *stream) control(ev sse.Event) (end *outcome, ok bool) {
 		return &outcome{err: bye, again: true, bye: bye.Retry}, true
 	case controlGap:
 		gap := parseGap(ev.Data)
-		s.logger.Warn("event stream has a gap", slog.String("url", place(s.url)), slog.String("reason", gap.Reason),
-			slog.String("from", gap.From), slog.String("to", gap.To), slog.Int64("missed", gap.Missed))
+		if s.gaps == SkipGaps {
+			s.logger.Warn("event stream has a gap", slog.String("url", place(s.url)), slog.String("reason", gap.Reason),
+				slog.String("from", gap.From), slog.String("to", gap.To), slog.Int64("missed", gap.Missed))
+		}
 		if s.onGap != nil {
 			s.onGap(gap)
+		}
+		if s.gaps != SkipGaps && ctx.Err() == nil { // the hook may have cancelled it
+			if err := s.handle(ev, &gap); err != nil {
+				return &outcome{err: err}, true
+			}
 		}
 		return nil, true
 	}

@@ -23,9 +23,10 @@ type Subscription struct {
 // next is called for every event, in order. After the last one exactly one of
 // onError and complete is called, once: complete if the stream ended without an
 // error, otherwise onError with what Follow would have yielded, the cause of a
-// cancelled ctx included. (With [SurfaceDecodeErrors] onError hears of each bad
-// event too, in its place.) Either may be nil, and is then left out; a nil next is
-// an error. All calls come from the one goroutine, and the stream waits for each.
+// cancelled ctx included. (Of what is asked to surface, by [SurfaceDecodeErrors],
+// [SurfaceUnknownEvents] or [SurfaceGaps], onError hears too, in its place.) Either
+// may be nil, and is then left out; a nil next is an error. All calls come from the
+// one goroutine, and the stream waits for each.
 //
 // A function that panics takes the process down, as in any goroutine.
 func Subscribe[T any](ctx context.Context, url string, next func(sse.ServerSentEvent[T]), onError func(error), complete func(), opts ...Option) *Subscription {
@@ -42,7 +43,7 @@ func Subscribe[T any](ctx context.Context, url string, next func(sse.ServerSentE
 	go func() {
 		defer close(s.done)
 		defer s.cancel()
-		c, err := newConfig(ctx, url, opts)
+		c, err := configFor[T](ctx, url, opts)
 		if next == nil {
 			err = errors.Join(errors.New("client: Subscribe: next is nil"), err)
 		}
