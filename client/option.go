@@ -35,6 +35,9 @@ type config struct {
 	header      http.Header
 	lastEventID string
 	onRequest   func(*http.Request) error
+	cursor      Cursor
+	saveEvents  int
+	saveTime    time.Duration
 	client      *http.Client
 
 	onStatus func(*http.Response) error

@@ -32,6 +32,7 @@ type stream struct {
 	// dec outlives the connections: it keeps the last event id and the
 	// reconnection time from one to the next.
 	dec *sse.Decoder
+	pos *position // nil without a cursor
 
 	connected bool          // there has been an event stream
 	waits     int           // since the last attempt that was good
@@ -50,14 +51,17 @@ type outcome struct {
 // follow runs one subscription. It returns nil when the stream is complete, what
 // handle returned, the cause of a cancelled context, or the error that ended the
 // stream.
-func follow(ctx context.Context, c *config, handle func(sse.Event, error) error) error {
+func follow(ctx context.Context, c *config, handle func(sse.Event, error) error) (err error) {
 	if c.client.Timeout != 0 {
 		return ErrClientTimeout
 	}
 	s := &stream{config: c, handle: handle, dec: sse.NewDecoder(nil), limit: max(c.idle, 0)}
 	s.dec.MaxEventSize = c.maxEvent
 	s.dec.OnComment = c.onComment
-	s.dec.SetLastEventID(c.lastEventID)
+	if err := s.load(ctx); err != nil {
+		return err
+	}
+	defer s.settle(ctx, &err) // also when the consumer panics
 	for {
 		o := s.attempt(ctx)
 		switch {
@@ -78,6 +82,9 @@ func follow(ctx context.Context, c *config, handle func(sse.Event, error) error)
 
 // wait passes the time until the next attempt, or returns why there is none.
 func (s *stream) wait(ctx context.Context, o outcome) error {
+	if err := s.pos.save(ctx); err != nil {
+		return err
+	}
 	if o.good {
 		s.waits = 0
 	}
@@ -144,7 +151,7 @@ func (s *stream) attempt(parent context.Context) outcome {
 	}
 	s.connected = true
 	s.limit = s.idleLimit(res.Header)
-	s.dec.Reset(&watchdog{r: res.Body, limit: s.limit, bite: cancel})
+	s.dec.Reset(s.saving(parent, &watchdog{r: res.Body, limit: s.limit, bite: cancel}, cancel))
 	return s.read(parent, ctx, res)
 }
 
@@ -190,6 +197,9 @@ func (s *stream) read(parent, ctx context.Context, res *http.Response) (o outcom
 		return brought || time.Since(start) >= max(base, time.Second)
 	}
 	for {
+		if err := s.handled(parent); err != nil {
+			return outcome{err: err}
+		}
 		ev, err := s.dec.Decode()
 		if parent.Err() != nil {
 			return outcome{err: context.Cause(parent)} // also if more has been read already
@@ -197,11 +207,21 @@ func (s *stream) read(parent, ctx context.Context, res *http.Response) (o outcom
 		if err != nil {
 			if _, ok := errors.AsType[*sse.EventTooLargeError](err); !ok {
 				// ctx is over if the watchdog bit.
-				return outcome{err: cancelled(ctx, err), again: true, good: good()}
+				err = cancelled(ctx, err)
+				if e, ok := errors.AsType[*CursorError](err); ok {
+					return outcome{err: e}
+				}
+				if err := s.handled(parent); err != nil {
+					return outcome{err: err}
+				}
+				return outcome{err: err, again: true, good: good()}
 			}
 		}
 		if err == nil && !s.strict {
 			if end, ok := s.control(ev); ok {
+				if err := s.handled(parent); err != nil {
+					return outcome{err: err}
+				}
 				if end != nil {
 					end.good = good()
 					return *end
