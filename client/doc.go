@@ -19,6 +19,9 @@
 // any server of text/event-stream; with ours it also obeys the stream.* events,
 // which tell an end from a cut and name every gap.
 //
+// A process that starts anew goes on where the last one stopped with [Resume] and a
+// [Cursor].
+//
 // The promise that is easy to miss: an error that is yielded is final, and the
 // only one. A lost connection is none; it is told to the hooks and the log.
 package client
