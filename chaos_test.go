@@ -284,7 +284,7 @@ func consume(role, url, dir string) (err error) {
 			return err
 		}
 		defer func() { err = errors.Join(err, c.Close()) }()
-		opts = append(opts, client.Resume(c), client.SaveEvery(400, 50*time.Millisecond))
+		opts = append(opts, client.Resume(c), client.SaveEvery(200, time.Minute))
 	}
 	// From the beginning, until there is an id.
 	for ev, err := range client.Follow[int](context.Background(), url+"/?earliest", opts...) {

@@ -355,18 +355,41 @@ func TestTheStreamWaitsForSave(t *testing.T) {
 			saving = false
 			return nil
 		}}
-		s := newScript(t, open("id: 1\ndata: a\n\n", 5*time.Second, "id: 2\ndata: b\n\nid: 3\ndata: c\n\n", 1500*time.Millisecond, "id: 4\ndata: d\n\n", time.Minute, "event: stream.complete\ndata\n\n"))
+		s := newScript(t, open("id: 1\ndata: a\n\n", 5*time.Second, "id: 2\ndata: b\n\nid: 3\ndata: c\n\n", 5*time.Second, "id: 4\ndata: d\n\n", time.Minute, "event: stream.complete\ndata\n\n"))
 		var at []time.Duration
 		for range Follow[string](t.Context(), host, HTTPClient(s.HTTP), Resume(d)) {
 			at = append(at, time.Since(d.start))
 		}
-		// b is saved from 5 s to 8 s before c comes, and c from 9 s to 12 s while d is
-		// being waited for, which had come by then.
-		if want := seconds(0, 5, 8, 8); !slices.Equal(at, want) {
+		// b is saved from 5 s to 8 s before c is handed out; c from 9 s to 12 s, while
+		// the client waits for d, which comes at 10 s.
+		if want := seconds(0, 5, 8, 12); !slices.Equal(at, want) {
 			t.Errorf("events at %v, want %v", at, want)
 		}
-		d.want(t, "save 1 at 0s", "save 2 at 5s", "save 4 at 9s")
+		d.want(t, "save 1 at 0s", "save 2 at 5s", "save 3 at 9s", "save 4 at 13s")
 	})
+}
+
+// A Save that fails while the client waits ends the wait, and no event is handed out
+// any more, also if one has come in the meantime.
+func TestASaveThatFailsEndsTheWait(t *testing.T) {
+	for _, next := range []time.Duration{1500 * time.Millisecond, time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			d := &diary{save: func(_ context.Context, id string) error {
+				if id == "1" {
+					return nil
+				}
+				time.Sleep(time.Second)
+				return errFull
+			}}
+			s := newScript(t, open("id: 1\ndata: a\n\nid: 2\ndata: b\n\n", next, "id: 3\ndata: c\n\n", time.Hour))
+			data, err := collect(t.Context(), s, Resume(d))
+			if !errors.Is(err, errFull) || !slices.Equal(data, []string{"a", "b"}) || time.Since(start) != 2*time.Second {
+				t.Errorf("an event after %v: %q and %v after %v; want [a b] and disk full after 2s", next, data, err, time.Since(start))
+			}
+			d.want(t, "save 1", "save 2")
+		})
+	}
 }
 
 func TestALoadThatFailsEndsTheCallBeforeItIsMade(t *testing.T) {
