@@ -3,11 +3,15 @@ package client
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/fluxwire-go/fluxwire/sse"
 )
 
 // The control events: what the server says about the stream itself. They are
@@ -67,6 +71,26 @@ const (
 // gaps, only events named stream.gap.
 func Gaps(p GapPolicy) Option {
 	return func(c *config) { set(c, &c.gaps, p, p < EndOnGap || p > SkipGaps, "Gaps") }
+}
+
+// gap tells of a stream.gap event. Its error ends the stream before the gap: who
+// resumes there meets it again.
+func (s *stream) gap(ctx context.Context, ev sse.Event) error {
+	gap := parseGap(ev.Data)
+	if s.gaps == SkipGaps {
+		s.logger.LogAttrs(ctx, slog.LevelWarn, "event stream has a gap", slog.String("url", place(s.url)), slog.String("reason", gap.Reason),
+			slog.String("from", gap.From), slog.String("to", gap.To), slog.Int64("missed", gap.Missed))
+	}
+	if s.onGap != nil {
+		s.onGap(gap)
+	}
+	switch {
+	case s.gaps == SkipGaps:
+		return nil
+	case ctx.Err() != nil: // the hook has cancelled it
+		return context.Cause(ctx)
+	}
+	return s.handle(ev, &gap)
 }
 
 // parseGap never fails: what cannot be read is left out, the gap itself is news.
@@ -144,6 +168,18 @@ func parseBye(data []byte) *Bye {
 		b.Retry = time.Duration(min(ms*1e6, float64(maxWait)))
 	}
 	return b
+}
+
+// end is what a control event other than stream.gap makes of its connection.
+func end(ev sse.Event) outcome {
+	switch ev.Event {
+	case controlError:
+		return outcome{err: parseStreamError(ev.Data)}
+	case controlBye:
+		bye := parseBye(ev.Data)
+		return outcome{err: bye, again: true, bye: bye.Retry}
+	}
+	return outcome{} // stream.complete
 }
 
 // maxWait keeps times that a server names within what arithmetic can bear.

@@ -20,7 +20,8 @@
 // which tell an end from a cut and name every gap.
 //
 // A stream of several kinds of event is read with [Types], one that ends with a
-// word such as "[DONE]" with [Sentinel].
+// word such as "[DONE]" with [Sentinel]. A process that starts anew goes on where the
+// last one stopped with [Resume] and a [Cursor].
 //
 // The promise that is easy to miss: an error that is yielded is final, and the
 // only one, unless an option asked for it to surface. A lost connection is none; it

@@ -36,6 +36,9 @@ type config struct {
 	lastEventID string
 	idParam     string
 	onRequest   func(*http.Request) error
+	cursor      Cursor
+	saveEvents  int
+	saveTime    time.Duration
 	client      *http.Client
 
 	connectLimit time.Duration

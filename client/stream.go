@@ -33,6 +33,7 @@ type stream struct {
 	// dec outlives the connections: it keeps the last event id and the
 	// reconnection time from one to the next.
 	dec *sse.Decoder
+	pos *position // nil without a cursor
 
 	connected bool          // there has been an event stream
 	waits     int           // since the last attempt that was good
@@ -54,14 +55,17 @@ type outcome struct {
 // follow runs one subscription. It returns nil when the stream is complete, what
 // handle returned, the cause of a cancelled context, or the error that ended the
 // stream.
-func follow(ctx context.Context, c *config, handle func(sse.Event, error) error) error {
+func follow(ctx context.Context, c *config, handle func(sse.Event, error) error) (err error) {
 	if c.client.Timeout != 0 {
 		return ErrClientTimeout
 	}
 	s := &stream{config: c, handle: handle, dec: sse.NewDecoder(nil), limit: max(c.idle, 0), since: time.Now()}
 	s.dec.MaxEventSize = c.maxEvent
 	s.dec.OnComment = c.onComment
-	s.dec.SetLastEventID(c.lastEventID)
+	if err := s.load(ctx); err != nil {
+		return err
+	}
+	defer s.settle(ctx, &err) // also when the consumer panics
 	for {
 		o := s.attempt(ctx)
 		switch {
@@ -82,6 +86,9 @@ func follow(ctx context.Context, c *config, handle func(sse.Event, error) error)
 
 // wait passes the time until the next attempt, or returns why there is none.
 func (s *stream) wait(ctx context.Context, o outcome) error {
+	if err := s.pos.save(ctx); err != nil {
+		return err
+	}
 	if o.good {
 		s.waits, s.since = 0, time.Now()
 	}
@@ -157,7 +164,7 @@ func (s *stream) attempt(parent context.Context) outcome {
 	s.arrived(ctx, hops)
 	s.connected = true
 	s.limit = s.idleLimit(res.Header)
-	s.dec.Reset(&watchdog{r: res.Body, limit: s.limit, bite: cancel})
+	s.dec.Reset(s.saving(parent, &watchdog{r: res.Body, limit: s.limit, bite: cancel}, cancel))
 	return s.read(parent, ctx, res)
 }
 
@@ -204,6 +211,9 @@ func (s *stream) read(parent, ctx context.Context, res *http.Response) (o outcom
 		return brought || time.Since(start) >= max(base, time.Second)
 	}
 	for {
+		if err := s.handled(parent); err != nil {
+			return outcome{err: err}
+		}
 		ev, err := s.dec.Decode()
 		if parent.Err() != nil {
 			return outcome{err: context.Cause(parent)} // also if more has been read already
@@ -211,18 +221,30 @@ func (s *stream) read(parent, ctx context.Context, res *http.Response) (o outcom
 		if err != nil {
 			if _, ok := errors.AsType[*sse.EventTooLargeError](err); !ok {
 				// ctx is over if the watchdog bit.
-				return outcome{err: cancelled(ctx, err), again: true, good: good()}
+				err = cancelled(ctx, err)
+				if e, ok := errors.AsType[*CursorError](err); ok {
+					return outcome{err: e}
+				}
+				if err := s.handled(parent); err != nil {
+					return outcome{err: err}
+				}
+				return outcome{err: err, again: true, good: good()}
 			}
 		}
-		if err == nil && !s.strict {
-			if end, ok := s.control(parent, ev); ok {
-				if end != nil {
-					end.good = good()
-					return *end
+		if err == nil && !s.strict && isControl(ev.Event) {
+			if ev.Event != controlGap {
+				end := end(ev)
+				end.good = good()
+				if err := s.handled(parent); err != nil {
+					return outcome{err: err}
 				}
-				brought = true
-				continue
+				return end
 			}
+			brought = true
+			if err := s.gap(parent, ev); err != nil {
+				return outcome{err: err}
+			}
+			continue
 		}
 		if err == nil && s.isSentinel(ev) {
 			return outcome{}
@@ -232,34 +254,4 @@ func (s *stream) read(parent, ctx context.Context, res *http.Response) (o outcom
 			return outcome{err: err}
 		}
 	}
-}
-
-// control obeys a control event; ok is false for any other. end is nil if the
-// connection goes on.
-func (s *stream) control(ctx context.Context, ev sse.Event) (end *outcome, ok bool) {
-	switch ev.Event {
-	case controlComplete:
-		return &outcome{}, true
-	case controlError:
-		return &outcome{err: parseStreamError(ev.Data)}, true
-	case controlBye:
-		bye := parseBye(ev.Data)
-		return &outcome{err: bye, again: true, bye: bye.Retry}, true
-	case controlGap:
-		gap := parseGap(ev.Data)
-		if s.gaps == SkipGaps {
-			s.logger.Warn("event stream has a gap", slog.String("url", place(s.url)), slog.String("reason", gap.Reason),
-				slog.String("from", gap.From), slog.String("to", gap.To), slog.Int64("missed", gap.Missed))
-		}
-		if s.onGap != nil {
-			s.onGap(gap)
-		}
-		if s.gaps != SkipGaps && ctx.Err() == nil { // the hook may have cancelled it
-			if err := s.handle(ev, &gap); err != nil {
-				return &outcome{err: err}, true
-			}
-		}
-		return nil, true
-	}
-	return nil, false
 }

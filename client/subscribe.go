@@ -63,6 +63,9 @@ func Subscribe[T any](ctx context.Context, url string, next func(sse.ServerSentE
 		switch {
 		case s.cancelled.Load():
 			s.err = context.Canceled
+			if e, ok := errors.AsType[*CursorError](err); ok {
+				s.err = errors.Join(s.err, e)
+			}
 		case err != nil:
 			s.err = err
 			onError(err)
@@ -88,8 +91,8 @@ func (s *Subscription) Cancel() {
 func (s *Subscription) Done() <-chan struct{} { return s.done }
 
 // Wait waits for Done and returns how the stream ended: nil if it was complete,
-// context.Canceled after [Subscription.Cancel], otherwise what onError was told
-// last. It must not be called from next, onError or complete, which it waits for.
+// context.Canceled after [Subscription.Cancel] (joined with a [*CursorError] if the
+// position could not be saved), otherwise what onError was told last. It must not be called from next, onError or complete, which it waits for.
 func (s *Subscription) Wait() error {
 	<-s.done
 	return s.err
