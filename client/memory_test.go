@@ -56,6 +56,7 @@ func BenchmarkMemory(b *testing.B) {
 				v.transport.CloseIdleConnections()
 			}
 			n := float64(b.N * openStreams)
+			b.ReportMetric(0, "ns/op") // it says nothing
 			b.ReportMetric(float64(sum.heap+sum.stack)/n, "B/stream")
 			b.ReportMetric(float64(sum.heap)/n, "heap-B/stream")
 			b.ReportMetric(float64(sum.stack)/n, "stack-B/stream")
@@ -114,7 +115,8 @@ func inUse() usage {
 // their first event and their second.
 func holdOpen(b *testing.B, read func(ctx context.Context, url string, got func(string)) error) usage {
 	b.Helper()
-	url, tell := startSilentServer(b)
+	url, tell, stop := startSilentServer(b)
+	defer stop()
 	before := inUse()
 
 	ctx, cancel := context.WithCancel(b.Context())
@@ -141,8 +143,7 @@ func holdOpen(b *testing.B, read func(ctx context.Context, url string, got func(
 					received.Done()
 				})
 				if ctx.Err() == nil {
-					b.Error(err)
-					panic(err) // or received.Wait would wait for ever
+					panic(fmt.Sprintf("a stream ended: %v", err)) // or received.Wait would wait for ever
 				}
 			})
 		}
@@ -157,8 +158,8 @@ func holdOpen(b *testing.B, read func(ctx context.Context, url string, got func(
 const silentServer = "FLUXWIRE_SILENT_SERVER"
 
 // startSilentServer runs TestSilentServer in a process of its own. tell makes it
-// send another event to everybody.
-func startSilentServer(b *testing.B) (url string, tell func()) {
+// send another event to everybody, stop ends it.
+func startSilentServer(b *testing.B) (url string, tell, stop func()) {
 	b.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run", "^TestSilentServer$")
 	cmd.Env = append(os.Environ(), silentServer+"=1")
@@ -174,19 +175,21 @@ func startSilentServer(b *testing.B) (url string, tell func()) {
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() {
+	stop = func() {
 		in.Close()
 		cmd.Wait()
-	})
+	}
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
+		stop()
 		b.Fatal(err)
 	}
-	return strings.TrimSpace(line), func() {
+	tell = func() {
 		if _, err := io.WriteString(in, "\n"); err != nil {
 			b.Fatal(err)
 		}
 	}
+	return strings.TrimSpace(line), tell, stop
 }
 
 // TestSilentServer is the server of BenchmarkMemory: each connection gets the head
