@@ -221,7 +221,7 @@ func TestSilentServer(t *testing.T) {
 				mu.Lock()
 				defer mu.Unlock()
 				conns = append(conns, conn)
-				io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nStream-Heartbeat: 15\r\nConnection: close\r\n\r\n"+
+				io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nStream-Heartbeat: 300\r\nConnection: close\r\n\r\n"+
 					"id: 1\nevent: tick\ndata: 1\n\n")
 			}()
 		}
