@@ -116,12 +116,19 @@ func complain(stderr io.Writer, text string) {
 	fmt.Fprintf(stderr, "fluxwire: %s\n", oneLine(text))
 }
 
-// reason is err in the words of this program, without the name of a package.
+// reason is err without the names of packages, which mean nothing here.
 func reason(err error) string {
-	if err == io.EOF {
-		return "the server closed the connection"
+	text := ": " + err.Error()
+	for _, prefix := range []string{"client: ", "sse: read: "} {
+		text = strings.ReplaceAll(text, ": "+prefix, ": ")
 	}
-	return strings.ReplaceAll(strings.TrimPrefix(err.Error(), "client: "), ": client: ", ": ")
+	switch text = strings.TrimPrefix(text, ": "); text {
+	case io.EOF.Error():
+		return "the server closed the connection"
+	case io.ErrUnexpectedEOF.Error():
+		return "the connection was cut"
+	}
+	return text
 }
 
 // unread reports whether the error of a write to the standard output says that

@@ -87,7 +87,7 @@ type tail struct {
 	sent     bool   // a request, so that the command line was good
 	position string // the id of the last event that was dealt with
 	enough   bool   // --take was reached
-	end      error  // why the last connection ended
+	end      error  // why the last connection ended, until there is another attempt
 }
 
 func (t *tail) flags() *flag.FlagSet {
@@ -237,6 +237,7 @@ func (t *tail) options() []client.Option {
 		client.OnConnect(func(res *http.Response) { t.note("connected to %s", place(res.Request.URL)) }),
 		client.OnDisconnect(func(err error) { t.end = err }),
 		client.OnRetry(func(err error, wait time.Duration) {
+			t.end = nil
 			t.note("%s; connecting again in %v", reason(err), wait.Round(10*time.Millisecond))
 		}),
 		client.OnGap(func(g client.Gap) {
