@@ -22,7 +22,7 @@ import (
 // The exit codes.
 const (
 	exitOK          = 0
-	exitFailed      = 1   // no connection, or one that was lost for good
+	exitFailed      = 1   // any other failure: no connection, or one that was lost for good
 	exitUsage       = 2   // the command line is wrong; nothing was sent
 	exitRefused     = 3   // an answer that is no event stream
 	exitStreamError = 4   // the server's own word that its source failed

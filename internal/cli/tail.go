@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -51,12 +50,13 @@ event; the standard error tells of that and of gaps.
                         number)
   --max-event BYTES     how large an event may be (default 1048576)
   --strict              keep to the letter of the HTML standard: stream.* events
-                        are printed, not obeyed; no answer but 200 is retried
+                        are printed, not obeyed; a status other than 200 ends it
+                        for good; a first connection that fails is made again
 
 Exit codes:
   0    the stream is complete, --take was reached, with --no-reconnect the
        connection was closed, or nobody reads the standard output any more
-  1    no connection, or one that was lost for good
+  1    any other failure: no connection, or one that was lost for good
   2    the command line is wrong; nothing was sent
   3    the server refused: another status than 200, or no event stream
   4    the server ended the stream because its source failed (stream.error)
@@ -259,7 +259,7 @@ func (t *tail) options() []client.Option {
 	}
 	if t.data != nil {
 		options = append(options, client.Body(formType, func() (io.Reader, error) {
-			return bytes.NewReader([]byte(*t.data)), nil
+			return strings.NewReader(*t.data), nil
 		}))
 	}
 	if t.maxEvent > 0 {
