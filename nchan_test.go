@@ -30,8 +30,7 @@ type nchan struct {
 
 func startNchan(t *testing.T) *nchan {
 	t.Helper()
-	// The module is found where the program is, so the program is asked for first.
-	require.Program(t, "nginx", "/usr/sbin/nginx")
+	require.Program(t, "nginx", "/usr/sbin/nginx") // what is missing first is named first
 	module := require.File(t, "/usr/lib/nginx/modules/ngx_nchan_module.so", "libnginx-mod-nchan")
 	url := runNginx(t, func(addr string) string {
 		// With master_process off nchan aborts when nginx ends.
@@ -67,6 +66,7 @@ http {
 			nchan_subscriber eventsource;
 			nchan_channel_id $arg_id;
 			nchan_eventsource_ping_interval 1;
+			nchan_eventsource_ping_comment alive;
 		}
 	}
 }
@@ -265,15 +265,21 @@ func TestNchanWantsTheAcceptHeader(t *testing.T) {
 	}
 }
 
-// Real time: nginx has no other clock. nchan's keep-alives are events, not
-// comments, unless it is told otherwise.
+// A ping of nchan's is a name without data, which is no event, and a comment if
+// there is one configured. Real time: nginx has no other clock.
 func TestNchanPings(t *testing.T) {
 	n := startNchan(t)
-	f := followNchan(t, "http://"+n.addr+"/pinged?id=pings", client.IdleLimit(patience))
-	for range 2 {
-		if ev := f.want(""); ev.Event != "ping" || ev.ID != "" {
-			t.Errorf("ping = %+v", ev)
+	pings := 0
+	f := followNchan(t, "http://"+n.addr+"/pinged?id=pings", client.OnComment(func(text string) {
+		if text != "alive" {
+			return
 		}
+		if pings++; pings == 2 {
+			n.publish("pings", "", "after two pings")
+		}
+	}))
+	if ev := f.want("after two pings"); ev.Event != "" || pings < 2 {
+		t.Errorf("after %d pings: %+v; want two and no name", pings, ev)
 	}
 }
 

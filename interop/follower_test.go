@@ -3,6 +3,8 @@ package interop
 import (
 	"context"
 	"errors"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -168,6 +170,7 @@ func serveAt(t *testing.T, addr string, h http.Handler) *httptest.Server {
 	s := httptest.NewUnstartedServer(h)
 	s.Listener.Close()
 	s.Listener = ln
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // go-sse sets a status twice when it is shut down
 	s.Start()
 	t.Cleanup(func() { stop(s) })
 	return s
