@@ -401,7 +401,7 @@ func TestALoadThatFailsEndsTheCallBeforeItIsMade(t *testing.T) {
 			t.Errorf("error %v, want a *CursorError of load", err)
 		}
 		_, err = collect(t.Context(), s, Resume(&diary{id: "a\x01"}))
-		if want := `client: resume: the last event id "a\x01" holds a control character, which no header can carry`; errText(err) != want {
+		if want := `client: resume: the last event id "a\x01" holds a control character, which no header can carry: use the option LastEventIDQuery`; errText(err) != want {
 			t.Errorf("error %q, want %q", errText(err), want)
 		}
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("enough"))
