@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -116,9 +117,13 @@ func complain(stderr io.Writer, text string) {
 	fmt.Fprintf(stderr, "fluxwire: %s\n", oneLine(text))
 }
 
-// reason is err without the names of packages, which mean nothing here.
+// optionAdvice is what the client tells programs to do.
+var optionAdvice = regexp.MustCompile(`: (use )?the option \w+( sets another limit)?$`)
+
+// reason is err without the names of packages and their options, which mean nothing
+// here.
 func reason(err error) string {
-	text := ": " + err.Error()
+	text := ": " + optionAdvice.ReplaceAllString(err.Error(), "")
 	for _, prefix := range []string{"client: ", "sse: read: "} {
 		text = strings.ReplaceAll(text, ": "+prefix, ": ")
 	}

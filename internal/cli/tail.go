@@ -33,6 +33,8 @@ event; the standard error tells of that and of gaps.
                         without one; may be repeated
   --take N              stop after N events that were printed
   --last-event-id ID    go on after this event
+  --cursor FILE         keep in FILE how far it got, and go on there the next
+                        time; --last-event-id then only says where to begin
   --comments            print comments and heartbeats, too; as text only
   --quiet               leave the standard error to errors
 
@@ -56,7 +58,8 @@ event; the standard error tells of that and of gaps.
 Exit codes:
   0    the stream is complete, --take was reached, with --no-reconnect the
        connection was closed, or nobody reads the standard output any more
-  1    any other failure: no connection, or one that was lost for good
+  1    any other failure: no connection, one that was lost for good, a FILE of
+       --cursor that is damaged, in use, or cannot be written
   2    the command line is wrong; nothing was sent
   3    the server refused: another status than 200, or no event stream
   4    the server ended the stream because its source failed (stream.error)
@@ -68,6 +71,7 @@ type tail struct {
 	url         string
 	output      string
 	lastEventID string
+	cursor      string
 	events      []string
 	take        int
 	comments    bool
@@ -84,10 +88,10 @@ type tail struct {
 	print printer
 	stop  context.CancelCauseFunc
 
-	sent     bool   // a request, so that the command line was good
-	position string // the id of the last event that was dealt with
-	enough   bool   // --take was reached
-	end      error  // why the last connection ended, until there is another attempt
+	sent     bool // a request, so that the command line was good
+	position position
+	enough   bool  // --take was reached
+	end      error // why the last connection ended, until there is another attempt
 }
 
 func (t *tail) flags() *flag.FlagSet {
@@ -108,6 +112,7 @@ func (t *tail) flags() *flag.FlagSet {
 	})
 	fs.Func("take", "", positive(&t.take, strconv.Atoi))
 	fs.StringVar(&t.lastEventID, "last-event-id", "", "")
+	fs.StringVar(&t.cursor, "cursor", "", "")
 	fs.BoolVar(&t.comments, "comments", false, "")
 	fs.BoolVar(&t.quiet, "quiet", false, "")
 	fs.StringVar(&t.method, "method", "", "")
@@ -146,8 +151,15 @@ func runTail(ctx context.Context, env Env, args []string) error {
 	case t.comments && t.output == "ndjson":
 		return wrongUsage("--comments: lines of JSON have no place for comments; leave one of them out")
 	}
-	t.url, t.position = withScheme(rest[0]), t.lastEventID
+	t.url = withScheme(rest[0])
 	t.print = printer{w: env.Stdout, json: t.output == "ndjson"}
+	t.position.id = t.lastEventID
+	if t.cursor != "" {
+		if t.position.file, err = client.NewFileCursor(t.cursor); err != nil {
+			return errors.New(reason(err))
+		}
+		defer t.position.file.Close() // all it holds is the lock
+	}
 	return t.conclude(ctx, t.follow(ctx))
 }
 
@@ -166,12 +178,10 @@ func (t *tail) follow(ctx context.Context) error {
 			}
 			printed++
 		}
-		if ev.ID != "" {
-			t.position = ev.ID
-		}
 		if t.take > 0 && printed == t.take {
+			// Who leaves the loop has not dealt with the event, who comes back has.
 			t.enough = true
-			return nil
+			t.stop(nil)
 		}
 	}
 	return nil
@@ -182,14 +192,23 @@ func (t *tail) conclude(ctx context.Context, err error) error {
 	if e, ok := errors.AsType[*outputError](err); ok && unread(e) {
 		return nil // whoever wanted the events has enough: nothing to tell
 	}
+	failed, unsaved := errors.AsType[*client.CursorError](err)
 	switch {
-	case ctx.Err() != nil, err == nil && t.enough:
+	case ctx.Err() != nil:
+		if unsaved {
+			complain(t.env.Stderr, reason(failed))
+		}
+	case t.enough:
+		if unsaved {
+			return errors.New(reason(failed))
+		}
+		err = nil
 	case err == nil && t.end == nil:
 		t.note("the stream is complete")
 		return nil
 	case err == nil:
 		t.note("%s", reason(t.end)) // --no-reconnect
-	case !t.sent:
+	case !t.sent && !unsaved:
 		return wrongUsage("%s", reason(err))
 	default:
 		return t.failed(err)
@@ -213,11 +232,11 @@ func (t *tail) failed(err error) error {
 	return e
 }
 
-// hint says how to go on after the last event, or is "".
+// hint says how to go on after the last event, or is "". A cursor knows it by itself.
 func (t *tail) hint() string {
-	id := t.position
+	id := t.position.id
 	// An id that cannot be shown cannot be typed.
-	if t.quiet || id == t.lastEventID || escape(id) != id {
+	if t.quiet || t.cursor != "" || id == "" || id == t.lastEventID || escape(id) != id {
 		return ""
 	}
 	return "resume with --last-event-id " + shellWord(id)
@@ -232,6 +251,7 @@ func (t *tail) options() []client.Option {
 	options := append(t.headers.options(),
 		client.HTTPClient(t.env.Client),
 		client.LastEventID(t.lastEventID),
+		client.Resume(&t.position),
 		client.Retry(t.retry),
 		onRequest(&t.sent),
 		client.OnConnect(func(res *http.Response) { t.note("connected to %s", place(res.Request.URL)) }),
@@ -240,15 +260,13 @@ func (t *tail) options() []client.Option {
 			t.end = nil
 			t.note("%s; connecting again in %v", reason(err), wait.Round(10*time.Millisecond))
 		}),
-		client.OnGap(func(g client.Gap) {
-			t.note("%s", gapText(g))
-			if g.To != "" {
-				t.position = g.To
-			}
-		}),
+		client.OnGap(func(g client.Gap) { t.note("%s", gapText(g)) }),
 	)
 	if t.comments {
 		options = append(options, client.OnComment(func(text string) {
+			if t.enough {
+				return // it has been read already
+			}
 			if err := t.print.comment(text); err != nil {
 				t.stop(err)
 			}

@@ -141,6 +141,13 @@ func TestPosition(t *testing.T) {
 		{"none since the start", "data: z\n\n", []string{"--last-event-id=5"}, ""},
 		{"a gap", wire + gap, nil, "9"},
 		{"no more than was asked for", wire, []string{"--take=1"}, "1"},
+		{"a block before the first event", "id: prime\n\n", nil, "prime"},
+		{"a block between events", "id: 1\ndata: x\n\nid: 2\n\ndata: y\n\n", []string{"--take=2"}, "2"},
+		{"a block after the last event", wire + "id: 3\n\n", nil, "3"},
+		{"not that of a block behind the last event asked for", wire + "id: 3\n\n", []string{"--take=2"}, "2"},
+		{"a reset", wire + "id\n\n", nil, ""},
+		{"a reset to where it began", wire + "id: 5\n\n", []string{"--last-event-id=5"}, ""},
+		{"a reset, and another", wire + "id\n\nid: 1\ndata: x\n\n", nil, "1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := play(t, sends(tt.wire), "tail", append(tt.args, "--no-reconnect", base)...)
@@ -227,13 +234,14 @@ func TestEachEventAtOnce(t *testing.T) {
 }
 
 func TestComments(t *testing.T) {
-	const wire = ": hello\n\n:\n\n: \x1b[2J\ndata: x\n\n"
+	const wire = ": hello\n\n:\n\n: \x1b[2J\ndata: x\n\n: bye\n\n"
 	for _, tt := range []struct {
 		args []string
 		want string
 	}{
 		{nil, "- message x\n"},
-		{[]string{"--comments"}, ": hello\n:\n: \\x1b[2J\n- message x\n"},
+		{[]string{"--comments"}, ": hello\n:\n: \\x1b[2J\n- message x\n: bye\n"},
+		{[]string{"--comments", "--take=1"}, ": hello\n:\n: \\x1b[2J\n- message x\n"},
 	} {
 		if r := play(t, sends(wire+complete), "tail", append(tt.args, base)...); r.stdout != tt.want || r.code != 0 {
 			t.Errorf("tail %q prints %q, exit code %d; want %q, 0", tt.args, r.stdout, r.code, tt.want)
@@ -299,7 +307,7 @@ func TestWrongUsage(t *testing.T) {
 		{"tail", []string{base, "-H", "@" + missing}, "no such file"},
 		{"tail", []string{base, "-d", "@" + missing}, "no such file"},
 		{"tail", []string{base, "--method=a b"}, "a b"},
-		{"tail", []string{base, "--last-event-id=a\nb"}, "control character"},
+		{"tail", []string{base, "--last-event-id=a\nb"}, "holds a control character, which no header can carry (fluxwire"},
 		{"tail", []string{"ftp://stream.test"}, `"ftp"`},
 		{"tail", []string{"http://"}, "host is missing"},
 		{"tail", []string{"http://[::1"}, "url"},
@@ -367,17 +375,30 @@ func TestInterrupt(t *testing.T) {
 		http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	}
-	for name, server := range map[string]http.HandlerFunc{"reading": open, "waiting": sends("id: 1\ndata: a\n\n")} {
-		t.Run(name, func(t *testing.T) {
+	silent := func(w http.ResponseWriter, r *http.Request) {
+		sends("id: 1\n\n")(w, r)
+		http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}
+	for _, tt := range []struct {
+		name   string
+		server http.HandlerFunc
+		stdout string
+	}{
+		{"reading", open, "1 message a\n"},
+		{"waiting", sends("id: 1\ndata: a\n\n"), "1 message a\n"},
+		{"before the first event", silent, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
 				defer cancel()
 				var stdout, stderr strings.Builder
 				start := time.Now()
-				code := inMemory(t, ctx, server, Env{Stdout: &stdout, Stderr: &stderr}, "tail", "--retry=1h", base)
+				code := inMemory(t, ctx, tt.server, Env{Stdout: &stdout, Stderr: &stderr}, "tail", "--retry=1h", base)
 				// What is below 100 ms is the server's, in which it looks for connections.
-				if code != 130 || time.Since(start).Truncate(100*time.Millisecond) != time.Second/2 || stdout.String() != "1 message a\n" {
-					t.Errorf("exit code %d after %v, standard output %q; want 130, at once", code, time.Since(start), &stdout)
+				if code != 130 || time.Since(start).Truncate(100*time.Millisecond) != time.Second/2 || stdout.String() != tt.stdout {
+					t.Errorf("exit code %d after %v, standard output %q; want 130, at once, %q", code, time.Since(start), &stdout, tt.stdout)
 				}
 				if !strings.HasSuffix(stderr.String(), "fluxwire: resume with --last-event-id 1\n") || strings.Contains(stderr.String(), "context") {
 					t.Errorf("standard error %q, want it to end with how to resume", &stderr)
