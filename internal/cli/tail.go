@@ -112,7 +112,12 @@ func (t *tail) flags() *flag.FlagSet {
 	})
 	fs.Func("take", "", positive(&t.take, strconv.Atoi))
 	fs.StringVar(&t.lastEventID, "last-event-id", "", "")
-	fs.StringVar(&t.cursor, "cursor", "", "")
+	fs.Func("cursor", "", func(name string) error {
+		if t.cursor = name; name == "" {
+			return errors.New("the name of the file is empty")
+		}
+		return nil
+	})
 	fs.BoolVar(&t.comments, "comments", false, "")
 	fs.BoolVar(&t.quiet, "quiet", false, "")
 	fs.StringVar(&t.method, "method", "", "")
