@@ -51,33 +51,26 @@ func (g *Gap) Error() string {
 	return fmt.Sprintf("client: gap: %s events are missing between %q and %q: %s", missed, g.From, g.To, cmp.Or(g.Reason, "no reason given"))
 }
 
-// A GapPolicy says what becomes of a [*Gap] in the loop.
-type GapPolicy int
+// OnGap sets a function that hears, in its place between the events, that the
+// server could not deliver everything since the last one. [Gaps] puts that into
+// the loop, too.
+func OnGap(f func(Gap)) Option {
+	return func(c *config) { set(c, &c.onGap, f, f == nil, "OnGap") }
+}
 
-const (
-	// EndOnGap ends the stream with the gap: for a consumer that must start over
-	// from a snapshot.
-	EndOnGap GapPolicy = iota
-	// SurfaceGaps yields the gap as an error, in its place between the events, and
-	// goes on.
-	SurfaceGaps
-	// SkipGaps logs the gap at level Warn and goes on.
-	SkipGaps
-)
-
-// Gaps sets what becomes of a gap in the loop, after [OnGap] has heard of it.
-// Defaults to [SkipGaps]. A gap with an id, which our servers give it, is told
-// once: a client that reconnects goes on from there. With [Strict] there are no
-// gaps, only events named stream.gap.
-func Gaps(p GapPolicy) Option {
-	return func(c *config) { set(c, &c.gaps, p, p < EndOnGap || p > SkipGaps, "Gaps") }
+// Gaps sets what becomes of a gap in the loop, after [OnGap] has heard of it. A gap
+// with an id, which our servers give it, is told once: a client that reconnects goes
+// on from there. With [Strict] there are no gaps, only events named stream.gap.
+// Defaults to [Skip], which logs it at level Warn.
+func Gaps(p Policy) Option {
+	return func(c *config) { set(c, &c.gaps, p, p.bad(), "Gaps") }
 }
 
 // gap tells of a stream.gap event. Its error ends the stream before the gap: who
 // resumes there meets it again.
 func (s *stream) gap(ctx context.Context, ev sse.Event) error {
 	gap := parseGap(ev.Data)
-	if s.gaps == SkipGaps {
+	if s.gaps == Skip {
 		s.logger.LogAttrs(ctx, slog.LevelWarn, "event stream has a gap", slog.String("url", place(s.url)), slog.String("reason", gap.Reason),
 			slog.String("from", gap.From), slog.String("to", gap.To), slog.Int64("missed", gap.Missed))
 	}
@@ -85,7 +78,7 @@ func (s *stream) gap(ctx context.Context, ev sse.Event) error {
 		s.onGap(gap)
 	}
 	switch {
-	case s.gaps == SkipGaps:
+	case s.gaps == Skip:
 		return nil
 	case ctx.Err() != nil: // the hook has cancelled it
 		return context.Cause(ctx)

@@ -130,11 +130,11 @@ func TestGapsInTheLoop(t *testing.T) {
 		heard, logged int // in four streams
 	}{
 		{"are skipped by default", nil, []string{"a", "b"}, []string{"a", "b"}, 4, 4},
-		{"are skipped", []Option{Gaps(SkipGaps)}, []string{"a", "b"}, []string{"a", "b"}, 4, 4},
-		{"surface", []Option{Gaps(SurfaceGaps)}, []string{"a", text, "b"}, []string{"a", "b"}, 4, 1},
-		{"end the stream", []Option{Gaps(EndOnGap)}, []string{"a", text}, []string{"a", text}, 4, 0},
-		{"are no decode errors", []Option{Gaps(SurfaceGaps), DecodeErrors(SkipDecodeErrors)}, []string{"a", text, "b"}, []string{"a", "b"}, 4, 1},
-		{"are no gaps with Strict", []Option{Gaps(EndOnGap), Strict()}, []string{"a", data, "b"}, []string{"a", data, "b"}, 0, 0},
+		{"are skipped", []Option{Gaps(Skip)}, []string{"a", "b"}, []string{"a", "b"}, 4, 4},
+		{"surface", []Option{Gaps(Surface)}, []string{"a", text, "b"}, []string{"a", "b"}, 4, 1},
+		{"end the stream", []Option{Gaps(End)}, []string{"a", text}, []string{"a", text}, 4, 0},
+		{"are no decode errors", []Option{Gaps(Surface), DecodeErrors(Skip)}, []string{"a", text, "b"}, []string{"a", "b"}, 4, 1},
+		{"are no gaps with Strict", []Option{Gaps(End), Strict()}, []string{"a", data, "b"}, []string{"a", data, "b"}, 0, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -170,7 +170,7 @@ func TestAGapThatSurfacesIsTyped(t *testing.T) {
 			sends("id: 5\nevent: stream.gap\ndata: {\"reason\":\"restart\"}\n\ndata: x\n\n"))
 		var gaps []Gap
 		var heard []string
-		for ev, err := range Follow[string](t.Context(), host, HTTPClient(s.HTTP), Retry(exact), Gaps(SurfaceGaps),
+		for ev, err := range Follow[string](t.Context(), host, HTTPClient(s.HTTP), Retry(exact), Gaps(Surface),
 			OnGap(func(g Gap) { heard = append(heard, "hook "+g.Reason) })) {
 			if g, ok := errors.AsType[*Gap](err); ok && ev == (sse.ServerSentEvent[string]{}) {
 				gaps = append(gaps, *g)
@@ -195,7 +195,7 @@ func TestLeavingTheLoopAtAGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st, left := gone("event: stream.gap\ndata: {}\n\ndata: x\n\n")
 		s := newScript(t, st)
-		for _, err := range Follow[string](t.Context(), host, HTTPClient(s.HTTP), Gaps(SurfaceGaps)) {
+		for _, err := range Follow[string](t.Context(), host, HTTPClient(s.HTTP), Gaps(Surface)) {
 			if want := `client: gap: an unknown number of events are missing between "" and "": no reason given`; errText(err) != want {
 				t.Errorf("yielded %v, want %q", err, want)
 			}
@@ -210,7 +210,7 @@ func TestAHookThatCancelsIsTheEnd(t *testing.T) {
 		s := newScript(t, open("event: stream.gap\ndata: {}\n\ndata: x\n\n"))
 		ctx, cancel := context.WithCancelCause(t.Context())
 		var got []string
-		for ev, err := range Follow[string](ctx, host, HTTPClient(s.HTTP), Gaps(SurfaceGaps), OnGap(func(Gap) { cancel(errChanged) })) {
+		for ev, err := range Follow[string](ctx, host, HTTPClient(s.HTTP), Gaps(Surface), OnGap(func(Gap) { cancel(errChanged) })) {
 			got = append(got, ev.Data+errText(err))
 		}
 		if want := []string{errChanged.Error()}; !slices.Equal(got, want) {

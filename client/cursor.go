@@ -53,13 +53,13 @@ func (e *CursorError) Unwrap() error { return e.Err }
 // Observe, when the operators have taken it. The event at which the loop is left, by
 // break, return or panic, is not: it comes again, as it must if it could not be
 // handled. (Who leaves a loop in content saves the last event's ID, once the loop is
-// over.) Nor is an event that ends the stream because it does not decode: with
-// [EndOnDecodeError] the next start meets it again.
+// over.) Nor is what ends the stream by the policy [End], an event that does not decode
+// or a gap, nor a [Sentinel]: the next start meets it again.
 //
 // An id that comes without an event is saved like that of an event, in its turn,
 // when the client next waits for the server or has handled the event after it: the
 // first id a server sends, the one in a heartbeat of a filtered topic, that of a
-// [Gap] (once [OnGap] has returned), that of stream.complete. An id that is reset to
+// [Gap] (once [OnGap] has returned, and the loop has come back if it surfaces), that of stream.complete. An id that is reset to
 // empty is saved as "". A position that has not moved is not saved again.
 //
 // When it is saved, [SaveEvery] says; and in any case before the client reconnects,

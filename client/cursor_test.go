@@ -186,6 +186,62 @@ func TestTheEventAtWhichTheLoopIsLeftComesAgain(t *testing.T) {
 	}
 }
 
+// What ends the stream is met again by the next start; what is skipped, or surfaces
+// and is passed by, has been handled.
+func TestWhatEndsTheStreamComesAgain(t *testing.T) {
+	const (
+		gap     = "id: 9\nevent: stream.gap\ndata: {}\n\n"
+		unknown = "id: 9\nevent: new\ndata: x\n\n"
+		last    = "id: 9\ndata: [DONE]\n\n"
+	)
+	types := Types(Type[string](""))
+	for _, tt := range []struct {
+		name  string
+		wire  string
+		opts  []Option
+		leave bool // at the error that surfaces
+		want  string
+	}{
+		{"a gap that ends the stream", gap, []Option{Gaps(End)}, false, "1"},
+		{"a gap at which the loop is left", gap, []Option{Gaps(Surface)}, true, "1"},
+		{"a gap that is passed by", gap, []Option{Gaps(Surface)}, false, "9"},
+		{"a gap that is skipped", gap, []Option{Gaps(Skip)}, false, "9"},
+		{"an unknown event that ends the stream", unknown, []Option{types, UnknownEvents(End)}, false, "1"},
+		{"an unknown event at which the loop is left", unknown, []Option{types, UnknownEvents(Surface)}, true, "1"},
+		{"an unknown event that is skipped", unknown, []Option{types}, false, "9"},
+		{"a sentinel", last, []Option{Sentinel("[DONE]")}, false, "1"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := &diary{}
+			s := newScript(t, open("id: 1\ndata: 1\n\n"+tt.wire, time.Hour))
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			for _, err := range Follow[any](ctx, host, append(tt.opts, HTTPClient(s.HTTP), Resume(d), SaveEvery(0, time.Hour))...) {
+				if err != nil && tt.leave {
+					break
+				}
+			}
+			if d.id != tt.want {
+				t.Errorf("%s: the next start goes on at %q, want %q", tt.name, d.id, tt.want)
+			}
+		})
+	}
+
+	synctest.Test(t, func(t *testing.T) {
+		d := &diary{}
+		s := newScript(t, open("id: 1\ndata: a\n\n"+gap))
+		ctx, cancel := context.WithCancel(t.Context())
+		for ev, err := range Follow[string](ctx, host, HTTPClient(s.HTTP), Resume(d), Gaps(Surface), OnGap(func(Gap) { cancel() })) {
+			if ev.Data != "a" && err != context.Canceled {
+				t.Errorf("event %+v, %v; want a and the cancellation", ev, err)
+			}
+		}
+		if d.id != "1" {
+			t.Errorf("a gap that the loop did not see, as its hook has cancelled: the next start goes on at %q, want 1", d.id)
+		}
+	})
+}
+
 // onlyA decodes nothing but a.
 type onlyA struct{ sse.Codec }
 
@@ -200,7 +256,7 @@ func TestEventsThatAreSkippedAreHandled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &diary{}
 		s := newScript(t, open("id: 1\ndata: x\n\n", time.Second, "id: 2\ndata: "+strings.Repeat("9", 100)+"\n\n", time.Second, "event: stream.complete\ndata\n\n"))
-		for ev, err := range Follow[int](t.Context(), host, HTTPClient(s.HTTP), Resume(d), each, MaxEvent(64), DecodeErrors(SkipDecodeErrors)) {
+		for ev, err := range Follow[int](t.Context(), host, HTTPClient(s.HTTP), Resume(d), each, MaxEvent(64), DecodeErrors(Skip)) {
 			t.Errorf("event %+v, %v; want none", ev, err)
 		}
 		d.want(t, "save 1", "save 2")

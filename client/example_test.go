@@ -250,7 +250,7 @@ func ExampleUnknownEvents() {
 	defer server.Close()
 
 	for v, err := range client.Values[any](context.Background(), server.URL, client.NoReconnect(),
-		client.Types(client.Type[Pong]("pong")), client.UnknownEvents(client.SurfaceUnknownEvents)) {
+		client.Types(client.Type[Pong]("pong")), client.UnknownEvents(client.Surface)) {
 		if e, ok := errors.AsType[*client.UnknownEventError](err); ok {
 			fmt.Printf("what is %s? %s\n", e.Event, e.Data)
 			continue
@@ -296,7 +296,7 @@ func ExampleGaps() {
 	defer server.Close()
 
 	for v, err := range client.Values[string](context.Background(), server.URL,
-		client.LastEventID("2"), client.Gaps(client.SurfaceGaps)) {
+		client.LastEventID("2"), client.Gaps(client.Surface)) {
 		if gap, ok := errors.AsType[*client.Gap](err); ok {
 			fmt.Println("load a snapshot:", gap.Missed, "events are missing")
 			continue

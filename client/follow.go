@@ -2,9 +2,7 @@ package client
 
 import (
 	"context"
-	"fmt"
 	"iter"
-	"log/slog"
 
 	"github.com/fluxwire-go/fluxwire/sse"
 )
@@ -41,10 +39,12 @@ import (
 //     handed out ([DecodeErrors]);
 //   - [*UnknownEventError] for an event that is no case of [Types], and [*Gap] where
 //     events are missing, if asked for ([UnknownEvents], [Gaps]);
+//   - [*CursorError] if the cursor of [Resume] fails;
 //   - the cause of ctx, once it is cancelled; the loop ends at once, also while it
 //     waits to reconnect;
-//   - the last attempt's error, when there are to be no more;
-//   - what is wrong with the options, before anything is sent.
+//   - the last attempt's error, when there are to be no more: a network error, an
+//     [*IdleError], a [*TimeoutError], a [*Bye], an end without its [Sentinel];
+//   - what is wrong with the options, before anything is sent; [ErrClientTimeout].
 //
 // Leaving the loop closes the connection before the loop statement is over. No
 // goroutine is left behind.
@@ -71,108 +71,3 @@ func Values[T any](ctx context.Context, url string, opts ...Option) iter.Seq2[T,
 		}
 	}
 }
-
-// typed returns the handler that decodes events and yields them, and does with
-// what cannot be handed out as its policy says.
-func typed[T any](c *config, yield func(sse.ServerSentEvent[T], error) bool) func(sse.Event, error) error {
-	decode := union[T](c)
-	if len(c.cases) == 0 {
-		read := reader[T](c.codec)
-		decode = func(ev sse.Event) (T, error) {
-			v, err := read(ev.Data)
-			if err != nil {
-				err = newDecodeError(ev, err)
-			}
-			return v, err
-		}
-	}
-	return func(ev sse.Event, err error) error {
-		var data T
-		if err == nil {
-			data, err = decode(ev)
-		}
-		if err == nil {
-			out := sse.ServerSentEvent[T]{ID: ev.ID, Event: ev.Event, Data: data, Retry: ev.Retry, Comment: ev.Comment}
-			if !yield(out, nil) {
-				return errLeft
-			}
-			return nil
-		}
-		if err == errSkipped {
-			return nil
-		}
-		switch c.policy(err) {
-		case SkipDecodeErrors:
-			c.logger.Warn("event skipped", slog.String("url", place(c.url)), slog.Any("error", err))
-		case SurfaceDecodeErrors:
-			if !yield(sse.ServerSentEvent[T]{}, err) {
-				return errLeft
-			}
-		default:
-			return err
-		}
-		return nil
-	}
-}
-
-// reader returns a function that decodes data to Ts.
-func reader[T any](codec sse.Codec) func(data []byte) (T, error) {
-	var zero T
-	v := new(T) // one for all events: what a codec fills must be on the heap
-	return func(data []byte) (T, error) {
-		*v = zero
-		err := codec.DecodeData(data, v)
-		return *v, err
-	}
-}
-
-// policy is what is to become of err, in the words of a DecodePolicy: the values
-// of the others mean the same.
-func (c *config) policy(err error) DecodePolicy {
-	switch err.(type) {
-	case *UnknownEventError:
-		return DecodePolicy(c.unknownEvents)
-	case *Gap:
-		return DecodePolicy(c.gaps)
-	}
-	return c.decodeErrors
-}
-
-// A DecodePolicy says what becomes of an event that cannot be handed out: its
-// data does not decode, a [*DecodeError], or it is larger than [MaxEvent], an
-// [*sse.EventTooLargeError]. Its id counts like any other, once its blank line has
-// arrived: a stream that reconnects goes on behind it.
-type DecodePolicy int
-
-const (
-	// EndOnDecodeError ends the stream with the error.
-	EndOnDecodeError DecodePolicy = iota
-	// SurfaceDecodeErrors yields the error in the event's place and goes on: it is
-	// not the last.
-	SurfaceDecodeErrors
-	// SkipDecodeErrors logs the error at level Warn and goes on.
-	SkipDecodeErrors
-)
-
-// A DecodeError says that data arrived that is no T.
-type DecodeError struct {
-	ID, Event string // the event's own id and its name, if it had them
-	Data      []byte // as it came
-	Err       error  // the codec's
-
-	answer bool // of Once, not an event
-}
-
-func newDecodeError(ev sse.Event, err error) *DecodeError {
-	return &DecodeError{ID: ev.ID, Event: ev.Event, Data: append([]byte(nil), ev.Data...), Err: err}
-}
-
-func (e *DecodeError) Error() string {
-	what := fmt.Sprintf("event (id %q, name %q)", e.ID, e.Event)
-	if e.answer {
-		what = "the answer"
-	}
-	return fmt.Sprintf("client: decode: %s: %v: %s", what, e.Err, excerpt(e.Data))
-}
-
-func (e *DecodeError) Unwrap() error { return e.Err }

@@ -8,6 +8,12 @@ import (
 	"net/http"
 )
 
+// MaxBody bounds the answer [Once] reads, in bytes; a larger one is an
+// [*BodyTooLargeError]. Defaults to 8 MiB.
+func MaxBody(bytes int) Option {
+	return func(c *config) { set(c, &c.maxBody, bytes, bytes <= 0, "MaxBody") }
+}
+
 // A BodyTooLargeError is an answer to [Once] that is larger than [MaxBody].
 type BodyTooLargeError struct{ Limit int }
 

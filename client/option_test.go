@@ -125,7 +125,7 @@ func TestOptionsAreShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, answer(http.StatusOK, "12345"), sends("data: 12345\n\n"))
 		all := []Option{HTTPClient(s.HTTP), Retry(exact), NoReconnect(), IdleLimit(time.Second), MaxEvent(5), MaxBody(5),
-			OnGap(func(Gap) {}), Strict(), DecodeErrors(SkipDecodeErrors)}
+			OnGap(func(Gap) {}), Strict(), DecodeErrors(Skip)}
 		if v, err := Once[string](t.Context(), host, all...); v != "12345" || err != nil {
 			t.Errorf("Once = %q, %v", v, err)
 		}

@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,50 +18,67 @@ const (
 	eventStream       = "text/event-stream"
 )
 
-// Exchange makes one request and returns the answer as it is, whatever its
-// status. The caller must close its body; the request, its body included, ends
-// when ctx does.
+// Method sets the request's method. Defaults to GET, or POST when there is a
+// [Body].
+func Method(method string) Option {
+	return func(c *config) { c.method = method }
+}
+
+// Body sets the request's body and its Content-Type (none if ""). open is called
+// for every attempt, a redirect that repeats the body included, and gives a fresh
+// reader each time; one that is an [io.Closer] is closed after use. An error of
+// open ends the call.
+func Body(contentType string, open func() (io.Reader, error)) Option {
+	return func(c *config) {
+		if open == nil {
+			c.fail("option Body: the function is nil")
+			return
+		}
+		c.contentType, c.body = contentType, open
+	}
+}
+
+// JSONBody sends v, encoded once when the option is made, as an application/json
+// [Body].
+func JSONBody(v any) Option {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return func(c *config) { c.fail("option JSONBody: %w", err) }
+	}
+	return Body("application/json", func() (io.Reader, error) { return bytes.NewReader(data), nil })
+}
+
+// Header sets a header of every request, in place of what the client would send.
+// For a value that changes between attempts, such as a token that expires, use
+// [OnRequest]. Last-Event-ID is refused: the client keeps it, [LastEventID] sets
+// where it starts.
+func Header(key string, values ...string) Option {
+	return func(c *config) {
+		key := http.CanonicalHeaderKey(key)
+		if key == lastEventIDHeader {
+			c.fail("option Header: Last-Event-ID is kept by the client: use the option LastEventID")
+			return
+		}
+		c.header[key] = values
+	}
+}
+
+// OnRequest sets a function that the request of every attempt passes before it is
+// sent: the place for a fresh token. Its error ends the call, unchanged.
 //
-// It follows redirects as the [http.Client] does (a [*RedirectError] is one that
-// cannot be followed), sends no Accept of its own, and retries nothing.
-// [ConnectTimeout] and [HeadTimeout] hold up to the head, not for the body. The error
-// is that of the options or of the request; once cancelled, the context's cause.
-func Exchange(ctx context.Context, url string, opts ...Option) (*http.Response, error) {
-	c, err := newConfig(ctx, url, opts)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	req, err := c.newRequest(ctx, c.home(), c.lastEventID, nil)
-	if err != nil {
-		cancel(nil)
-		return nil, err
-	}
-	res, _, err := c.do(req, cancel)
-	if err != nil {
-		cancel(nil)
-		return nil, err
-	}
-	body := cancelBody{res.Body, cancel}
-	res.Body = body
-	if w, ok := body.ReadCloser.(io.Writer); ok { // after 101 Switching Protocols
-		res.Body = struct {
-			cancelBody
-			io.Writer
-		}{body, w}
-	}
-	return res, nil
+// It does not see the requests that follow a redirect: those carry the headers of
+// the first, as [http.Client] has it, but Authorization, Cookie and their like only
+// to the same host and those below it. An attempt that begins where a permanent
+// redirect led is seen, with that URL, and loses those headers by the same rule.
+// Other headers, a key of your own invention too, go wherever a redirect leads.
+func OnRequest(f func(*http.Request) error) Option {
+	return func(c *config) { set(c, &c.onRequest, f, f == nil, "OnRequest") }
 }
 
-// A cancelBody lets go of its request's context when it is closed.
-type cancelBody struct {
-	io.ReadCloser
-	cancel context.CancelCauseFunc
-}
-
-func (b cancelBody) Close() error {
-	defer b.cancel(nil)
-	return b.ReadCloser.Close()
+// HTTPClient sets what the requests are made with. Defaults to
+// [http.DefaultClient]. A stream refuses one with a Timeout: [ErrClientTimeout].
+func HTTPClient(client *http.Client) Option {
+	return func(c *config) { set(c, &c.client, client, client == nil, "HTTPClient") }
 }
 
 // newRequest builds the request of one attempt. defaults are the headers that
@@ -194,12 +212,6 @@ func (c *config) do(req *http.Request, cancel context.CancelCauseFunc) (res *htt
 // tokens travel.
 func place(u *url.URL) string {
 	return u.Scheme + "://" + u.Host + u.EscapedPath()
-}
-
-// sendable reports whether id can stand in a header: the HTML standard leaves out
-// NUL, CR and LF, net/http every control character but the tab.
-func sendable(id string) bool {
-	return strings.IndexFunc(id, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) < 0
 }
 
 // isMediaType reports whether the value of a Content-Type header names typ,

@@ -11,6 +11,17 @@ import (
 	"time"
 )
 
+// Retry sets when and how often a stream reconnects.
+func Retry(p RetryPolicy) Option {
+	return func(c *config) {
+		if err := p.check(); err != nil {
+			c.errs = append(c.errs, err)
+			return
+		}
+		c.retry = p
+	}
+}
+
 // A RetryPolicy says when a stream that lost its connection makes a new one. The
 // zero value is a good policy.
 //
@@ -52,6 +63,14 @@ type RetryPolicy struct {
 
 // NoJitter, as the Jitter of a [RetryPolicy], makes waits exact.
 const NoJitter = -1
+
+// NoReconnect makes a stream one request and no more, for answers that are a
+// stream once, such as the tokens of a language model: a body that ends is the
+// end of the stream, without an error; one that is cut short, or falls silent,
+// ends it with that error. A [Sentinel] tells the two apart where bodies do not.
+func NoReconnect() Option {
+	return func(c *config) { c.noReconnect = true }
+}
 
 func (p RetryPolicy) check() error {
 	var errs []error

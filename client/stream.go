@@ -19,6 +19,17 @@ import (
 // whole with the context.
 var ErrClientTimeout = errors.New("client: http.Client.Timeout would cut the stream: leave it 0, and use the options HeadTimeout and IdleLimit, or the context")
 
+// Strict makes a stream keep to the letter of the HTML standard, section 9.2:
+// any status but 200 and any media type but text/event-stream ends it for good, a
+// network error (a timeout too) is retried even before the first success, a
+// stream.* event is an event like any other, and Stream-Heartbeat means nothing.
+// After a redirect, permanent or not, that led to an event stream, later attempts
+// begin where it led: the standard repeats one request, to whose list of URLs each
+// redirect (Fetch, HTTP-redirect fetch) has added one.
+func Strict() Option {
+	return func(c *config) { c.strict = true }
+}
+
 // errLeft says that the consumer wants no more.
 var errLeft = errors.New("client: the consumer left")
 

@@ -23,10 +23,9 @@ type Subscription struct {
 // next is called for every event, in order. After the last one exactly one of
 // onError and complete is called, once: complete if the stream ended without an
 // error, otherwise onError with what Follow would have yielded, the cause of a
-// cancelled ctx included. (Of what is asked to surface, by [SurfaceDecodeErrors],
-// [SurfaceUnknownEvents] or [SurfaceGaps], onError hears too, in its place.) Either
-// may be nil, and is then left out; a nil next is an error. All calls come from the
-// one goroutine, and the stream waits for each.
+// cancelled ctx included. (Of what is asked to [Surface] onError hears too, in
+// its place.) Either may be nil, and is then left out; a nil next is an error. All
+// calls come from the one goroutine, and the stream waits for each.
 //
 // A function that panics takes the process down, as in any goroutine.
 func Subscribe[T any](ctx context.Context, url string, next func(sse.ServerSentEvent[T]), onError func(error), complete func(), opts ...Option) *Subscription {
@@ -92,7 +91,8 @@ func (s *Subscription) Done() <-chan struct{} { return s.done }
 
 // Wait waits for Done and returns how the stream ended: nil if it was complete,
 // context.Canceled after [Subscription.Cancel] (joined with a [*CursorError] if the
-// position could not be saved), otherwise what onError was told last. It must not be called from next, onError or complete, which it waits for.
+// position could not be saved), otherwise what onError was told last. It must not be
+// called from next, onError or complete, which it waits for.
 func (s *Subscription) Wait() error {
 	<-s.done
 	return s.err

@@ -123,7 +123,7 @@ var errSkipped = errors.New("client: skipped")
 // unknown is the error of an event that no case names. One that is skipped costs
 // nothing: there may be many.
 func (c *config) unknown(ev sse.Event) error {
-	if c.unknownEvents != SkipUnknownEvents {
+	if c.unknownEvents != Skip {
 		return &UnknownEventError{ID: ev.ID, Event: ev.Event, Data: append([]byte(nil), ev.Data...)}
 	}
 	if c.logger.Enabled(context.Background(), slog.LevelDebug) {
@@ -132,31 +132,16 @@ func (c *config) unknown(ev sse.Event) error {
 	return errSkipped
 }
 
-// An UnknownPolicy says what becomes of an event whose name is no case of [Types],
-// an [*UnknownEventError].
-type UnknownPolicy int
-
-const (
-	// EndOnUnknownEvent ends the stream with the error.
-	EndOnUnknownEvent UnknownPolicy = iota
-	// SurfaceUnknownEvents yields the error in the event's place and goes on.
-	SurfaceUnknownEvents
-	// SkipUnknownEvents logs the event at level Debug and goes on.
-	SkipUnknownEvents
-)
-
 // UnknownEvents sets what becomes of an event whose name is no case of [Types];
-// without Types there are none. Defaults to [SkipUnknownEvents]: a server must be
-// free to send a new kind of event before its clients have been taught it, and a
+// without Types there are none. Defaults to [Skip], which logs it at level Debug: a
+// server must be free to send a new kind of event before its clients have been taught it, and a
 // browser drops events nobody listens for, too. Whoever would miss something by
 // that asks for another policy. The id of a skipped event counts like any other.
 //
 // An event larger than [MaxEvent] is an [*sse.EventTooLargeError] whatever its
 // name, which may not have been read yet, and is left to [DecodeErrors].
-func UnknownEvents(p UnknownPolicy) Option {
-	return func(c *config) {
-		set(c, &c.unknownEvents, p, p < EndOnUnknownEvent || p > SkipUnknownEvents, "UnknownEvents")
-	}
+func UnknownEvents(p Policy) Option {
+	return func(c *config) { set(c, &c.unknownEvents, p, p.bad(), "UnknownEvents") }
 }
 
 // An UnknownEventError says that an event arrived whose name is no case of

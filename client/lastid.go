@@ -5,6 +5,12 @@ import (
 	"strings"
 )
 
+// LastEventID sets the Last-Event-ID of the first request: where an earlier run
+// left off.
+func LastEventID(id string) Option {
+	return func(c *config) { c.lastEventID = id }
+}
+
 // LastEventIDQuery has the last event id sent in the query parameter param as well
 // as in the Last-Event-ID header: for a proxy that strips the header, or a server
 // that reads the query alone. (Ours reads the header first, then lastEventId and
@@ -16,6 +22,12 @@ import (
 // character, travels in the query alone.
 func LastEventIDQuery(param string) Option {
 	return func(c *config) { set(c, &c.idParam, param, param == "", "LastEventIDQuery") }
+}
+
+// sendable reports whether id can stand in a header: the HTML standard leaves out
+// NUL, CR and LF, net/http every control character but the tab.
+func sendable(id string) bool {
+	return strings.IndexFunc(id, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) < 0
 }
 
 // setParam sets one parameter of u's query, or removes it if value is "". It
