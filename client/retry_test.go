@@ -159,18 +159,7 @@ func TestWhenRequestsAreMade(t *testing.T) {
 		{name: "strict: 204 is the end without an error",
 			opts: []Option{Strict()}, want: seconds(0)},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := newScript(t, tt.steps...)
-				_, err := collect(t.Context(), s, tt.opts...)
-				if got := s.sofar(); !slices.Equal(got, tt.want) {
-					t.Errorf("requests came at %v, want %v", got, tt.want)
-				}
-				if got := errText(err); got != tt.err {
-					t.Errorf("the stream ended with %q, want %q", got, tt.err)
-				}
-			})
-		})
+		t.Run(tt.name, func(t *testing.T) { wantAttempts(t, tt.steps, tt.opts, tt.want, tt.err) })
 	}
 }
 
@@ -190,13 +179,6 @@ func TestGivingUpWrapsTheLastErrorAndAnnouncesNoWait(t *testing.T) {
 			}
 		}
 	})
-}
-
-func errText(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
 }
 
 func TestNoReconnectTellsACutFromAnEnd(t *testing.T) {

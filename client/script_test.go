@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -247,3 +248,27 @@ func play(w http.ResponseWriter, r *http.Request, parts ...any) {
 
 // drop breaks the connection off without an answer.
 func drop(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }
+
+// wantAttempts checks in virtual time when a stream with these options asks a server
+// with these steps, and how it ends.
+func wantAttempts(t *testing.T, steps []step, opts []Option, want []time.Duration, end string) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		t.Helper()
+		s := newScript(t, steps...)
+		_, err := collect(t.Context(), s, opts...)
+		if got := s.sofar(); !slices.Equal(got, want) {
+			t.Errorf("requests came at %v, want %v", got, want)
+		}
+		if got := errText(err); got != end {
+			t.Errorf("the stream ended with %q, want %q", got, end)
+		}
+	})
+}
+
+func errText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
