@@ -92,3 +92,15 @@ func TestLastEventIDQueryAtARememberedURL(t *testing.T) {
 		}
 	})
 }
+
+func TestLastEventIDQueryOfACursor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript(t, sends("id: 8\ndata: x\n\n"))
+		if _, err := collect(t.Context(), s, Resume(&diary{id: "a\x01"}), LastEventIDQuery("id")); err != nil {
+			t.Error(err)
+		}
+		if got, want := s.places(), []string{"host.test/?id=a%01", "host.test/?id=8"}; !slices.Equal(got, want) {
+			t.Errorf("requests went to %q, want %q", got, want)
+		}
+	})
+}
