@@ -1,4 +1,4 @@
-// Fluxwire serves typed, reactive event streams over HTTP.
+// Fluxwire serves typed, reactive event streams over HTTP, and follows them.
 package main
 
 import (
@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/fluxwire-go/fluxwire/internal/cli"
 	"github.com/fluxwire-go/fluxwire/internal/service"
 )
 
@@ -28,10 +29,9 @@ func main() {
 	os.Exit(code)
 }
 
-// run is the program, with all that it touches given to it: args without the
-// program's name, the environment, and where it writes. It returns the exit
-// code: 2 for a command line that is wrong, 1 for a service that fails.
-func run(ctx context.Context, args []string, env func(string) (string, bool), stdout, stderr io.Writer) int {
+// runService runs the service until ctx ends. It returns the exit code: 2 for a
+// command line that is wrong, 1 for a service that fails.
+func runService(ctx context.Context, args []string, env func(string) (string, bool), stdout, stderr io.Writer) int {
 	wrong := func(err error) int {
 		fmt.Fprintf(stderr, "fluxwire: %v (fluxwire --help lists the flags)\n", err)
 		return 2
@@ -177,7 +177,12 @@ func envName(f *flag.Flag) string {
 
 func usage() string {
 	var b strings.Builder
-	b.WriteString("fluxwire serves typed, reactive event streams over HTTP.\n\nUsage: fluxwire [flags]\n\n")
+	b.WriteString("fluxwire serves typed, reactive event streams over HTTP.\n\nUsage: fluxwire [COMMAND] [flags]\n\n")
+	fmt.Fprintf(&b, "  %-6s runs the service; so does no command\n", "serve")
+	for _, c := range cli.Commands {
+		fmt.Fprintf(&b, "  %-6s %s\n", c.Name, c.About)
+	}
+	fmt.Fprintf(&b, "  %-6s what --help says of a command, as in fluxwire help tail\n\nFlags of the service:\n\n", "help")
 	fs := flags(new(options))
 	fs.VisitAll(func(f *flag.Flag) {
 		kind, text := flag.UnquoteUsage(f)

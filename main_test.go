@@ -52,6 +52,10 @@ func refused(t *testing.T) []commandLine {
 
 	lines := []commandLine{
 		{what: "an unknown flag", args: []string{"--nope"}, code: 2, says: []string{"-nope", help}},
+		{what: "an unknown command", args: []string{"follow", anywhere}, code: 2, says: []string{`unknown command "follow"`, help}},
+		{what: "help of an unknown command", args: []string{"help", "follow"}, code: 2, says: []string{`unknown command "follow"`, help}},
+		{what: "a wrong flag of the command serve", args: []string{"serve", "--nope"}, code: 2, says: []string{"-nope", help}},
+		{what: "a wrong flag of another command", args: []string{"tail", "--addr=:80", "http://localhost"}, code: 2, says: []string{"-addr", "fluxwire tail --help"}},
 		{what: "a flag without its value", args: []string{"--addr"}, code: 2, says: []string{"-addr", help}},
 		{what: "an argument that is no flag", args: []string{anywhere, "extra"}, code: 2, says: []string{`"extra"`, help}},
 		{what: "a duration without its unit", args: []string{"--heartbeat=15"}, code: 2, says: []string{"-heartbeat", `"15"`, help}},

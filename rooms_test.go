@@ -27,7 +27,8 @@ var rooms = map[string][]string{
 	"metrics":          {"hub", "handlers"},
 	"web":              {},
 	"internal/service": {"sse", "streams", "streams/rx", "hub", "handlers", "metrics", "web"},
-	"":                 {"internal/service", "client"},
+	"internal/cli":     {"client", "sse"},
+	"":                 {"internal/service", "internal/cli"},
 
 	// For tests alone: no room may import these but in its tests.
 	"eventlog/logtest": {"eventlog"},
@@ -46,7 +47,7 @@ var importers = map[string][]string{
 }
 
 // standardOnly are the rooms that need nothing beside the standard library.
-var standardOnly = []string{"sse", "internal/window", "internal/socket", "streams", "eventlog", "hub", "client"}
+var standardOnly = []string{"sse", "internal/window", "internal/socket", "streams", "eventlog", "hub", "client", "internal/cli"}
 
 type goPackage struct {
 	ImportPath string
