@@ -227,7 +227,7 @@ func (h *Handler) serveWire(ctx context.Context, w http.ResponseWriter, control 
 	}
 
 	if errors.Is(err, errSettled) {
-		if handed, err = h.handOver(ctx, wr, r, expires); handed {
+		if handed, err = h.handOver(wr, r, expires); handed {
 			return true
 		}
 	}

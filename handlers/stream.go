@@ -57,9 +57,10 @@ type stream struct {
 	finish  time.Duration // how long it may go on while the server drains
 	revoked bool          // its age ends with its grant
 
-	mu     sync.Mutex
-	cancel context.CancelCauseFunc // ends the source and so the stream
-	lane   *shard                  // that serves it, in place of its handler; then there is no cancel
+	mu       sync.Mutex
+	cancel   context.CancelCauseFunc // ends the source and so the stream
+	lane     *shard                  // that serves it, in place of its handler; then there is no cancel
+	draining bool                    // it was told to end because the server drains
 
 	// Of the lane's loop: where it serves the stream, until it has ended.
 	group *group
@@ -98,6 +99,7 @@ func (st *stream) end(reason Reason, err error) {
 func (st *stream) stop(cause error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
+	st.draining = st.draining || errors.Is(cause, errDraining)
 	switch {
 	case st.lane == nil:
 		st.cancel(cause)
@@ -106,13 +108,13 @@ func (st *stream) stop(cause error) {
 	}
 }
 
-// moveTo leaves the stream to lane. ctx is what ends it so far.
-func (st *stream) moveTo(ctx context.Context, lane *shard, h *Handler, place hub.Place, fd int, expires time.Time) {
+// moveTo leaves the stream to lane.
+func (st *stream) moveTo(lane *shard, h *Handler, place hub.Place, fd int, expires time.Time) {
 	lane.join(h, st, place, fd, expires)
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.lane, st.cancel = lane, nil
-	if errors.Is(context.Cause(ctx), errDraining) {
+	if st.draining {
 		lane.stop(st) // it was told so before, in vain
 	}
 }

@@ -224,7 +224,7 @@ func (w *wire) settle(ctx context.Context, cursor *hub.Cursor) bool {
 // handOver leaves the stream to its lane. The wire is closed, and has written all
 // that there was to write, but perhaps not the head. It returns false if the
 // stream is still with its handler, and to end with err.
-func (h *Handler) handOver(ctx context.Context, wr *wire, r *http.Request, expires time.Time) (handed bool, err error) {
+func (h *Handler) handOver(wr *wire, r *http.Request, expires time.Time) (handed bool, err error) {
 	if wr.err == nil && !wr.started {
 		wr.put(wr.preamble(nil), h.srv.cfg.WriteTimeout)
 	}
@@ -241,7 +241,9 @@ func (h *Handler) handOver(ctx context.Context, wr *wire, r *http.Request, expir
 	if err != nil {
 		// There is no way back to net/http: the client is asked to come again, and
 		// finds the portable transport then.
-		h.srv.fast.foreign.Store(listenerOf(r), nil)
+		if _, foreign := errors.AsType[*socket.ForeignError](err); foreign {
+			h.srv.fast.foreign.Store(listenerOf(r), nil)
+		}
 		h.srv.slow(r, err.Error())
 		conn.SetWriteDeadline(time.Now().Add(farewell))
 		conn.Write(wr.st.lastWord(Expired, nil).append(nil, eventStream))
@@ -250,6 +252,6 @@ func (h *Handler) handOver(ctx context.Context, wr *wire, r *http.Request, expir
 		wr.st.end(Expired, err)
 		return true, nil
 	}
-	wr.st.moveTo(ctx, wr.lane, h, wr.settled, fd, expires)
+	wr.st.moveTo(wr.lane, h, wr.settled, fd, expires)
 	return true, nil
 }
