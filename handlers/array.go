@@ -56,7 +56,7 @@ func (a *array) add(ctx context.Context, encode func(dst []byte) ([]byte, error)
 	}
 	if err != nil {
 		a.err = &encodeError{err}
-		a.st.cancel(a.err)
+		a.st.stop(a.err)
 		return a.err
 	}
 	a.body = body[:len(body)-1] // without the line end
@@ -66,7 +66,7 @@ func (a *array) add(ctx context.Context, encode func(dst []byte) ([]byte, error)
 	a.st.route.events.Add(1)
 	if a.st.events.Add(1) == a.take {
 		a.err = errTaken
-		a.st.cancel(a.err)
+		a.st.stop(a.err)
 	}
 	return nil
 }

@@ -133,8 +133,6 @@ func (h *Handler) serve(w, flush http.ResponseWriter, r *http.Request, pattern s
 		WriteProblem(w, err)
 		return
 	}
-	ctx, cancel := context.WithCancelCause(r.Context())
-	defer cancel(nil)
 	st := &stream{
 		srv:     h.srv,
 		route:   h.srv.route(name),
@@ -143,7 +141,6 @@ func (h *Handler) serve(w, flush http.ResponseWriter, r *http.Request, pattern s
 		format:  f,
 		opened:  time.Now(),
 		finish:  h.finish,
-		cancel:  cancel,
 	}
 	if no := h.srv.add(st); no != nil {
 		h.refuse(w, r, f, no)
@@ -176,7 +173,25 @@ func (h *Handler) serve(w, flush http.ResponseWriter, r *http.Request, pattern s
 		}
 	}
 	st.revoked = why == errRevoked
-	lane := h.lane(flush, r, st, take)
+	wr := &wire{
+		st:        st,
+		w:         w,
+		control:   control,
+		http1:     r.ProtoMajor < 2,
+		typed:     h.typed,
+		take:      uint64(take),
+		heartbeat: h.heartbeat(f),
+		position:  st.place,
+		lock:      make(chan struct{}, 1),
+		lane:      h.lane(flush, r, st, take),
+	}
+	if wr.settle(r.Context()) { // at once: it needs nothing of what follows
+		handed = h.conclude(r.Context(), wr, r, errSettled, expires)
+		return
+	}
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
+	st.endWith(cancel)
 	if !expires.IsZero() {
 		var stop context.CancelFunc
 		ctx, stop = context.WithDeadlineCause(ctx, expires, why)
@@ -186,7 +201,7 @@ func (h *Handler) serve(w, flush http.ResponseWriter, r *http.Request, pattern s
 		h.serveArray(ctx, w, control, r, st, run, take)
 		return
 	}
-	handed = h.serveWire(ctx, w, control, r, st, run, take, lane, expires)
+	handed = h.conclude(ctx, wr, r, h.runWire(ctx, wr, run), expires)
 }
 
 func (h *Handler) heartbeat(f format) time.Duration {
@@ -196,21 +211,8 @@ func (h *Handler) heartbeat(f format) time.Duration {
 	return max(h.srv.cfg.Heartbeat, 0)
 }
 
-// serveWire serves a stream whose events are written one by one. It returns true
-// if lane goes on with that.
-func (h *Handler) serveWire(ctx context.Context, w http.ResponseWriter, control *http.ResponseController, r *http.Request, st *stream, run run, take int, lane *shard, expires time.Time) (handed bool) {
-	wr := &wire{
-		st:        st,
-		w:         w,
-		control:   control,
-		http1:     r.ProtoMajor < 2,
-		typed:     h.typed,
-		take:      uint64(take),
-		heartbeat: h.heartbeat(st.format),
-		position:  st.place,
-		lock:      make(chan struct{}, 1),
-		lane:      lane,
-	}
+// runWire runs a stream whose events are written one by one.
+func (h *Handler) runWire(ctx context.Context, wr *wire, run run) error {
 	hurried := make(chan struct{})
 	stopHurry := context.AfterFunc(ctx, func() {
 		defer close(hurried)
@@ -218,14 +220,19 @@ func (h *Handler) serveWire(ctx context.Context, w http.ResponseWriter, control 
 			wr.hurry()
 		}
 	})
-	defer wr.close() // whatever panics: its timer must not outlive the handler
+	defer func() { // whatever panics: the timers must not outlive the handler
+		wr.close()
+		if !stopHurry() {
+			<-hurried
+		}
+	}()
 	wr.start(h.srv.cfg.Grace)
-	err := run(ctx, wr)
-	wr.close()
-	if !stopHurry() {
-		<-hurried
-	}
+	return run(ctx, wr)
+}
 
+// conclude ends a stream whose source has returned err, or leaves it to the
+// wire's lane and returns true.
+func (h *Handler) conclude(ctx context.Context, wr *wire, r *http.Request, err error, expires time.Time) (handed bool) {
 	if errors.Is(err, errSettled) {
 		if handed, err = h.handOver(wr, r, expires); handed {
 			return true
@@ -233,11 +240,11 @@ func (h *Handler) serveWire(ctx context.Context, w http.ResponseWriter, control 
 	}
 	reason, err := outcome(ctx, r.Context(), wr.err, err)
 	abort := wr.finish(reason, err)
-	st.work.Wait()
-	st.end(reason, err)
+	wr.st.work.Wait()
+	wr.st.end(reason, err)
 	if abort {
 		if !r.ProtoAtLeast(1, 1) {
-			reset(control)
+			reset(wr.control)
 		}
 		// The one way to tell a reader of lines that the end is not the end.
 		panic(http.ErrAbortHandler)

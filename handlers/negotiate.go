@@ -32,6 +32,9 @@ func negotiate(h http.Header) (format, error) {
 	if len(accept) == 0 {
 		return eventStream, nil
 	}
+	if len(accept) == 1 && (accept[0] == mediaTypes[eventStream] || accept[0] == "*/*") {
+		return eventStream, nil // what nearly everybody says, without parsing it
+	}
 	var weights, named [len(mediaTypes)]float64
 	best := format(-1)
 	for f, offered := range mediaTypes {

@@ -57,10 +57,12 @@ type stream struct {
 	finish  time.Duration // how long it may go on while the server drains
 	revoked bool          // its age ends with its grant
 
-	mu       sync.Mutex
-	cancel   context.CancelCauseFunc // ends the source and so the stream
-	lane     *shard                  // that serves it, in place of its handler; then there is no cancel
-	draining bool                    // it was told to end because the server drains
+	// Who ends the source, and so the stream: nobody yet, its context, or the lane
+	// that serves it in place of its handler.
+	mu      sync.Mutex
+	cancel  context.CancelCauseFunc
+	lane    *shard
+	stopped error // why it is to end; nil is not yet
 
 	// Of the lane's loop: where it serves the stream, until it has ended.
 	group *group
@@ -68,10 +70,11 @@ type stream struct {
 
 	work sync.WaitGroup // goroutines of the source's
 
-	feed  *hub.Feed     // of the topic, or nil
-	place eventlog.Pos  // where the stream begins in it
-	live  uint64        // number of the event that was next when the stream began
-	next  atomic.Uint64 // number of the event to be written next
+	feed   *hub.Feed     // of the topic, or nil
+	cursor *hub.Cursor   // in it, as long as the handler reads it
+	place  eventlog.Pos  // where the stream begins in it
+	live   uint64        // number of the event that was next when the stream began
+	next   atomic.Uint64 // number of the event to be written next
 
 	events atomic.Uint64
 	bytes  atomic.Uint64
@@ -99,12 +102,23 @@ func (st *stream) end(reason Reason, err error) {
 func (st *stream) stop(cause error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	st.draining = st.draining || errors.Is(cause, errDraining)
+	if st.stopped == nil {
+		st.stopped = cause
+	}
 	switch {
-	case st.lane == nil:
-		st.cancel(cause)
-	case errors.Is(cause, errDraining):
+	case st.lane != nil && errors.Is(cause, errDraining):
 		st.lane.stop(st)
+	case st.cancel != nil:
+		st.cancel(cause)
+	}
+}
+
+// endWith has cancel called when the stream is to end.
+func (st *stream) endWith(cancel context.CancelCauseFunc) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.cancel = cancel; st.stopped != nil {
+		cancel(st.stopped)
 	}
 }
 
@@ -113,8 +127,8 @@ func (st *stream) moveTo(lane *shard, h *Handler, place hub.Place, fd int, expir
 	lane.join(h, st, place, fd, expires)
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	st.lane, st.cancel = lane, nil
-	if st.draining {
+	st.lane, st.cancel, st.cursor = lane, nil, nil
+	if errors.Is(st.stopped, errDraining) {
 		lane.stop(st) // it was told so before, in vain
 	}
 }

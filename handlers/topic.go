@@ -49,7 +49,7 @@ func Topic[T any](s *Server, topic *hub.Topic[T], opts ...Option) *Handler {
 			}
 		}
 		st.follow(feed)
-		cursor := feed.Subscribe(start, h.policy, filter)
+		st.cursor = feed.Subscribe(start, h.policy, filter)
 		if err, ended := feed.Ended(); ended && err == nil && st.format == eventStream && LastEventID(r) != "" {
 			// Nothing is left for a client that has it all: an EventSource stops at 204.
 			probe := feed.Subscribe(start, h.policy, filter)
@@ -60,10 +60,10 @@ func Topic[T any](s *Server, topic *hub.Topic[T], opts ...Option) *Handler {
 		if LastEventID(r) != "" {
 			st.route.resumed.Add(1)
 		}
-		st.place = cursor.Position()
+		st.place = st.cursor.Position()
 		st.reached(st.place)
 		return func(ctx context.Context, out sink) error {
-			return st.read(ctx, cursor, out, text)
+			return st.read(ctx, st.cursor, out, text)
 		}, nil
 	}
 	return h
@@ -83,7 +83,7 @@ func (st *stream) read(ctx context.Context, cursor *hub.Cursor, out sink, text t
 				return err
 			}
 			if !cursor.Replaying() {
-				if w, ok := out.(*wire); ok && w.settle(ctx, cursor) {
+				if w, ok := out.(*wire); ok && w.settle(ctx) {
 					return errSettled
 				}
 				if err := cursor.Wait(ctx); err != nil {

@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/fluxwire-go/fluxwire/hub"
 	"github.com/fluxwire-go/fluxwire/internal/socket"
 )
 
@@ -204,11 +203,11 @@ var errSettled = errors.New("handlers: the client is at the end of the topic")
 
 // settle reports whether the stream can be left to its lane, now that its client
 // has got all there is. The lane is ready for it then.
-func (w *wire) settle(ctx context.Context, cursor *hub.Cursor) bool {
+func (w *wire) settle(ctx context.Context) bool {
 	if w.lane == nil || ctx.Err() != nil {
 		return false
 	}
-	place, ok := cursor.Place()
+	place, ok := w.st.cursor.Place()
 	if !ok {
 		return false
 	}

@@ -104,7 +104,7 @@ func (w *wire) write(ctx context.Context, encode func(dst []byte) ([]byte, error
 	}
 	if err != nil {
 		w.err = &encodeError{err}
-		w.st.cancel(w.err)
+		w.st.stop(w.err)
 		return w.err
 	}
 	if err := w.put(dst, w.st.srv.cfg.WriteTimeout); err != nil {
@@ -131,7 +131,7 @@ func (w *wire) counted(n uint64) {
 	w.st.route.events.Add(n)
 	if w.st.events.Add(n) == w.take {
 		w.err = errTaken
-		w.st.cancel(w.err)
+		w.st.stop(w.err)
 	}
 }
 
@@ -200,7 +200,7 @@ func (w *wire) put(b []byte, timeout time.Duration) error {
 	}
 	if err != nil {
 		w.err = fmt.Errorf("handlers: write: %w", err)
-		w.st.cancel(w.err)
+		w.st.stop(w.err)
 		return w.err
 	}
 	if !w.http1 {

@@ -44,9 +44,9 @@ type Place struct{ spot }
 
 // Place returns where c is, for a [Walk] over its topic to go on from. It is
 // false for a cursor that needs more than the window: one that replays, has a
-// gap to tell or a filter, or has ended.
+// gap to tell or a filter, or that is at an end.
 func (c *Cursor) Place() (Place, bool) {
-	if c.err != nil || c.gap != nil || c.epoch == nil || !c.caught || !c.filter.everything() {
+	if c.err != nil || c.gap != nil || c.epoch == nil || !c.caught || !c.filter.everything() || c.feed.ended.Load() != nil {
 		return Place{}, false
 	}
 	return Place{c.spot}, true

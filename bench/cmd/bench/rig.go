@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -33,18 +34,16 @@ type rig struct {
 	exited chan error // of server
 }
 
-// build puts the two programs into dir.
-func build(ctx context.Context, dir string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", dir+string(filepath.Separator),
-		"github.com/fluxwire-go/fluxwire/bench/cmd/server", "github.com/fluxwire-go/fluxwire/bench/cmd/load")
-	cmd.Stderr = os.Stderr
-	return cmd.Run()
+// pinning reports whether programs can be tied to core.
+func pinning(core int) bool {
+	_, err := exec.LookPath("taskset")
+	return err == nil && runtime.NumCPU() > core
 }
 
 // pinned is the command line of a program that may run on one core only. The Go
 // runtime sees that and runs one thread of Go at a time.
 func pinned(ctx context.Context, core int, program string, args ...string) *exec.Cmd {
-	if _, err := exec.LookPath("taskset"); err == nil && runtime.NumCPU() > core {
+	if pinning(core) {
 		args = append([]string{"-c", strconv.Itoa(core), program}, args...)
 		program = "taskset"
 	}
@@ -53,10 +52,10 @@ func pinned(ctx context.Context, core int, program string, args ...string) *exec
 	return cmd
 }
 
-// start starts a server with args, and a load for it.
-func start(ctx context.Context, dir string, args ...string) (*rig, error) {
+// start starts a server of system with args, and a load for it.
+func start(ctx context.Context, dir, system string, args ...string) (*rig, error) {
 	r := &rig{exited: make(chan error, 1)}
-	r.server = pinned(ctx, 0, filepath.Join(dir, "server"), args...)
+	r.server = server(ctx, dir, system, args)
 	out, err := r.server.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -110,6 +109,9 @@ func (r *rig) do(c control.Command) (control.Answer, error) {
 	}
 	if err == nil && a.Error != "" {
 		err = errors.New(a.Error)
+		if a.Stalled {
+			err = fmt.Errorf("%w%s", load.ErrStalled, strings.TrimPrefix(a.Error, load.ErrStalled.Error()))
+		}
 	}
 	if err != nil {
 		return a, fmt.Errorf("%s: %w", c.Op, err)
@@ -118,7 +120,7 @@ func (r *rig) do(c control.Command) (control.Answer, error) {
 }
 
 func (r *rig) open(g load.Group) (control.Answer, error) {
-	g.Path = "/events"
+	g.Path, g.Enveloped = "/events", r.hello.Enveloped
 	a, err := r.do(control.Command{Op: "open", Group: g})
 	if err == nil && a.Groups[g.Name].Failed > 0 {
 		err = fmt.Errorf("open: %d of %d connections failed", a.Groups[g.Name].Failed, g.N)
@@ -136,7 +138,7 @@ func (r *rig) ask(method, path string, v any) error {
 	if err != nil {
 		return err
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := (&http.Client{Timeout: 2 * patience}).Do(req)
 	if err != nil {
 		return err
 	}
@@ -152,10 +154,13 @@ func (r *rig) stats() (s control.Stats, err error) { return s, r.ask("GET", "/st
 
 func (r *rig) collected() (s control.Stats, err error) { return s, r.ask("POST", "/gc", &s) }
 
-// publish publishes n events and returns the number of the last.
-func (r *rig) publish(n int, rate float64) (uint64, error) {
+// publish publishes n events at once and returns the number of the last.
+func (r *rig) publish(n int) (uint64, error) { return r.schedule(n, 0, 1) }
+
+// schedule publishes n events, rate a second and burst at a time.
+func (r *rig) schedule(n int, rate float64, burst int) (uint64, error) {
 	var p control.Published
-	err := r.ask("POST", fmt.Sprintf("/publish?n=%d&rate=%g", n, rate), &p)
+	err := r.ask("POST", fmt.Sprintf("/publish?n=%d&rate=%g&burst=%d", n, rate, burst), &p)
 	return p.Last, err
 }
 

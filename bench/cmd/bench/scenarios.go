@@ -6,27 +6,36 @@ import (
 	"fmt"
 	"os/exec"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/bench/internal/control"
 	"github.com/fluxwire-go/fluxwire/bench/internal/load"
+	"github.com/fluxwire-go/fluxwire/bench/internal/usage"
 )
 
 // A scenario measures one thing of one system.
 type scenario struct {
-	name   string
-	what   string // for the table
-	table  *table
-	except map[string]bool // systems that have not got what it takes
-	args   []string        // of the server
-	run    func(r *rig, system string) (values, error)
+	name  string
+	what  string // for the table
+	table *table
+	only  func(system string) bool // systems that have got what it takes; nil is all
+	args  []string                 // of the server
+	run   func(r *rig, system string) (values, error)
+
+	servers int // with fleet: so many, each with a load of its own
+	fleet   func(rs []*rig) (values, error)
 }
 
 // sizes are how large the scenarios are.
 type sizes struct {
 	conns    int
+	many     int
 	idle     []int
+	servers  int // each with so many connections:
+	each     int
 	measured time.Duration
+	longer   time.Duration // where many connections make a round long
 	warmUp   time.Duration
 	storm    int
 	history  int
@@ -34,8 +43,16 @@ type sizes struct {
 }
 
 var (
-	full  = sizes{1000, []int{1000, 10_000}, 2 * time.Second, 500 * time.Millisecond, 9000, 10_000, 3000}
-	smoke = sizes{100, []int{200}, 300 * time.Millisecond, 100 * time.Millisecond, 200, 500, 2000}
+	full = sizes{
+		conns: 1000, many: 10_000, idle: []int{1000, 10_000, 18_000}, servers: 5, each: 18_000,
+		measured: 2 * time.Second, longer: 5 * time.Second, warmUp: 500 * time.Millisecond,
+		storm: 9000, history: 10_000, rate: 3000,
+	}
+	smoke = sizes{
+		conns: 100, many: 300, idle: []int{200}, servers: 2, each: 150,
+		measured: 300 * time.Millisecond, longer: 500 * time.Millisecond, warmUp: 100 * time.Millisecond,
+		storm: 200, history: 500, rate: 2000,
+	}
 )
 
 func scenarios(z sizes) []scenario {
@@ -43,18 +60,26 @@ func scenarios(z sizes) []scenario {
 	for _, n := range []int{1, 4, 32} {
 		all = append(all, scenario{
 			name: "inflight" + strconv.Itoa(n), what: fmt.Sprintf("%d in flight, %d connections", n, z.conns), table: delivery,
-			run: func(r *rig, _ string) (values, error) { return z.loop(r, n, 0) },
+			run: func(r *rig, _ string) (values, error) { return z.loop(r, z.conns, n, z.measured) },
 		})
 	}
-	thousand := []string{"-size", "1000"}
 	all = append(all,
 		scenario{
-			name: "healthy", what: fmt.Sprintf("1,000 bytes, 4 in flight, %d connections, all read", z.conns), table: delivery, args: thousand,
-			run: func(r *rig, _ string) (values, error) { return z.loop(r, 4, 0) },
+			name: fmt.Sprintf("flat%d", z.many), what: fmt.Sprintf("32 in flight, %d connections", z.many), table: delivery,
+			run: func(r *rig, _ string) (values, error) { return z.loop(r, z.many, 32, z.longer) },
 		},
 		scenario{
-			name: "slow", what: "the same, and 1 % more that never read", table: delivery, args: thousand,
-			run: func(r *rig, _ string) (values, error) { return z.loop(r, 4, max(1, z.conns/100)) },
+			name: fmt.Sprintf("rate%d", z.many), what: fmt.Sprintf("10 events/s, %d connections", z.many), table: delivery,
+			run: func(r *rig, _ string) (values, error) { return z.onSchedule(r, z.many, 10, 1) },
+		},
+		scenario{
+			name: "bursts", what: fmt.Sprintf("5 bursts of ten a second, %d connections", z.conns), table: delivery,
+			run: func(r *rig, _ string) (values, error) { return z.onSchedule(r, z.conns, 50, 10) },
+		},
+		scenario{
+			name: "stuck1pct", what: fmt.Sprintf("1,000 bytes, 4 in flight, %d connections that read and %d that do not", z.conns-z.mute(), z.mute()), table: stuck,
+			args: []string{"-size", "1000"},
+			run:  func(r *rig, _ string) (values, error) { return z.stuck(r) },
 		},
 		scenario{
 			name: "churn", what: fmt.Sprintf("20 events/s, %d connections, half of them reopened at %d/s", 2*z.conns, z.conns/2), table: delivery,
@@ -67,12 +92,17 @@ func scenarios(z sizes) []scenario {
 			run: func(r *rig, _ string) (values, error) { return z.idleConns(r, n) },
 		})
 	}
+	n := z.servers * z.each
+	all = append(all, scenario{
+		name: fmt.Sprintf("idle%d", n), what: fmt.Sprintf("%d idle connections to %d servers", n, z.servers), table: fleet,
+		servers: z.servers, fleet: z.spread,
+	})
 	return append(all,
 		scenario{
 			name: "storm", what: fmt.Sprintf("%d clients come back within a second, each from another id", z.storm), table: storm,
-			except: map[string]bool{"nethttp": true, "nethttp-coalesce": true, "subject": true}, // keep no history
-			args:   []string{"-history", strconv.Itoa(z.history + 100)},
-			run:    func(r *rig, _ string) (values, error) { return z.resume(r) },
+			only: keeps,
+			args: []string{"-history", strconv.Itoa(z.history + 100)},
+			run:  func(r *rig, _ string) (values, error) { return z.resume(r) },
 		},
 		scenario{
 			name: "shutdown", what: fmt.Sprintf("SIGTERM, %d open streams", z.conns), table: shutdown,
@@ -81,7 +111,7 @@ func scenarios(z sizes) []scenario {
 		scenario{
 			name: "shutdown-slow", what: "the same, and 1 % more that never read", table: shutdown,
 			args: []string{"-size", "1000"},
-			run:  func(r *rig, _ string) (values, error) { return z.shutdown(r, max(1, z.conns/100)) },
+			run:  func(r *rig, _ string) (values, error) { return z.shutdown(r, z.mute()) },
 		},
 	)
 }
@@ -99,32 +129,129 @@ func books(v values, groups map[string]load.Report) {
 }
 
 // loop is the closed loop: inFlight events are under way at any time.
-func (z sizes) loop(r *rig, inFlight, mute int) (values, error) {
-	if mute > 0 {
-		if _, err := r.open(load.Group{Name: "mute", N: mute, Mute: true}); err != nil {
-			return nil, err
-		}
-	}
-	if _, err := r.open(load.Group{Name: "readers", N: z.conns, Rate: z.rate, Next: 1}); err != nil {
+func (z sizes) loop(r *rig, conns, inFlight int, d time.Duration) (values, error) {
+	if _, err := r.open(load.Group{Name: "readers", N: conns, Rate: z.rate, Next: 1}); err != nil {
 		return nil, err
 	}
-	again := func(last uint64, d time.Duration) (control.Answer, error) {
+	again := looped(r, inFlight)
+	warm, err := again(0, z.warmUp)
+	if err != nil {
+		return nil, err
+	}
+	return measured(r, func() (control.Answer, uint64, error) {
+		a, err := again(warm.Published, d)
+		return a, warm.Published + a.Published, err
+	})
+}
+
+// looped returns what has inFlight events under way for d, the last so far being
+// number last.
+func looped(r *rig, inFlight int) func(last uint64, d time.Duration) (control.Answer, error) {
+	return func(last uint64, d time.Duration) (control.Answer, error) {
 		return r.do(control.Command{Op: "loop", Last: last, InFlight: inFlight, For: d, Trigger: r.hello.Trigger})
 	}
+}
+
+// onSchedule is the open loop: events are published whether or not those before them
+// have arrived. What is not there when the time is over was not in time; it is lost
+// only if it does not come later either.
+func (z sizes) onSchedule(r *rig, conns int, rate float64, burst int) (values, error) {
+	if _, err := r.open(load.Group{Name: "readers", N: conns, Rate: z.rate, Next: 1}); err != nil {
+		return nil, err
+	}
+	first, err := r.publish(1)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := r.settle(first, patience); err != nil {
+		return nil, err
+	}
+	n := max(burst, int(rate*z.longer.Seconds())/burst*burst)
+	var inTime float64
+	v, err := measured(r, func() (control.Answer, uint64, error) {
+		var last uint64
+		published := make(chan error, 1)
+		go func() {
+			var err error
+			last, err = r.schedule(n, rate, burst)
+			published <- err
+		}()
+		began := time.Now()
+		a, err := r.do(control.Command{Op: "for", For: time.Duration(float64(n) / rate * 1e9)})
+		inTime = float64(a.Delivered) / float64(n*conns) * 100
+		// What is late is waited for, since work that was begun is counted.
+		if err := errors.Join(err, <-published); err != nil {
+			return a, 0, err
+		}
+		took := time.Since(began)
+		a, err = r.settle(last, 10*time.Second)
+		if a.Done { // else it was dropped, and waited for in vain
+			took += a.Took
+		}
+		a.Took = took
+		return a, last, err
+	})
+	if v != nil {
+		v["kept"] = inTime
+	}
+	return v, err
+}
+
+// mute is how many connections never read, where some do not: 1 %.
+func (z sizes) mute() int { return max(1, z.conns/100) }
+
+// stuck measures the closed loop with connections that all read; then 1 % come that
+// never do, and the rest are measured again, by the same server.
+func (z sizes) stuck(r *rig) (values, error) {
+	if _, err := r.open(load.Group{Name: "readers", N: z.conns - z.mute(), Rate: z.rate, Next: 1}); err != nil {
+		return nil, err
+	}
+	again := looped(r, 4)
 	warm, err := again(0, z.warmUp)
 	if err != nil {
 		return nil, err
 	}
 	last := warm.Published
-	if mute > 0 {
-		if last, err = fill(r, last, again); err != nil {
-			return nil, err
-		}
-	}
-	return measured(r, func() (control.Answer, uint64, error) {
+	run := func() (control.Answer, uint64, error) {
 		a, err := again(last, z.measured)
-		return a, last + a.Published, err
-	})
+		last += a.Published
+		return a, last, err
+	}
+	all, err := measured(r, run)
+	if err != nil {
+		return nil, err
+	}
+	before, err := r.collected()
+	if err != nil {
+		return nil, err
+	}
+	if err := r.ask("POST", "/reset-peak", new(struct{})); err != nil {
+		return nil, err
+	}
+	if _, err := r.open(load.Group{Name: "mute", N: z.mute(), Mute: true}); err != nil {
+		return nil, err
+	}
+	v := values{}
+	last, err = fill(r, last, again)
+	if err == nil {
+		v, err = measured(r, run)
+	}
+	if errors.Is(err, load.ErrStalled) {
+		v, err = values{"stopped": 1}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	after, err := r.stats()
+	if err != nil {
+		return nil, err
+	}
+	v["all"], v["p99 all"] = all["cpu"], all["p99"]
+	v["peak"] = (float64(after.PeakRSS) - float64(before.RSS)) / (1 << 20)
+	if cpu, ok := v["cpu"]; ok {
+		v["ratio"] = cpu / all["cpu"]
+	}
+	return v, nil
 }
 
 // fill has events published, last being the number of the last by now, until those
@@ -170,7 +297,7 @@ func measured(r *rig, run func() (control.Answer, uint64, error)) (values, error
 	if err != nil {
 		return nil, err
 	}
-	end, err := r.settle(last, 5*time.Second)
+	end, err := r.settle(last, 10*time.Second)
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +319,7 @@ func measured(r *rig, run func() (control.Answer, uint64, error)) (values, error
 }
 
 func (z sizes) churn(r *rig, system string) (values, error) {
-	resume := system == "fluxwire"
+	resume := keeps(system)
 	for _, g := range []load.Group{
 		{Name: "stable", N: z.conns, Rate: z.rate, Next: 1},
 		{Name: "churn", N: z.conns, Rate: z.rate, Next: 1, Resume: resume},
@@ -202,7 +329,7 @@ func (z sizes) churn(r *rig, system string) (values, error) {
 		}
 	}
 	// Everybody has an event, and so an id, before anybody leaves.
-	first, err := r.publish(1, 0)
+	first, err := r.publish(1)
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +340,7 @@ func (z sizes) churn(r *rig, system string) (values, error) {
 		const rate = 20
 		published := make(chan error, 1)
 		go func() {
-			_, err := r.publish(int(rate*z.measured.Seconds()), rate)
+			_, err := r.schedule(int(rate*z.measured.Seconds()), rate, 1)
 			published <- err
 		}()
 		a, err := r.do(control.Command{
@@ -227,14 +354,32 @@ func (z sizes) churn(r *rig, system string) (values, error) {
 		if _, err := r.do(control.Command{Op: "for", For: 500 * time.Millisecond}); err != nil {
 			return a, 0, err
 		}
-		last, err := r.publish(1, 0)
+		last, err := r.publish(1)
 		return a, last, err
 	})
+}
+
+// calm returns [usage.Kernel] once it falls no more: sockets of a run before this one
+// may still be on their way out.
+func calm() (uint64, error) {
+	last, err := usage.Kernel()
+	for range 20 {
+		time.Sleep(100 * time.Millisecond)
+		before := last
+		if last, err = usage.Kernel(); err != nil || last+64<<10 > before {
+			break
+		}
+	}
+	return last, err
 }
 
 func (z sizes) idleConns(r *rig, n int) (values, error) {
 	// What the first connections bring with them is not theirs.
 	if _, err := r.open(load.Group{Name: "first", N: 10}); err != nil {
+		return nil, err
+	}
+	kernel, err := calm()
+	if err != nil {
 		return nil, err
 	}
 	before, err := r.collected()
@@ -253,18 +398,25 @@ func (z sizes) idleConns(r *rig, n int) (values, error) {
 	if err != nil {
 		return nil, err
 	}
+	taken, err := usage.Kernel()
+	if err != nil {
+		return nil, err
+	}
 	each := func(before, after uint64) float64 { return (float64(after) - float64(before)) / float64(n) }
 	v := values{
-		"settled":    each(before.RSS, settled.RSS),
-		"collected":  each(before.RSS, after.RSS),
-		"heap":       each(before.HeapAlloc, after.HeapAlloc),
-		"stack":      each(before.StackInuse, after.StackInuse),
-		"goroutines": (float64(after.Goroutines) - float64(before.Goroutines)) / float64(n),
-		"setup":      float64(settled.CPU-before.CPU) / 1e3 / float64(n),
-		"head":       opened.Head.P99,
+		"settled":   each(before.RSS, settled.RSS),
+		"collected": each(before.RSS, after.RSS),
+		"kernel":    each(kernel, taken),
+		"setup":     float64(settled.CPU-before.CPU) / 1e3 / float64(n),
+		"head":      opened.Head.P99,
+	}
+	if before.Goroutines > 0 { // else it is no program in Go
+		v["heap"] = each(before.HeapAlloc, after.HeapAlloc)
+		v["stack"] = each(before.StackInuse, after.StackInuse)
+		v["goroutines"] = (float64(after.Goroutines) - float64(before.Goroutines)) / float64(n)
 	}
 	// They are open, and stay so: each gets the next event.
-	last, err := r.publish(1, 0)
+	last, err := r.publish(1)
 	if err != nil {
 		return nil, err
 	}
@@ -279,8 +431,105 @@ func (z sizes) idleConns(r *rig, n int) (values, error) {
 	return v, nil
 }
 
+// together calls f for all of rs at once, and returns what went wrong.
+func together(rs []*rig, f func(i int, r *rig) error) error {
+	errs := make([]error, len(rs))
+	var wg sync.WaitGroup
+	for i, r := range rs {
+		wg.Go(func() { errs[i] = f(i, r) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// stock adds up what ask tells of each server.
+func stock(rs []*rig, ask func(*rig) (control.Stats, error)) (total control.Stats, err error) {
+	for _, r := range rs {
+		s, err := ask(r)
+		if err != nil {
+			return total, err
+		}
+		total.CPU += s.CPU
+		total.RSS += s.RSS
+	}
+	return total, nil
+}
+
+// spread opens connections to several servers, since a process may have some 20,000
+// files; then each gets one event.
+func (z sizes) spread(rs []*rig) (values, error) {
+	n := float64(len(rs) * z.each)
+	// The first connections bring with them what is not theirs.
+	if err := together(rs, func(_ int, r *rig) error {
+		_, err := r.open(load.Group{Name: "first", N: 10})
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	kernel, err := calm()
+	if err != nil {
+		return nil, err
+	}
+	before, err := stock(rs, (*rig).collected)
+	if err != nil {
+		return nil, err
+	}
+	if err := together(rs, func(_ int, r *rig) error {
+		_, err := r.open(load.Group{Name: "idle", N: z.each, Rate: 2 * z.rate / float64(len(rs)), Next: 1})
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	open, err := stock(rs, (*rig).stats)
+	if err != nil {
+		return nil, err
+	}
+	after, err := stock(rs, (*rig).collected)
+	if err != nil {
+		return nil, err
+	}
+	taken, err := usage.Kernel()
+	if err != nil {
+		return nil, err
+	}
+	v := values{
+		"total":     float64(after.RSS) / (1 << 20),
+		"collected": (float64(after.RSS) - float64(before.RSS)) / n,
+		"kernel":    (float64(taken) - float64(kernel)) / n,
+		"setup":     float64(open.CPU-before.CPU) / 1e3 / n,
+	}
+	ends := make([]control.Answer, len(rs))
+	began := time.Now()
+	if err := together(rs, func(i int, r *rig) error {
+		// Nobody may be late to listen, so the load reads while its server publishes.
+		last := make(chan error, 1)
+		go func() {
+			_, err := r.publish(1)
+			last <- err
+		}()
+		var err error
+		ends[i], err = r.settle(1, patience)
+		return errors.Join(err, <-last)
+	}); err != nil {
+		return nil, err
+	}
+	v["wall"] = float64(time.Since(began)) / 1e6
+	end, err := stock(rs, (*rig).stats)
+	if err != nil {
+		return nil, err
+	}
+	v["cpu"] = float64(end.CPU-after.CPU) / 1e3 / n
+	for i, a := range ends {
+		books(v, a.Groups)
+		if got := a.Groups["idle"].Events; got != uint64(z.each) {
+			err = errors.Join(err, fmt.Errorf("server %d: %d of %d idle connections got the event", i+1, got, z.each))
+		}
+	}
+	return v, err
+}
+
 func (z sizes) resume(r *rig) (values, error) {
-	last, err := r.publish(z.history, 0)
+	last, err := r.publish(z.history)
 	if err != nil {
 		return nil, err
 	}
@@ -314,7 +563,7 @@ func (z sizes) resume(r *rig) (values, error) {
 		return nil, err
 	}
 	// And they are live: each gets the next event.
-	if last, err = r.publish(1, 0); err != nil {
+	if last, err = r.publish(1); err != nil {
 		return nil, err
 	}
 	end, err := r.settle(last, patience)
@@ -359,18 +608,20 @@ func (z sizes) shutdown(r *rig, mute int) (values, error) {
 	if _, err := r.open(load.Group{Name: "readers", N: z.conns, Rate: z.rate, Next: 1}); err != nil {
 		return nil, err
 	}
-	publish := func(last uint64, d time.Duration) (control.Answer, error) {
-		return r.do(control.Command{Op: "loop", Last: last, InFlight: 4, For: d, Trigger: r.hello.Trigger})
-	}
+	publish := looped(r, 4)
 	warm, err := publish(0, z.warmUp)
+	last := warm.Published
+	if err == nil && mute > 0 {
+		last, err = fill(r, last, publish)
+	}
+	stopped := 0.
+	if errors.Is(err, load.ErrStalled) && mute > 0 {
+		// Whoever has stopped serving must end all the same. What is missing is no
+		// wonder then.
+		stopped, last, err = 1, 0, nil
+	}
 	if err != nil {
 		return nil, err
-	}
-	last := warm.Published
-	if mute > 0 {
-		if last, err = fill(r, last, publish); err != nil {
-			return nil, err
-		}
 	}
 	var end control.Answer
 	took, err := r.terminate(func() error {
@@ -387,6 +638,8 @@ func (z sizes) shutdown(r *rig, mute int) (values, error) {
 		"bye":  float64(readers.Bye) / float64(readers.Conns) * 100,
 		"cut":  float64(readers.Cut),
 		"exit": float64(took) / 1e6,
+
+		"stopped": stopped,
 	}
 	if gaveUp {
 		v["gave up"] = 1
@@ -398,10 +651,17 @@ func (z sizes) shutdown(r *rig, mute int) (values, error) {
 
 // once runs s for system, with processes of its own.
 func (s scenario) once(ctx context.Context, dir, system string) (values, error) {
-	r, err := start(ctx, dir, append([]string{"-system", system}, s.args...)...)
-	if err != nil {
-		return nil, err
+	var rs []*rig
+	for range max(1, s.servers) {
+		r, err := start(ctx, dir, system, s.args...)
+		if err != nil {
+			return nil, err
+		}
+		defer r.stop()
+		rs = append(rs, r)
 	}
-	defer r.stop()
-	return s.run(r, system)
+	if s.fleet != nil {
+		return s.fleet(rs)
+	}
+	return s.run(rs[0], system)
 }

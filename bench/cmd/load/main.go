@@ -67,7 +67,7 @@ func obey(l *load.Load) error {
 		a := answer(l, c.Last)
 		a.Done, a.Published, a.Took = done, published, took
 		if err != nil {
-			a.Error = err.Error()
+			a.Error, a.Stalled = err.Error(), errors.Is(err, load.ErrStalled)
 		}
 		if err := out.Encode(a); err != nil {
 			return err

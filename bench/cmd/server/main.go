@@ -9,6 +9,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -19,6 +21,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -41,6 +44,9 @@ func run() error {
 	var cfg system.Config
 	flag.IntVar(&cfg.History, "history", 0, "`events` kept; 0 is the default")
 	flag.DurationVar(&cfg.WriteTimeout, "write-timeout", 0, "how long a client may take no bytes; 0 is the default")
+	flag.StringVar(&cfg.Transport, "transport", "", "how Fluxwire writes: auto, portable or fast")
+	flag.DurationVar(&cfg.Pace, "pace", 0, "`time` that Fluxwire rests between two passes over its clients; 0 is its default, less is none")
+	flag.IntVar(&cfg.Core, "core", -1, "`processor` of the program that the system starts, if it does; -1 is any")
 	flag.Parse()
 	sys, err := system.New(*name, cfg)
 	if err != nil {
@@ -58,18 +64,26 @@ func run() error {
 	p := &publisher{sys: sys, size: *size}
 	mux := http.NewServeMux()
 	mux.Handle("GET /events", sys)
-	public := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	public := &http.Server{
+		Handler: mux, ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog: log.New(io.Discard, "", 0), // a line for each of 10,000 connections would be measured, too
+	}
 	private := &http.Server{Handler: p.control(), ReadHeaderTimeout: 10 * time.Second}
 	var wg sync.WaitGroup
 	failed := make(chan error, 3)
 	wg.Go(func() { failed <- public.Serve(listeners[0]) })
 	wg.Go(func() { failed <- private.Serve(listeners[1]) })
 	wg.Go(func() { failed <- p.triggers(ctx, listeners[2]) })
-	if err := json.NewEncoder(os.Stdout).Encode(control.Hello{
+	hello := control.Hello{
 		Addr:    listeners[0].Addr().String(),
 		Control: listeners[1].Addr().String(),
 		Trigger: listeners[2].Addr().String(),
-	}); err != nil {
+	}
+	if o, ok := sys.(system.Outside); ok {
+		hello.Addr = o.Addr()
+	}
+	_, hello.Enveloped = sys.(system.Enveloped)
+	if err := json.NewEncoder(os.Stdout).Encode(hello); err != nil {
 		return err
 	}
 	select {
@@ -89,24 +103,22 @@ func run() error {
 type publisher struct {
 	sys  system.System
 	size int
+	last atomic.Uint64 // number of the last event; read while publish is stuck in a system that has stopped
 
 	mu  sync.Mutex
-	seq uint64
 	buf []byte
 }
 
-func (p *publisher) publish(ctx context.Context, size int) error {
+// publish publishes an event that says that it was sent at at, or now.
+func (p *publisher) publish(ctx context.Context, size int, at time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.seq++
-	p.buf = event.Append(p.buf[:0], p.seq, time.Now().UnixNano(), size)
-	return p.sys.Publish(ctx, p.seq, p.buf)
-}
-
-func (p *publisher) last() uint64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.seq
+	if at.IsZero() {
+		at = time.Now()
+	}
+	seq := p.last.Add(1)
+	p.buf = event.Append(p.buf[:0], seq, at.UnixNano(), size)
+	return p.sys.Publish(ctx, seq, p.buf)
 }
 
 // triggers publishes an event for each byte that arrives at ln.
@@ -121,7 +133,7 @@ func (p *publisher) triggers(ctx context.Context, ln net.Listener) error {
 		for {
 			n, err := c.Read(b[:])
 			for range n {
-				if err := p.publish(ctx, p.size); err != nil {
+				if err := p.publish(ctx, p.size, time.Time{}); err != nil {
 					return fmt.Errorf("publish: %w", err)
 				}
 			}
@@ -145,38 +157,51 @@ func (p *publisher) control() http.Handler {
 		p.stats(w, r)
 	})
 	mux.HandleFunc("POST /reset-peak", func(w http.ResponseWriter, r *http.Request) {
+		if o, ok := p.sys.(system.Outside); ok {
+			answer(w, struct{}{}, o.ResetPeak())
+			return
+		}
 		answer(w, struct{}{}, usage.ResetPeak())
 	})
 	mux.HandleFunc("POST /publish", func(w http.ResponseWriter, r *http.Request) {
 		n, err1 := strconv.Atoi(r.FormValue("n"))
 		rate, err2 := strconv.ParseFloat(r.FormValue("rate"), 64)
-		size := p.size
-		var err3 error
-		if s := r.FormValue("size"); s != "" {
-			size, err3 = strconv.Atoi(s)
-		}
-		if err := errors.Join(err1, err2, err3); err != nil {
+		size, err3 := number(r, "size", p.size)
+		burst, err4 := number(r, "burst", 1)
+		if err := errors.Join(err1, err2, err3, err4); err != nil {
 			answer(w, nil, err)
 			return
 		}
-		err := p.many(r.Context(), n, rate, size)
-		answer(w, control.Published{Last: p.last()}, err)
+		err := p.many(r.Context(), n, rate, max(1, burst), size)
+		answer(w, control.Published{Last: p.last.Load()}, err)
 	})
 	return mux
 }
 
-// many publishes n events on schedule: one that is late does not delay the next.
-func (p *publisher) many(ctx context.Context, n int, rate float64, size int) error {
+// number is the form value called name, or otherwise if there is none.
+func number(r *http.Request, name string, otherwise int) (int, error) {
+	s := r.FormValue(name)
+	if s == "" {
+		return otherwise, nil
+	}
+	return strconv.Atoi(s)
+}
+
+// many publishes n events on schedule, burst at a time: one that is late does not
+// delay the next, and says when it was due.
+func (p *publisher) many(ctx context.Context, n int, rate float64, burst, size int) error {
 	began := time.Now()
 	for i := range n {
+		var due time.Time
 		if rate > 0 {
+			due = began.Add(time.Duration(float64(i-i%burst) / rate * 1e9))
 			select {
-			case <-time.After(time.Until(began.Add(time.Duration(float64(i) / rate * 1e9)))):
+			case <-time.After(time.Until(due)):
 			case <-ctx.Done():
 				return context.Cause(ctx)
 			}
 		}
-		if err := p.publish(ctx, size); err != nil {
+		if err := p.publish(ctx, size, due); err != nil {
 			return err
 		}
 	}
@@ -184,8 +209,12 @@ func (p *publisher) many(ctx context.Context, n int, rate float64, size int) err
 }
 
 func (p *publisher) stats(w http.ResponseWriter, _ *http.Request) {
-	u, err := usage.Now()
-	answer(w, control.Stats{Usage: u, Last: p.last(), Counts: p.sys.Counts()}, err)
+	ask := usage.Now
+	if o, ok := p.sys.(system.Outside); ok {
+		ask = o.Usage
+	}
+	u, err := ask()
+	answer(w, control.Stats{Usage: u, Last: p.last.Load(), Counts: p.sys.Counts()}, err)
 }
 
 func answer(w http.ResponseWriter, v any, err error) {

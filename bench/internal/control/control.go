@@ -11,17 +11,22 @@ import (
 // Hello is the line that a server prints when it listens. Events are at /events of
 // Addr. Control is an HTTP server of its own:
 //
-//	POST /publish?n=&rate=&size=   publishes n events, rate a second (0: at once); answers Published
-//	GET  /stats                    answers Stats
-//	POST /gc                       collects garbage, gives memory back, answers Stats
-//	POST /reset-peak               has PeakRSS begin anew
-//	GET  /debug/pprof/             profiles
+//	POST /publish?n=&rate=&burst=&size=   publishes n events, rate a second (0: at once), burst (1) at a time; answers Published
+//	GET  /stats                           answers Stats
+//	POST /gc                              collects garbage, gives memory back, answers Stats
+//	POST /reset-peak                      has PeakRSS begin anew
+//	GET  /debug/pprof/                    profiles (of programs in Go)
+//
+// An event that has a time to be published at, because there is a rate, says that it
+// was sent then: a server that is late cannot hide it.
 //
 // Trigger is a bare TCP address: each byte that is sent there publishes one event.
 type Hello struct {
 	Addr    string `json:"addr"`
 	Control string `json:"control"`
 	Trigger string `json:"trigger"`
+
+	Enveloped bool `json:"enveloped"` // see load.Group
 }
 
 // Published is the answer to /publish.
@@ -51,12 +56,13 @@ type Command struct {
 // An Answer is what a load process has to say after a command.
 type Answer struct {
 	Error     string                 `json:"error,omitempty"`
-	Done      bool                   `json:"done"`      // settle, ended: within the time
-	Took      time.Duration          `json:"took"`      // the command
-	CPU       time.Duration          `json:"cpu"`       // of the load process, by now
-	Published uint64                 `json:"published"` // loop
-	Delivered uint64                 `json:"delivered"` // since measure
-	Latency   load.Latency           `json:"latency"`   // since measure
-	Head      load.Latency           `json:"head"`      // from connect to the answer's head, since measure
+	Stalled   bool                   `json:"stalled,omitempty"` // Error is load.ErrStalled
+	Done      bool                   `json:"done"`              // settle, ended: within the time
+	Took      time.Duration          `json:"took"`              // the command
+	CPU       time.Duration          `json:"cpu"`               // of the load process, by now
+	Published uint64                 `json:"published"`         // loop
+	Delivered uint64                 `json:"delivered"`         // since measure
+	Latency   load.Latency           `json:"latency"`           // since measure
+	Head      load.Latency           `json:"head"`              // from connect to the answer's head, since measure
 	Groups    map[string]load.Report `json:"groups,omitempty"`
 }

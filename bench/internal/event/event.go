@@ -51,6 +51,19 @@ func Parse(data []byte) (seq uint64, sent int64, ok bool) {
 	return seq, int64(n), true
 }
 
+// Find returns what [Append] has written if it is somewhere in b.
+func Find(b []byte) (data []byte, ok bool) {
+	i := bytes.Index(b, []byte(numberKey))
+	if i < 0 {
+		return nil, false
+	}
+	n := bytes.Index(b[i:], []byte(end))
+	if n < 0 {
+		return nil, false
+	}
+	return b[i : i+n+len(end)], true
+}
+
 // number reads the digits that b begins with.
 func number(b []byte) (n uint64, rest []byte, ok bool) {
 	i := 0

@@ -5,6 +5,22 @@ import (
 	"testing"
 )
 
+func TestFind(t *testing.T) {
+	data := Append(nil, 7, 8, 60)
+	for _, tt := range []struct {
+		name, give, want string
+	}{
+		{"in an envelope", `{"push":{"pub":{"data":` + string(data) + `},"x":"y"}}`, string(data)},
+		{"bare", string(data), string(data)},
+		{"another message", `{"connect":{"client":"x"}}`, ""},
+		{"cut", `{"push":` + string(data[:50]), ""},
+	} {
+		if got, ok := Find([]byte(tt.give)); string(got) != tt.want || ok != (tt.want != "") {
+			t.Errorf("%s: Find(%s) = %s, %v, want %s", tt.name, tt.give, got, ok, tt.want)
+		}
+	}
+}
+
 func TestRoundTrip(t *testing.T) {
 	for _, size := range []int{0, 100, 1000} {
 		data := Append(nil, 12345, 1_800_000_000_123_456_789, size)

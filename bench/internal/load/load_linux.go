@@ -36,6 +36,9 @@ type Group struct {
 	Spread uint64 `json:"spread"`
 	// NoWait returns from Open as soon as the last request is on its way.
 	NoWait bool `json:"no_wait"`
+	// Enveloped events come inside JSON of the server's own. What else comes is not
+	// malformed, and only the first of it says that the connection is subscribed.
+	Enveloped bool `json:"enveloped"`
 }
 
 // Report is what the connections of one group have seen.
@@ -80,6 +83,7 @@ type conn struct {
 	began   time.Time
 	resumed string // the id of the first request
 	said    bool   // told bye or complete
+	greeted bool   // Enveloped: something has come
 	on      func(stream.Event)
 }
 
@@ -91,6 +95,14 @@ type group struct {
 	heads  int    // conns whose head has come, or that have failed
 	oldest int    // the next to be reopened
 }
+
+// ipBindAddressNoPort is IP_BIND_ADDRESS_NO_PORT of ip(7), which package syscall lacks:
+// the port is chosen when the connection is, and so is shared between destinations.
+const ipBindAddressNoPort = 24
+
+// ErrStalled is returned by [Load.Loop] when the server has stopped serving: nobody
+// has heard of anything for five seconds, with events under way.
+var ErrStalled = errors.New("load: stalled")
 
 // Load is a set of connections to one server.
 type Load struct {
@@ -106,6 +118,9 @@ type Load struct {
 	ids     map[uint64]string // nil: not learning
 	learned map[uint64]string
 	now     time.Time
+
+	sources uint8         // rises with each connection, and begins again
+	stall   time.Duration // how long nobody may hear of anything
 
 	delivered uint64
 	passed    func(seq uint64) // called for each event that a connection has, or was told it missed
@@ -128,6 +143,7 @@ func New(addr string) (*Load, error) {
 		fds:    make(map[int32]*conn),
 		events: make([]syscall.EpollEvent, 1024),
 		buf:    make([]byte, 256<<10),
+		stall:  5 * time.Second,
 	}, nil
 }
 
@@ -219,7 +235,17 @@ func (l *Load) connect(c *conn) error {
 	if c.group.Mute {
 		syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, 16<<10)
 	}
-	c.fd, c.phase, c.began, c.said = fd, connecting, time.Now(), false
+	if l.addr.Addr[0] == 127 {
+		// With most of the 28,000 ports of one address taken, to find one that is free
+		// would cost a hundred times what the connection does. All of 127/8 is ours.
+		l.sources++
+		syscall.SetsockoptInt(fd, syscall.SOL_IP, ipBindAddressNoPort, 1)
+		if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1 + l.sources%8}}); err != nil {
+			syscall.Close(fd)
+			return fmt.Errorf("load: bind: %w", err)
+		}
+	}
+	c.fd, c.phase, c.began, c.said, c.greeted = fd, connecting, time.Now(), false, false
 	c.parser.Reset()
 	id := c.resumed
 	if last := c.parser.LastEventID(); len(last) > 0 {
@@ -297,11 +323,11 @@ func (l *Load) ready(c *conn) {
 		l.over(c, true)
 		return
 	}
-	if c.phase == waiting && c.parser.Status() != 0 {
-		if c.parser.Status() != 200 {
-			l.over(c, true)
-			return
-		}
+	if c.phase == waiting && c.parser.Status() != 0 && c.parser.Status() != 200 {
+		l.over(c, true)
+		return
+	}
+	if c.phase == waiting && c.parser.Status() != 0 && (c.greeted || !c.group.Enveloped) {
 		c.phase = open
 		c.group.heads++
 		l.head.Add(l.now.Sub(c.began))
@@ -330,6 +356,14 @@ func (l *Load) over(c *conn, broken bool) {
 func (l *Load) event(c *conn, ev stream.Event) {
 	switch string(ev.Name) {
 	case "":
+		if c.group.Enveloped {
+			c.greeted = true
+			data, ok := event.Find(ev.Data)
+			if !ok {
+				return
+			}
+			ev.Data = data
+		}
 		seq, sent, ok := event.Parse(ev.Data)
 		if !ok {
 			c.group.report.Malformed++
@@ -485,7 +519,7 @@ func (l *Load) Churn(name string, rate float64, d time.Duration) error {
 // Loop has events published so that inFlight are under way at any time: trigger is
 // called with how many more to publish, whenever so many have reached all
 // connections. The first is number next. It ends after d, with the events under way
-// delivered, or fails when no event has reached all for five seconds.
+// delivered, or fails with [ErrStalled].
 func (l *Load) Loop(next uint64, inFlight int, d time.Duration, trigger func(n int) error) (published uint64, err error) {
 	readers := 0
 	l.readers(func(c *conn) {
@@ -497,28 +531,28 @@ func (l *Load) Loop(next uint64, inFlight int, d time.Duration, trigger func(n i
 		return 0, errors.New("load: loop: no connection is open")
 	}
 	var (
-		got       []int // by event: connections that have passed it
-		due       = inFlight
-		underWay  = 0
-		began     = time.Now()
-		completed = began
+		got      []int // by event: connections that have passed it
+		due      = inFlight
+		underWay = 0
+		began    = time.Now()
+		heard    = began
 	)
 	l.passed = func(seq uint64) {
 		i := int(seq - next)
 		if seq < next || i >= len(got) {
 			return
 		}
+		heard = l.now
 		if got[i]++; got[i] == readers {
 			due++
 			underWay--
-			completed = l.now
 		}
 	}
 	defer func() { l.passed = nil }()
-	_, err = l.run(d+10*time.Second, func() (bool, error) {
-		if underWay > 0 && time.Since(completed) > 5*time.Second {
+	_, err = l.run(d+30*time.Second, func() (bool, error) {
+		if underWay > 0 && time.Since(heard) > l.stall {
 			i := len(got) - underWay
-			return false, fmt.Errorf("load: loop: stalled: of event %d only %d of %d connections have heard after 5s", next+uint64(i), got[i], readers)
+			return false, fmt.Errorf("%w: after %d events: of event %d, %d of %d connections have heard, and for %v nobody of anything", ErrStalled, i, next+uint64(i), got[i], readers, l.stall)
 		}
 		if time.Since(began) >= d {
 			return underWay == 0, nil

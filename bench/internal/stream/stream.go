@@ -115,15 +115,14 @@ func (p *Parser) Feed(b []byte, on func(Event)) error {
 // cut returns the line that begins with *kept and ends in b, without its end. If
 // there is none yet, it keeps b.
 func cut(kept *[]byte, b []byte) (line, rest []byte, ok bool, err error) {
-	i := bytes.IndexByte(b, '\n')
-	if i < 0 {
+	line, rest, ok = bytes.Cut(b, []byte{'\n'})
+	if !ok {
 		if len(*kept)+len(b) > maxLine {
 			return nil, nil, false, errTooLong
 		}
 		*kept = append(*kept, b...)
 		return nil, nil, false, nil
 	}
-	line, rest = b[:i], b[i+1:]
 	if len(*kept) > 0 {
 		*kept = append(*kept, line...)
 		line = *kept

@@ -20,11 +20,18 @@ type fluxwire struct {
 }
 
 func newServer(cfg Config) (*handlers.Server, error) {
-	return handlers.New(handlers.Config{
+	c := handlers.Config{
 		WriteTimeout:         cfg.WriteTimeout,
 		MaxStreamsPerSubject: -1, // all the load comes from one address
+		Pace:                 cfg.Pace,
 		Logger:               slog.New(slog.DiscardHandler),
-	})
+	}
+	if cfg.Transport != "" {
+		if err := c.Transport.UnmarshalText([]byte(cfg.Transport)); err != nil {
+			return nil, err
+		}
+	}
+	return handlers.New(c)
 }
 
 func newFluxwire(cfg Config) (System, error) {

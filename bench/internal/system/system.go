@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/fluxwire-go/fluxwire/bench/internal/usage"
 )
 
 // A System fans out events to the clients of its handler.
@@ -22,21 +24,56 @@ type System interface {
 	Counts() map[string]uint64
 }
 
+// An Outside system is another program, which New starts and Shutdown ends. It serves
+// its clients itself, and Publish hands it the events.
+type Outside interface {
+	System
+	Addr() string
+	Usage() (usage.Usage, error)
+	ResetPeak() error
+}
+
+// An Enveloped system sends its events inside JSON of its own.
+type Enveloped interface {
+	System
+	Enveloped()
+}
+
 // Config is what the systems can be asked for.
 type Config struct {
 	History      int           // events kept for clients that come back
 	WriteTimeout time.Duration // how long a client may take no bytes; 0 is the system's default
+	Transport    string        // Fluxwire's: auto, portable or fast; empty is auto
+	Pace         time.Duration // Fluxwire's rest between two passes over its clients; 0 is its default, less is none
+	Core         int           // the processor of an Outside system, if not negative
 }
 
 var systems = map[string]func(Config) (System, error){
-	"fluxwire":         newFluxwire,
+	"fluxwire": newFluxwire,
+	"fluxwire-portable": func(cfg Config) (System, error) {
+		cfg.Transport = "portable"
+		return newFluxwire(cfg)
+	},
 	"subject":          newSubject,
 	"nethttp":          func(Config) (System, error) { return newNetHTTP(false), nil },
 	"nethttp-coalesce": func(Config) (System, error) { return newNetHTTP(true), nil },
+	"r3labs":           func(Config) (System, error) { return newR3labs(), nil },
+	"go-sse":           func(Config) (System, error) { return newGoSSE(), nil },
+	"centrifuge":       func(Config) (System, error) { return newCentrifuge() },
+	"nchan":            newNchan,
 }
 
 // Names are the systems there are.
 func Names() []string { return slices.Sorted(maps.Keys(systems)) }
+
+// Missing tells what the system called name needs and this machine has not, or nil.
+func Missing(name string) error {
+	if name == "nchan" {
+		_, _, err := nginx()
+		return err
+	}
+	return nil
+}
 
 // New makes the system called name.
 func New(name string, cfg Config) (System, error) {

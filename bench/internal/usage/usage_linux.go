@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Usage is what the calling process has used by now, and uses.
@@ -41,9 +43,26 @@ func Now() (Usage, error) {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	u.HeapAlloc, u.HeapInuse, u.StackInuse, u.Sys = m.HeapAlloc, m.HeapInuse, m.StackInuse, m.Sys
-	f, err := os.Open("/proc/self/status")
+	return u, u.status("self")
+}
+
+// Of returns the usage of another process: processor time and resident memory.
+func Of(pid int) (Usage, error) {
+	// The clock of another process (clock_getcpuclockid(3)): all its threads, ended ones
+	// too, from the scheduler's own clock, as getrusage has it.
+	var t unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|2), &t); err != nil {
+		return Usage{}, fmt.Errorf("usage: processor time of process %d: %w", pid, err)
+	}
+	u := Usage{CPU: time.Duration(t.Nano())}
+	return u, u.status(strconv.Itoa(pid))
+}
+
+// status fills in what /proc says of the memory of process pid.
+func (u *Usage) status(pid string) error {
+	f, err := os.Open("/proc/" + pid + "/status")
 	if err != nil {
-		return u, err
+		return err
 	}
 	defer f.Close()
 	for s := bufio.NewScanner(f); s.Scan(); {
@@ -59,12 +78,17 @@ func Now() (Usage, error) {
 		}
 		kb, err := strconv.ParseUint(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
 		if err != nil {
-			return u, fmt.Errorf("usage: %q: %w", s.Text(), err)
+			return fmt.Errorf("usage: %q: %w", s.Text(), err)
 		}
 		*to = kb << 10
 	}
-	return u, nil
+	return nil
 }
 
 // ResetPeak has PeakRSS begin again with what is resident now (proc(5), clear_refs).
-func ResetPeak() error { return os.WriteFile("/proc/self/clear_refs", []byte("5"), 0o200) }
+func ResetPeak() error { return ResetPeakOf(os.Getpid()) }
+
+// ResetPeakOf does the same to another process.
+func ResetPeakOf(pid int) error {
+	return os.WriteFile("/proc/"+strconv.Itoa(pid)+"/clear_refs", []byte("5"), 0o200)
+}
