@@ -9,6 +9,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"net/http/httputil"
 	"os"
 	"slices"
 	"strings"
@@ -93,9 +94,13 @@ func (p *peer) read() {
 			return
 		}
 	}
+	body := io.Reader(in)
+	if strings.Contains(p.head, "Transfer-Encoding: chunked") {
+		body = httputil.NewChunkedReader(in)
+	}
 	part, begun := make([]byte, 4<<10), 0
 	for {
-		n, err := in.Read(part)
+		n, err := body.Read(part)
 		p.mu.Lock()
 		p.body = append(p.body, part[:n]...)
 		for {
