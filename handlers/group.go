@@ -49,13 +49,15 @@ type group struct {
 	live  int
 
 	hot    bool  // shard.mu: is among what is hot
+	news   bool  // something has come for everybody since the last pass began
+	fresh  bool  // the pass under way has that
 	active bool  // is among what is active
 	again  bool  // another pass is due after the one under way
 	beat   bool  // the pass under way sends a heartbeat to who gets nothing else
 	moved  bool  // the pass under way has sent something
 	next   int   // the connection that the pass under way goes on with, or none
 	rests  int64 // when the next pass may be, unless it is a beat
-	quiet  int64 // when everybody was sent something
+	quiet  int64 // when everybody was sent something who could be
 
 	heartbeat, timeout int64 // heartbeat 0 is none
 
@@ -126,6 +128,7 @@ func (g *group) step() bool {
 			return false
 		}
 		g.again, g.moved = false, false
+		g.fresh, g.news = g.news, false
 		g.walk.Refresh()
 		g.next = len(g.conns) - 1
 	}
@@ -153,14 +156,18 @@ func (g *group) step() bool {
 func (g *group) done() {
 	s := g.shard
 	s.now = s.clock()
+	if g.moved {
+		g.rests = later(s.now, s.pace)
+	}
+	// A pass that goes on with one connection is none for the others.
+	if g.beat || g.moved && g.fresh {
+		g.quiet = s.now
+	}
 	g.beat = false
-	if !g.moved {
-		return
-	}
-	g.rests, g.quiet = s.now+s.pace, s.now
 	if g.heartbeat > 0 {
-		s.by(g.quiet + g.heartbeat)
+		s.by(later(g.quiet, g.heartbeat))
 	}
+	g.walk.Refresh() // what the window drops meanwhile is not held
 }
 
 // count adds what was sent to the route's counters.
@@ -239,7 +246,7 @@ func (g *group) send(slot uint32, b []byte) (n int, err error) {
 		return n, err
 	}
 	if !c.parked || n > 0 {
-		c.stalls = s.now + g.patience(c)
+		c.stalls = later(s.now, g.patience(c))
 		s.by(c.stalls)
 	}
 	c.parked = true
@@ -355,7 +362,7 @@ func (g *group) leave(slot uint32, reason Reason, cause error) {
 	a.rest = c.st.lastWord(reason, cause).append(a.rest[:len(a.rest):len(a.rest)], eventStream)
 	c.aside = a
 	if c.parked {
-		c.stalls = min(c.stalls, g.shard.now+g.patience(c))
+		c.stalls = min(c.stalls, later(g.shard.now, g.patience(c)))
 		g.shard.by(c.stalls)
 	}
 }
@@ -365,7 +372,7 @@ func (g *group) stop(slot uint32) {
 	c := &g.conns[slot]
 	if c.aside != nil && c.aside.ending { // it is late as it is, and has been told
 		c.aside.hurry = true
-		c.stalls = min(c.stalls, g.shard.now+g.patience(c))
+		c.stalls = min(c.stalls, later(g.shard.now, g.patience(c)))
 		g.shard.by(c.stalls)
 		return
 	}
@@ -457,14 +464,15 @@ func (g *group) sweep() {
 	if g.heartbeat <= 0 || g.live == 0 {
 		return
 	}
-	if g.quiet+g.heartbeat <= s.now {
-		if g.next == none { // else all are being written to as it is
-			g.beat = true
-			g.activate()
-		}
+	due := later(g.quiet, g.heartbeat)
+	if due > s.now {
+		s.by(due)
 		return
 	}
-	s.by(g.quiet + g.heartbeat)
+	if g.next == none { // else the pass under way comes first, and its end looks again
+		g.beat = true
+		g.activate()
+	}
 }
 
 // lag is how many events of the topic the connection furthest behind has not got.

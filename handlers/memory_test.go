@@ -14,12 +14,16 @@ import (
 // time: a connection that is taken has a small buffer, which empties as fast as
 // the client reads.
 type memory struct {
+	buffer int // how many bytes a socket takes that its client does not read
+
 	mu    sync.Mutex
 	last  int
 	conns map[int]*memoryConn
+	taken int // connections so far
+	sends int // calls so far
 }
 
-// memoryBuffer is how many bytes a socket takes that its client does not read.
+// memoryBuffer is what buffer is unless a test wants another.
 const memoryBuffer = 4 << 10
 
 type memoryConn struct {
@@ -36,13 +40,15 @@ type memoryConn struct {
 	closed bool
 }
 
-func newMemory() *memory { return &memory{conns: make(map[int]*memoryConn)} }
+func newMemory() *memory { return &memory{buffer: memoryBuffer, conns: make(map[int]*memoryConn)} }
 
 func (m *memory) take(conn net.Conn) (fd int, err error) {
 	c := &memoryConn{conn: conn, more: make(chan struct{}, 1)}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.last++
+	m.taken++
+	for m.last = 1; m.conns[m.last] != nil; m.last++ { // the lowest that is free, as an operating system does
+	}
 	m.conns[m.last] = c
 	go m.send(c)
 	go m.receive(c)
@@ -162,7 +168,7 @@ func (s *memorySet) Arm(fd int, token uint64) error {
 		return errors.New("memory: a token that the connection was not added with")
 	}
 	c.armed = true
-	if c.full && len(c.buf) < memoryBuffer {
+	if c.full && len(c.buf) < s.buffer {
 		c.full = false
 		s.tell(socket.Event{Token: token, Writable: true})
 	}
@@ -200,7 +206,8 @@ func (s *memorySet) Send(fd int, b []byte) (int, error) {
 	if c.err != nil {
 		return 0, c.err
 	}
-	n := min(len(b), memoryBuffer-len(c.buf))
+	s.sends++
+	n := min(len(b), s.buffer-len(c.buf))
 	c.buf = append(c.buf, b[:n]...)
 	c.signal()
 	if n < len(b) {

@@ -160,6 +160,14 @@ func (s *shard) stop(st *stream) {
 
 func (s *shard) clock() int64 { return int64(time.Since(s.base)) }
 
+// later is d after t, which may be never.
+func later(t, d int64) int64 {
+	if d > eternity-t {
+		return eternity
+	}
+	return t + d
+}
+
 // lags adds to lags how far the stream furthest behind is, for each route.
 func (s *shard) lags(lags map[*route]uint64) {
 	done := make(chan struct{})
@@ -246,6 +254,7 @@ func (s *shard) receive() {
 	s.mu.Unlock()
 	s.now = s.clock()
 	for _, g := range hot {
+		g.news = true
 		g.activate()
 	}
 	for _, f := range inbox {
@@ -335,6 +344,9 @@ func (s *shard) sleep() {
 		until = max(s.due, s.swept+sweepGap)
 	}
 	for _, g := range s.active {
+		if g.beat {
+			return // which does not rest
+		}
 		until = min(until, g.rests)
 	}
 	var due <-chan time.Time
@@ -364,10 +376,9 @@ func (s *shard) group(h *Handler, r *route) *group {
 	key := groupKey{h, r}
 	g := s.groups[key]
 	if g == nil {
-		s.lastID++
 		g = &group{
 			shard:     s,
-			id:        s.lastID & idMask,
+			id:        s.newID(),
 			route:     r,
 			feed:      h.feed,
 			walk:      h.feed.Walk(h.policy),
@@ -381,10 +392,20 @@ func (s *shard) group(h *Handler, r *route) *group {
 		g.unwatch = cancel
 		g.watcher.Go(func() { h.feed.Watch(ctx, func() { s.heat(g) }) })
 		if g.heartbeat > 0 {
-			s.by(g.quiet + g.heartbeat)
+			s.by(later(g.quiet, g.heartbeat))
 		}
 	}
 	return g
+}
+
+// newID returns a number that no group has: they begin anew some day.
+func (s *shard) newID() uint32 {
+	for {
+		s.lastID = (s.lastID + 1) & idMask
+		if s.ids[s.lastID] == nil {
+			return s.lastID
+		}
+	}
 }
 
 var _ sockets = (*kernel)(nil)

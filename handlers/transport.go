@@ -244,7 +244,9 @@ func (h *Handler) handOver(wr *wire, r *http.Request, expires time.Time) (handed
 	if err != nil {
 		// There is no way back to net/http: the client is asked to come again, and
 		// finds the portable transport then.
-		h.srv.fast.foreign.Store(listenerOf(r), nil)
+		if _, foreign := errors.AsType[*socket.ForeignError](err); foreign {
+			h.srv.fast.foreign.Store(listenerOf(r), nil)
+		}
 		h.srv.slow(r, err.Error())
 		conn.SetWriteDeadline(time.Now().Add(farewell))
 		conn.Write(wr.st.lastWord(Expired, nil).append(nil, eventStream))

@@ -115,8 +115,9 @@ type Walk struct {
 func (f *Feed) Walk(p Policy) *Walk { return &Walk{feed: f, policy: p} }
 
 // Refresh forgets what w remembers: events that have come since are pending for
-// the places that are asked about from now on.
-func (w *Walk) Refresh() { w.epoch = nil }
+// the places that are asked about from now on. Until then w holds a part of the
+// window, of which the topic may keep nothing any more.
+func (w *Walk) Refresh() { w.epoch, w.batch = nil, Batch{} }
 
 // Pending returns what is pending at p: events up to the end of a segment of the
 // window; or a gap, told once, behind which p is now; or an empty batch. It is

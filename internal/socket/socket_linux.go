@@ -4,6 +4,7 @@ package socket
 
 import (
 	"errors"
+	"math"
 	"net"
 	"os"
 	"sync/atomic"
@@ -36,7 +37,7 @@ func Take(conn net.Conn, limits Limits) (fd int, err error) {
 	// A Unix socket knows none of these, and needs none.
 	set := func(option, value int) {
 		if value > 0 {
-			_ = syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, option, value)
+			_ = syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, option, min(value, math.MaxInt32))
 		}
 	}
 	set(tcpNotsentLowat, limits.Unsent)

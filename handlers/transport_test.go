@@ -1,0 +1,276 @@
+package handlers
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/fluxwire-go/fluxwire/hub"
+	"github.com/fluxwire-go/fluxwire/internal/socket"
+	"github.com/fluxwire-go/fluxwire/sse"
+)
+
+func TestTransportsHaveNames(t *testing.T) {
+	for _, want := range []Transport{Auto, Portable, Fast} {
+		text, err := want.MarshalText()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := Transport(-1)
+		if err := got.UnmarshalText(text); err != nil || got != want || string(text) != want.String() {
+			t.Errorf("%s is read as %v, %v", text, got, err)
+		}
+	}
+	if _, err := Transport(3).MarshalText(); err == nil || Transport(-1).String() != "unknown" {
+		t.Error("a transport that is none has a name")
+	}
+	got := Fast
+	if err := got.UnmarshalText([]byte("carrier pigeon")); err == nil || got != Fast {
+		t.Errorf("UnmarshalText: %v, and %v is left", err, got)
+	}
+	if _, err := New(Config{Transport: 3}); err == nil {
+		t.Error("a Server with a transport that is none")
+	}
+	s, err := New(Config{Transport: Portable})
+	if err != nil || s.fast != nil {
+		t.Errorf("Portable has a fast transport (%v)", err)
+	}
+}
+
+// A wrapped writer, as of middleware that counts.
+type wrappedWriter struct{ http.ResponseWriter }
+
+func (w wrappedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// What cannot be served fast is served by the portable transport, and the log
+// says why: at level Warn for who has asked for the fast one.
+func TestWhyATopicIsServedPortably(t *testing.T) {
+	all := Filter(func(*http.Request) (hub.Filter, error) { return hub.Filter{}, nil })
+	for _, tt := range []struct {
+		why   string
+		query string
+		opts  []Option
+		wrap  func(http.Handler) http.Handler
+	}{
+		{why: "the handler has a filter", opts: []Option{all}},
+		{why: "the client asks for a number of events", query: "?take=1"},
+		{why: "the client speaks HTTP/2.0", wrap: asking(func(r *http.Request) { r.ProtoMajor, r.ProtoMinor, r.Proto = 2, 0, "HTTP/2.0" })},
+		{why: "the connection is encrypted", wrap: asking(func(r *http.Request) { r.TLS = new(tls.ConnectionState) })},
+		{why: "the request's context has a deadline", wrap: func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				ctx, cancel := context.WithTimeout(r.Context(), time.Hour)
+				defer cancel()
+				next.ServeHTTP(w, r.WithContext(ctx))
+			})
+		}},
+		{why: "the response writer is wrapped in a handlers.wrappedWriter", wrap: func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(wrappedWriter{w}, r) })
+		}},
+	} {
+		for _, asked := range []Transport{Auto, Fast} {
+			t.Run(tt.why+"/"+asked.String(), func(t *testing.T) {
+				var topic *hub.Topic[string]
+				mount := func(s *Server) http.Handler {
+					s.cfg.Transport = asked // of which the network in memory is the system's
+					var err error
+					if topic, err = hub.New[string](hub.Config{}); err != nil {
+						t.Fatal(err)
+					}
+					h := http.Handler(Topic(s, topic, append(tt.opts, Name("s"))...))
+					if tt.wrap != nil {
+						h = tt.wrap(h)
+					}
+					return h
+				}
+				virtual(t, Config{Transport: Fast}, mount, func(h *harness) {
+					defer topic.Close()
+					a := h.peer("/" + tt.query)
+					add(t, topic, "x")
+					if got := a.took(); len(got) == 0 || short(got[0].text) != "x" {
+						t.Errorf("got %q, want the event", got)
+					}
+					if h.memory.taken != 0 {
+						t.Error("the connection was taken over")
+					}
+					level := "DEBUG"
+					if asked == Fast {
+						level = "WARN"
+					}
+					if h.log.count(level, "portable transport: "+tt.why, "path=/", "remote=pipe") != 1 {
+						t.Errorf("log %q, want one line at %s that says %s", h.log.lines, level, tt.why)
+					}
+					a.leave()
+				})
+			})
+		}
+	}
+}
+
+func asking(change func(*http.Request)) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r = r.Clone(r.Context())
+			change(r)
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// Other forms than event streams, and other sources than topics, have nothing
+// that could be served fast, and nothing to complain of.
+func TestWhatIsNeverFast(t *testing.T) {
+	quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+		a := h.get("/", "Accept", "application/x-ndjson")
+		add(h.t, topic, "x")
+		if line := a.line(); !strings.Contains(line, `"data":"x"`) {
+			t.Errorf("line %q", line)
+		}
+		if h.memory.taken != 0 {
+			t.Error("lines of JSON were taken over")
+		}
+		a.leave()
+	})
+}
+
+// The first client of a listener whose connections hide their sockets is asked
+// to come again; who comes then, and all others, are served portably.
+func TestAForeignListener(t *testing.T) {
+	run := func(h *harness, topic *hub.Topic[string], bye string, then func(*peer)) {
+		a := h.peer("/")
+		got := a.took()
+		if len(got) != 1 || !strings.Contains(got[0].text, "event: stream.bye\nretry: 2000\n") {
+			t.Errorf("the first client got %q, want stream.bye", got)
+		}
+		if ended, _ := a.over(); !ended {
+			t.Error("the first client's stream goes on")
+		}
+		h.ended("s", map[Reason]uint64{Expired: 1})
+		if n := h.log.count("WARN", "portable transport", bye); n != 1 {
+			t.Errorf("%d lines say why, want one: %q", n, h.log.lines)
+		}
+		b := h.peer("/")
+		add(h.t, topic, "x")
+		b.wants("the next one", "x@0s")
+		then(b)
+		b.leave()
+		if s := h.srv.Stats(); s.Open != 0 || s.Routes["s"].Opened != 2 {
+			t.Errorf("%d open, %d opened; want 0, 2", s.Open, s.Routes["s"].Opened)
+		}
+	}
+	transported(t, Config{Transport: Fast}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+		if !socket.Supported {
+			t.Skip("there are no sockets to take here")
+		}
+		h.srv.cfg.Transport = Fast
+		// A pipe is no socket of the operating system's.
+		h.srv.fast.take = func(conn net.Conn) (int, error) { return socket.Take(conn, socket.Limits{}) }
+		run(h, topic, "gives no access to its descriptor", func(*peer) {
+			if n := h.log.count("WARN", "portable transport: the listener's connections"); n != 1 {
+				t.Errorf("%d lines say why the next one is served portably, want one: %q", n, h.log.lines)
+			}
+		})
+	})
+	// What fails once is no property of the listener's.
+	transported(t, Config{Transport: Fast}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+		h.srv.cfg.Transport = Fast
+		h.srv.fast.take = func(net.Conn) (int, error) {
+			h.srv.fast.take = h.memory.take
+			return -1, syscall.EMFILE
+		}
+		run(h, topic, "too many open files", func(*peer) {
+			if h.memory.taken != 1 {
+				t.Error("the next one is not served by the fast transport")
+			}
+		})
+	})
+}
+
+// The shards that cannot be started leave their streams to the handlers.
+func TestNoShardCanBeStarted(t *testing.T) {
+	transported(t, Config{Transport: Fast}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+		for _, s := range h.srv.fast.shards {
+			s.open = func() (sockets, error) { return nil, syscall.EMFILE }
+		}
+		a := h.peer("/")
+		add(h.t, topic, "x")
+		a.wants("by the handler", "x@0s")
+		if h.log.count("WARN", "no shard could be started") != 1 {
+			t.Errorf("log %q", h.log.lines)
+		}
+		a.leave()
+	})
+}
+
+// A socket that cannot be watched ends its stream, and no other.
+func TestASocketThatCannotBeWatched(t *testing.T) {
+	quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+		for _, s := range h.srv.fast.shards {
+			s.open = func() (sockets, error) {
+				set, err := h.memory.open()
+				return &unwatched{sockets: set}, err
+			}
+		}
+		h.oneShard()
+		a := h.peer("/")
+		b := h.peer("/")
+		add(h.t, topic, "x")
+		a.wants("the first", "x@0s")
+		if ended, _ := b.over(); !ended {
+			t.Error("who cannot be watched is served")
+		}
+		a.leave()
+		h.ended("s", map[Reason]uint64{Left: 1, Failed: 1})
+	})
+}
+
+// unwatched fails to watch any socket but the first.
+type unwatched struct {
+	sockets
+	added int
+}
+
+func (u *unwatched) Add(fd int, token uint64) error {
+	if u.added++; u.added > 1 {
+		return syscall.ENOSPC
+	}
+	return u.sockets.Add(fd, token)
+}
+
+// Both transports say the same, but for the end of the body.
+func TestBothTransportsSayTheSame(t *testing.T) {
+	heads := map[Transport]string{}
+	bodies := map[Transport]string{}
+	topical(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+		first := add(h.t, topic, "a")[0]
+		at := Portable
+		if h.memory != nil {
+			at = Fast
+		}
+		a := h.peer("/", "Last-Event-ID", first)
+		add(h.t, topic, "b", "c\nd")
+		time.Sleep(16 * time.Second)
+		topic.Complete()
+		<-a.done
+		bodies[at] = strings.ReplaceAll(string(a.body), first[strings.IndexByte(first, '.'):], ".x")
+		heads[at] = strings.Replace(a.head, "Transfer-Encoding: chunked\r\n", "", 1)
+	})
+	if heads[Portable] != heads[Fast] || bodies[Portable] != bodies[Fast] {
+		t.Errorf("portable:\n%s\n%s\nfast:\n%s\n%s", heads[Portable], bodies[Portable], heads[Fast], bodies[Fast])
+	}
+	n := 0
+	for _, err := range sse.NewDecoder(bufio.NewReader(strings.NewReader(bodies[Fast]))).Events() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	if n != 3 {
+		t.Errorf("%d events, want 3", n)
+	}
+}
