@@ -219,7 +219,8 @@ func (w *wire) flush(b []byte, began time.Time, timeout time.Duration) error {
 	if err == nil {
 		err = w.control.Flush()
 	}
-	if time.Since(began) >= timeout && !errors.Is(err, os.ErrDeadlineExceeded) {
+	now := time.Now()
+	if now.Sub(began) >= timeout && !errors.Is(err, os.ErrDeadlineExceeded) {
 		// Where a whole HTTP/2 connection is stuck, net/http takes no notice of the
 		// deadline, and calls the write a success or the client gone in the end.
 		err = errors.Join(os.ErrDeadlineExceeded, err)
@@ -229,7 +230,7 @@ func (w *wire) flush(b []byte, began time.Time, timeout time.Duration) error {
 		w.st.stop(w.err)
 		return w.err
 	}
-	w.last = time.Now()
+	w.last = now
 	return nil
 }
 
@@ -262,9 +263,10 @@ func (w *wire) head() {
 		// deadline set here is not kept for the connection's next request.
 		w.w.Header().Set("Connection", "close")
 	}
-	if w.lane != nil {
-		// What follows is written by somebody who does not know of chunks: the
-		// answer ends with the connection (RFC 9112, section 6.3).
+	if w.http1 && w.st.format == eventStream {
+		// The answer ends with the connection (RFC 9112, section 6.3): a lane knows
+		// nothing of chunks, and a chunk for each event costs something without it. An
+		// event stream needs none: its own last words tell an end from a cut.
 		w.w.Header().Set("Transfer-Encoding", "identity")
 	}
 	w.w.WriteHeader(http.StatusOK)
