@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/pprof"
 	"strings"
@@ -240,8 +241,14 @@ func wantNoMore(t *testing.T, before headcount) {
 		if time.Now().After(end) {
 			var stacks bytes.Buffer
 			pprof.Lookup("goroutine").WriteTo(&stacks, 1)
-			t.Fatalf("%+v, and there were %+v before:\n%s", now, before, &stacks)
+			files, _ := filepath.Glob("/dev/fd/*")
+			for i, name := range files {
+				target, _ := os.Readlink(name)
+				files[i] = name + " " + target
+			}
+			t.Fatalf("%+v, and there were %+v before:\n%s\n%s", now, before, strings.Join(files, "\n"), &stacks)
 		}
 		time.Sleep(5 * time.Millisecond)
+		runtime.GC() // package net keeps the pipes that it splices with until then
 	}
 }
