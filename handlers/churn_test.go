@@ -138,6 +138,7 @@ func (l *ledger) head(conn net.Conn, path string) (*bufio.Reader, error) {
 	}
 	if strings.Contains(status, " 204 ") {
 		l.complete = true
+		return nil, io.EOF
 	}
 	for line := status; line != "\r\n"; {
 		if line, err = in.ReadString('\n'); err != nil {
