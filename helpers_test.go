@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fluxwire-go/fluxwire/handlers"
 	"github.com/fluxwire-go/fluxwire/internal/memnet"
 	"github.com/fluxwire-go/fluxwire/internal/service"
 	"github.com/fluxwire-go/fluxwire/sse"
@@ -109,6 +110,7 @@ func serve(t *testing.T, cfg service.Config) *running {
 func serveMem(t *testing.T, cfg service.Config) (ln *memnet.Listener, stop func()) {
 	t.Helper()
 	cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+	cfg.Transport = handlers.Portable // there are no sockets to take
 	s, err := service.New(cfg)
 	if err != nil {
 		t.Fatal(err)

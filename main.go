@@ -1,4 +1,4 @@
-// Fluxwire serves typed, reactive event streams over HTTP.
+// Fluxwire serves typed, reactive event streams over HTTP, and follows them.
 package main
 
 import (
@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/fluxwire-go/fluxwire/internal/cli"
 	"github.com/fluxwire-go/fluxwire/internal/service"
 )
 
@@ -28,10 +29,9 @@ func main() {
 	os.Exit(code)
 }
 
-// run is the program, with all that it touches given to it: args without the
-// program's name, the environment, and where it writes. It returns the exit
-// code: 2 for a command line that is wrong, 1 for a service that fails.
-func run(ctx context.Context, args []string, env func(string) (string, bool), stdout, stderr io.Writer) int {
+// runService runs the service until ctx ends. It returns the exit code: 2 for a
+// command line that is wrong, 1 for a service that fails.
+func runService(ctx context.Context, args []string, env func(string) (string, bool), stdout, stderr io.Writer) int {
 	wrong := func(err error) int {
 		fmt.Fprintf(stderr, "fluxwire: %v (fluxwire --help lists the flags)\n", err)
 		return 2
@@ -64,6 +64,7 @@ type options struct {
 	logLevel  slog.Level
 	heartbeat time.Duration
 	maxAge    time.Duration
+	pace      time.Duration
 	origins   string
 	proxies   string
 }
@@ -80,6 +81,8 @@ func flags(o *options) *flag.FlagSet {
 	fs.IntVar(&o.config.MaxStreamsPerSubject, "max-streams-per-client", 100, "`number` of streams that one client's address may have open; 0 for no limit")
 	fs.StringVar(&o.proxies, "trusted-proxies", "", "`addresses` of proxies whose X-Forwarded-For is believed, as in 10.0.0.0/8,::1, separated by commas")
 	fs.DurationVar(&o.config.DrainDelay, "drain-delay", 0, "`time` between the signal to stop, from when on /healthz/ready says 503, and the end of the streams")
+	fs.TextVar(&o.config.Transport, "transport", o.config.Transport, "`name` of how event streams of topics are carried: fast, portable, or auto, which is fast wherever that can be")
+	fs.DurationVar(&o.pace, "pace", 2*time.Millisecond, "`rest` of the fast transport after each time that it has written to all; what comes meanwhile leaves in one write; 0 for none")
 	fs.StringVar(&o.origins, "cors-origin", "*", "`origins` whose pages may read the streams, separated by commas; * is every origin, empty is none")
 	fs.StringVar(&o.config.TLSCert, "tls-cert", "", "`file` of the certificate chain (PEM): serve TLS and HTTP/2")
 	fs.StringVar(&o.config.TLSKey, "tls-key", "", "`file` of the certificate's key (PEM)")
@@ -110,7 +113,7 @@ func parse(args []string, env func(string) (string, bool), stderr io.Writer) (se
 	for _, d := range []struct {
 		flag  string
 		value *time.Duration
-	}{{"--heartbeat", &o.heartbeat}, {"--max-age", &o.maxAge}} {
+	}{{"--heartbeat", &o.heartbeat}, {"--max-age", &o.maxAge}, {"--pace", &o.pace}} {
 		switch {
 		case *d.value < 0:
 			errs = append(errs, fmt.Errorf("%s: %v is negative; 0 switches it off", d.flag, *d.value))
@@ -143,7 +146,7 @@ func parse(args []string, env func(string) (string, bool), stderr io.Writer) (se
 	if len(errs) > 0 {
 		return service.Config{}, errs[0]
 	}
-	o.config.Heartbeat, o.config.MaxAge = o.heartbeat, o.maxAge
+	o.config.Heartbeat, o.config.MaxAge, o.config.Pace = o.heartbeat, o.maxAge, o.pace
 	o.config.Origins = slices.Collect(list(o.origins))
 	o.config.Logger = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: o.logLevel}))
 	return o.config, nil
@@ -174,7 +177,12 @@ func envName(f *flag.Flag) string {
 
 func usage() string {
 	var b strings.Builder
-	b.WriteString("fluxwire serves typed, reactive event streams over HTTP.\n\nUsage: fluxwire [flags]\n\n")
+	b.WriteString("fluxwire serves typed, reactive event streams over HTTP.\n\nUsage: fluxwire [COMMAND] [flags]\n\n")
+	fmt.Fprintf(&b, "  %-6s runs the service; so does no command\n", "serve")
+	for _, c := range cli.Commands {
+		fmt.Fprintf(&b, "  %-6s %s\n", c.Name, c.About)
+	}
+	fmt.Fprintf(&b, "  %-6s what --help says of a command, as in fluxwire help tail\n\nFlags of the service:\n\n", "help")
 	fs := flags(new(options))
 	fs.VisitAll(func(f *flag.Flag) {
 		kind, text := flag.UnquoteUsage(f)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/fluxwire-go/fluxwire/internal/require"
 	"github.com/fluxwire-go/fluxwire/internal/service"
+	"github.com/fluxwire-go/fluxwire/internal/socket"
 )
 
 // A commandLine is one that the program refuses, with one line that says why.
@@ -49,8 +50,12 @@ func refused(t *testing.T) []commandLine {
 	const help = "fluxwire --help"
 	anywhere := "--addr=127.0.0.1:0"
 
-	return []commandLine{
+	lines := []commandLine{
 		{what: "an unknown flag", args: []string{"--nope"}, code: 2, says: []string{"-nope", help}},
+		{what: "an unknown command", args: []string{"follow", anywhere}, code: 2, says: []string{`unknown command "follow"`, help}},
+		{what: "help of an unknown command", args: []string{"help", "follow"}, code: 2, says: []string{`unknown command "follow"`, help}},
+		{what: "a wrong flag of the command serve", args: []string{"serve", "--nope"}, code: 2, says: []string{"-nope", help}},
+		{what: "a wrong flag of another command", args: []string{"tail", "--addr=:80", "http://localhost"}, code: 2, says: []string{"-addr", "fluxwire tail --help"}},
 		{what: "a flag without its value", args: []string{"--addr"}, code: 2, says: []string{"-addr", help}},
 		{what: "an argument that is no flag", args: []string{anywhere, "extra"}, code: 2, says: []string{`"extra"`, help}},
 		{what: "a duration without its unit", args: []string{"--heartbeat=15"}, code: 2, says: []string{"-heartbeat", `"15"`, help}},
@@ -60,6 +65,8 @@ func refused(t *testing.T) []commandLine {
 		{what: "a negative limit for a client", args: []string{"--max-streams-per-client=-5"}, code: 2, says: []string{"--max-streams-per-client", "-5"}},
 		{what: "a negative delay", args: []string{"--drain-delay=-1s"}, code: 2, says: []string{"--drain-delay", "-1s"}},
 		{what: "a proxy that is no address", args: []string{"--trusted-proxies=10.0.0.0/8,proxy.example"}, code: 2, says: []string{"--trusted-proxies", `"proxy.example"`, "10.0.0.0/8"}},
+		{what: "a negative rest", args: []string{"--pace=-1ms"}, code: 2, says: []string{"--pace", "-1ms", "0 switches it off"}},
+		{what: "an unknown transport", args: []string{"--transport=quick"}, code: 2, says: []string{"-transport", `"quick"`, "auto, portable or fast", help}},
 		{what: "two negative ones", args: []string{"--max-age=-1s", "--heartbeat=-2s"}, code: 2, says: []string{"--heartbeat: -2s"}},
 		{what: "an unknown level", args: []string{"--log-level=loud"}, code: 2, says: []string{"-log-level", `"loud"`, help}},
 		{what: "an origin that is none", args: []string{anywhere, "--cors-origin=app.example"}, code: 2, says: []string{"--cors-origin", `"app.example"`, "https://app.example", help}},
@@ -78,6 +85,12 @@ func refused(t *testing.T) []commandLine {
 		{what: "a certificate that is none", args: []string{anywhere, "--tls-cert=" + garbage, "--tls-key=" + key}, code: 1, says: []string{"--tls-cert " + garbage, "PEM"}},
 		{what: "a key of another certificate", args: []string{anywhere, "--tls-cert=" + cert, "--tls-key=" + otherKey}, code: 1, says: []string{"--tls-key " + otherKey, "does not match"}},
 	}
+	if !socket.Supported {
+		lines = append(lines,
+			commandLine{what: "a transport that is not here", args: []string{anywhere, "--transport=fast"}, code: 2, says: []string{"--transport", "no fast transport", help}},
+			commandLine{what: "one in the environment", args: []string{anywhere}, env: map[string]string{"FLUXWIRE_TRANSPORT": "fast"}, code: 2, says: []string{"--transport", "no fast transport", help}})
+	}
+	return lines
 }
 
 // check checks what the program did with c.
@@ -273,6 +286,30 @@ func TestEnvironment(t *testing.T) {
 			p.stop()
 			if got := p.stderr.String(); got != "" {
 				t.Errorf("the log says %q, want nothing", got)
+			}
+		}},
+		{"a transport", nil, map[string]string{"FLUXWIRE_TRANSPORT": "portable", "FLUXWIRE_LOG_LEVEL": "debug"}, func(t *testing.T, p *program) {
+			open(t, client, p.url+"/events")
+			eventually(t, "the stream is open", func() bool { return sumMetric(t, client, p.url, "fluxwire_streams_open", `transport="portable"`) == 1 })
+			if log := p.stderr.String(); strings.Contains(log, "portable transport") {
+				t.Errorf("the log gives reasons for what was chosen: %s", log)
+			}
+		}},
+		{"a transport, and a flag that wins", []string{"--transport=auto"}, map[string]string{"FLUXWIRE_TRANSPORT": "portable"}, func(t *testing.T, p *program) {
+			open(t, client, p.url+"/events")
+			name := "portable"
+			if socket.Supported {
+				name = "fast"
+			}
+			eventually(t, "the stream is "+name, func() bool {
+				return sumMetric(t, client, p.url, "fluxwire_streams_open", `transport="`+name+`"`) == 1
+			})
+		}},
+		{"no rest", nil, map[string]string{"FLUXWIRE_PACE": "0"}, func(t *testing.T, p *program) {
+			stream := open(t, client, p.url+"/events")
+			for range 100 {
+				ping(t, client, p.url, "")
+				stream.want("", "pong!")
 			}
 		}},
 		{"TLS", nil, map[string]string{"FLUXWIRE_TLS_CERT": cert, "FLUXWIRE_TLS_KEY": key}, func(t *testing.T, p *program) {

@@ -31,6 +31,13 @@ import (
 // buffering above all, but for what the directives say.
 func startNginx(t *testing.T, upstream, directives string) (url string) {
 	t.Helper()
+	return runNginx(t, func(addr string) string { return nginxConfig(addr, upstream, directives) })
+}
+
+// runNginx starts an nginx with the configuration that config returns for an
+// address to listen at, and returns its URL. It is stopped when t ends.
+func runNginx(t *testing.T, config func(addr string) string) (url string) {
+	t.Helper()
 	program := require.Program(t, "nginx", "/usr/sbin/nginx")
 	dir := t.TempDir()
 	attr := &syscall.SysProcAttr{}
@@ -45,12 +52,12 @@ func startNginx(t *testing.T, upstream, directives string) (url string) {
 	// taking it; then there is another one.
 	for range 5 {
 		addr := freeAddr(t)
-		config := filepath.Join(dir, "nginx.conf")
-		if err := os.WriteFile(config, []byte(nginxConfig(addr, upstream, directives)), 0o644); err != nil {
+		file := filepath.Join(dir, "nginx.conf")
+		if err := os.WriteFile(file, []byte(config(addr)), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		log := new(buffer)
-		cmd := exec.Command(program, "-p", dir, "-c", config, "-e", "stderr")
+		cmd := exec.Command(program, "-p", dir, "-c", file, "-e", "stderr")
 		cmd.Stderr = log
 		cmd.SysProcAttr = attr
 		if err := cmd.Start(); err != nil {

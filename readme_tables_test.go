@@ -125,6 +125,36 @@ func TestTablesOfRoutes(t *testing.T) {
 	}
 }
 
+// The table of transports.md has each reason for the portable transport, in the
+// words of the log.
+func TestTableOfReasonsForThePortableTransport(t *testing.T) {
+	const file = "handlers/transport.go"
+	code, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := tabled(t, "docs/transports.md", "the ")
+	reasons := regexp.MustCompile(`\n\t\treturn "(the [^"]+)"`).FindAllStringSubmatch(string(code), -1)
+	if len(reasons) == 0 {
+		t.Fatalf("%s gives no reasons that this test understands", file)
+	}
+	for _, m := range reasons {
+		told := false
+		for cell := range rows {
+			if strings.HasPrefix(cell, "`"+m[1]) {
+				told = true
+				delete(rows, cell)
+			}
+		}
+		if !told {
+			t.Errorf("docs/transports.md does not have the reason %q of %s", m[1], file)
+		}
+	}
+	for cell := range rows {
+		t.Errorf("docs/transports.md has the reason %s, which %s does not give", cell, file)
+	}
+}
+
 // The table of metrics lists each of ours, with its labels.
 func TestTableOfMetrics(t *testing.T) {
 	rows := tabled(t, "docs/service.md", "fluxwire_")

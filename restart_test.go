@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/client"
+	"github.com/fluxwire-go/fluxwire/handlers"
 	"github.com/fluxwire-go/fluxwire/internal/memnet"
 	"github.com/fluxwire-go/fluxwire/internal/service"
 )
@@ -48,7 +49,7 @@ func (h *host) cut() {
 // serve has a new service listen, until stop is called or t ends.
 func (h *host) serve(t *testing.T) (stop func()) {
 	t.Helper()
-	s, err := service.New(service.Config{Logger: slog.New(slog.DiscardHandler), MaxAge: -1})
+	s, err := service.New(service.Config{Logger: slog.New(slog.DiscardHandler), MaxAge: -1, Transport: handlers.Portable})
 	if err != nil {
 		t.Fatal(err)
 	}

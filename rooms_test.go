@@ -17,16 +17,18 @@ const module = "github.com/fluxwire-go/fluxwire"
 var rooms = map[string][]string{
 	"sse":              {},
 	"internal/window":  {},
+	"internal/socket":  {},
 	"streams":          {"sse", "internal/window"},
 	"streams/rx":       {"streams"},
 	"eventlog":         {"sse", "internal/window"},
 	"hub":              {"sse", "streams", "eventlog", "internal/window"},
-	"handlers":         {"sse", "streams", "eventlog", "hub"},
+	"handlers":         {"sse", "streams", "eventlog", "hub", "internal/socket"},
 	"client":           {"sse", "streams"},
 	"metrics":          {"hub", "handlers"},
 	"web":              {},
 	"internal/service": {"sse", "streams", "streams/rx", "hub", "handlers", "metrics", "web"},
-	"":                 {"internal/service", "client"},
+	"internal/cli":     {"client", "sse"},
+	"":                 {"internal/service", "internal/cli"},
 
 	// For tests alone: no room may import these but in its tests.
 	"eventlog/logtest": {"eventlog"},
@@ -45,7 +47,7 @@ var importers = map[string][]string{
 }
 
 // standardOnly are the rooms that need nothing beside the standard library.
-var standardOnly = []string{"sse", "internal/window", "streams", "eventlog", "hub", "client"}
+var standardOnly = []string{"sse", "internal/window", "internal/socket", "streams", "eventlog", "hub", "client", "internal/cli"}
 
 type goPackage struct {
 	ImportPath string

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/client"
+	"github.com/fluxwire-go/fluxwire/handlers"
 	"github.com/fluxwire-go/fluxwire/internal/memnet"
 	"github.com/fluxwire-go/fluxwire/internal/service"
 	"github.com/fluxwire-go/fluxwire/sse"
@@ -38,6 +39,7 @@ func start(t *testing.T, cfg service.Config) running {
 	t.Helper()
 	cfg.Logger = slog.New(slog.DiscardHandler)
 	cfg.Origins = []string{"*"}
+	cfg.Transport = handlers.Portable // there are no sockets to take
 	s, err := service.New(cfg)
 	if err != nil {
 		t.Fatal(err)

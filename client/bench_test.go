@@ -11,13 +11,20 @@ import (
 	"testing"
 )
 
-// endless serves one event stream without an end over loopback and returns its
-// URL: events of about 100 bytes with an id and a name, in writes of 64 KiB.
-func endless(b *testing.B) string {
-	var block []byte
+// benchTicks are the events that the benchmarks receive, over and over: about 100
+// bytes each on the wire, 64 KiB together.
+var benchTicks, benchBlock = func() (datas []string, block []byte) {
 	for n := 0; len(block) < 64<<10; n++ {
-		block = fmt.Appendf(block, "id: %d\nevent: tick\ndata: {\"n\":%d,\"tags\":[\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\",\"bbbbbbbbbbbbbbbbbbbbbbbbbbbb\"]}\n\n", n, n)
+		data := fmt.Sprintf(`{"n":%d,"tags":["aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","bbbbbbbbbbbbbbbbbbbbbbbbbbbb"]}`, n)
+		block = fmt.Appendf(block, "id: %d\nevent: tick\ndata: %s\n\n", n, data)
+		datas = append(datas, data)
 	}
+	return datas, block
+}()
+
+// endless serves benchBlock without an end over loopback, and announces heartbeats
+// as our servers do. It returns its URL.
+func endless(b *testing.B) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
@@ -33,45 +40,37 @@ func endless(b *testing.B) string {
 		if _, err := http.ReadRequest(bufio.NewReader(conn)); err != nil {
 			return
 		}
-		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
+		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nStream-Heartbeat: 15\r\nConnection: close\r\n\r\n")
 		for err == nil {
-			_, err = conn.Write(block)
+			_, err = conn.Write(benchBlock)
 		}
 	}()
 	b.Cleanup(func() { l.Close(); <-done })
 	return "http://" + l.Addr().String()
 }
 
-// followed counts an event per iteration. b.Loop is called by the loop that
-// receives, so that an event that is lost or doubled cannot flatter the figure.
-func followed[T any](b *testing.B, check func(T) bool) {
+// followed counts an event per iteration, and checks that it is the next one.
+// b.Loop is called by the loop that receives, so that an event that is lost or
+// doubled cannot flatter the figure.
+func followed[T any](b *testing.B, is func(got T, n int) bool) {
 	b.ReportAllocs()
+	n := 0
 	for ev, err := range Follow[T](b.Context(), endless(b)) {
-		if err != nil || !check(ev.Data) {
-			b.Fatal(ev, err)
+		if err != nil || !is(ev.Data, n) {
+			b.Fatalf("event %d: %+v, %v", n, ev, err)
 		}
 		if !b.Loop() {
 			break
 		}
+		n = (n + 1) % len(benchTicks)
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
 
-func BenchmarkFollowStruct(b *testing.B) {
-	followed(b, func(v tick) bool { return len(v.Tags) == 2 })
-}
-
-func BenchmarkFollowString(b *testing.B) {
-	followed(b, func(v string) bool { return len(v) > 0 })
-}
-
-func BenchmarkFollowBytes(b *testing.B) {
-	followed(b, func(v []byte) bool { return len(v) > 0 })
-}
-
-// scanned is the floor: lines found by a bufio.Scanner in the same bytes, with no
-// regard to the rules of the format, each event's data given to take.
-func scanned(b *testing.B, take func(data []byte)) {
+// scanned is the floor: lines found by a bufio.Scanner in the same bytes, with a
+// buffer as large as ours grows to and no regard to the rules of the format, each
+// event's data given to is.
+func scanned(b *testing.B, is func(data []byte, n int) bool) {
 	b.ReportAllocs()
 	res, err := Exchange(b.Context(), endless(b))
 	if err != nil {
@@ -79,7 +78,9 @@ func scanned(b *testing.B, take func(data []byte)) {
 	}
 	defer res.Body.Close()
 	lines := bufio.NewScanner(res.Body)
+	lines.Buffer(make([]byte, 64<<10), 64<<10)
 	var data []byte
+	n := 0
 	for lines.Scan() {
 		line := lines.Bytes()
 		if value, ok := bytes.CutPrefix(line, []byte("data: ")); ok {
@@ -88,10 +89,13 @@ func scanned(b *testing.B, take func(data []byte)) {
 		if len(line) > 0 {
 			continue
 		}
-		take(data)
+		if !is(data, n) {
+			b.Fatalf("event %d: %s", n, data)
+		}
 		if !b.Loop() {
 			break
 		}
+		n = (n + 1) % len(benchTicks)
 	}
 	if lines.Err() != nil {
 		b.Fatal(lines.Err())
@@ -99,17 +103,33 @@ func scanned(b *testing.B, take func(data []byte)) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
 
-func BenchmarkScannerStruct(b *testing.B) {
-	scanned(b, func(data []byte) {
-		var v tick
-		if err := json.Unmarshal(data, &v); err != nil || len(v.Tags) != 2 {
-			b.Fatal(v, err)
-		}
-	})
-}
+func isTick(v tick, n int) bool          { return v.N == n && len(v.Tags) == 2 }
+func isString(v string, n int) bool      { return v == benchTicks[n] }
+func isBytes[T ~[]byte](v T, n int) bool { return string(v) == benchTicks[n] }
 
-func BenchmarkScannerString(b *testing.B) {
-	var v string
-	scanned(b, func(data []byte) { v = string(data) })
-	_ = v
+// BenchmarkFollow receives typed events. Each floor reads the same bytes with a
+// bufio.Scanner and makes of them what the caller gets of Follow.
+func BenchmarkFollow(b *testing.B) {
+	b.Run("string", func(b *testing.B) { followed(b, isString) })
+	b.Run("string/floor-Scanner", func(b *testing.B) {
+		scanned(b, func(data []byte, n int) bool { return isString(string(data), n) })
+	})
+	b.Run("bytes", func(b *testing.B) { followed(b, isBytes[[]byte]) })
+	b.Run("bytes/floor-Scanner", func(b *testing.B) {
+		scanned(b, func(data []byte, n int) bool { return isBytes(bytes.Clone(data), n) })
+	})
+	b.Run("struct", func(b *testing.B) { followed(b, isTick) })
+	b.Run("struct/floor-Scanner+json.Unmarshal", func(b *testing.B) {
+		scanned(b, func(data []byte, n int) bool {
+			var v tick
+			return json.Unmarshal(data, &v) == nil && isTick(v, n)
+		})
+	})
+	b.Run("raw", func(b *testing.B) { followed(b, isBytes[json.RawMessage]) })
+	b.Run("raw/floor-Scanner+json.Unmarshal", func(b *testing.B) {
+		scanned(b, func(data []byte, n int) bool {
+			var v json.RawMessage
+			return json.Unmarshal(data, &v) == nil && isBytes(v, n)
+		})
+	})
 }

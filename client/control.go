@@ -2,9 +2,16 @@ package client
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/fluxwire-go/fluxwire/sse"
 )
 
 // The control events: what the server says about the stream itself. They are
@@ -16,7 +23,17 @@ const (
 	controlBye      = "stream.bye"
 )
 
+func isControl(event string) bool {
+	switch event {
+	case controlGap, controlError, controlComplete, controlBye:
+		return true
+	}
+	return false
+}
+
 // A Gap is a stream.gap event: the server's word that events are missing here.
+// [OnGap] hears of each; a *Gap is also an error, for the loop, if [Gaps] asks for
+// it.
 type Gap struct {
 	// Reason is why: retention, slow, restart, malformed or future.
 	Reason string
@@ -24,6 +41,49 @@ type Gap struct {
 	From, To string
 	// Missed is how many events are missing, -1 if the server cannot tell.
 	Missed int64
+}
+
+func (g *Gap) Error() string {
+	missed := "an unknown number of"
+	if g.Missed >= 0 {
+		missed = strconv.FormatInt(g.Missed, 10)
+	}
+	return fmt.Sprintf("client: gap: %s events are missing between %q and %q: %s", missed, g.From, g.To, cmp.Or(g.Reason, "no reason given"))
+}
+
+// OnGap sets a function that hears, in its place between the events, that the
+// server could not deliver everything since the last one. [Gaps] puts that into
+// the loop, too.
+func OnGap(f func(Gap)) Option {
+	return func(c *config) { set(c, &c.onGap, f, f == nil, "OnGap") }
+}
+
+// Gaps sets what becomes of a gap in the loop, after [OnGap] has heard of it. A gap
+// with an id, which our servers give it, is told once: a client that reconnects goes
+// on from there. With [Strict] there are no gaps, only events named stream.gap.
+// Defaults to [Skip], which logs it at level Warn.
+func Gaps(p Policy) Option {
+	return func(c *config) { set(c, &c.gaps, p, p.bad(), "Gaps") }
+}
+
+// gap tells of a stream.gap event. Its error ends the stream before the gap: who
+// resumes there meets it again.
+func (s *stream) gap(ctx context.Context, ev sse.Event) error {
+	gap := parseGap(ev.Data)
+	if s.gaps == Skip {
+		s.logger.LogAttrs(ctx, slog.LevelWarn, "event stream has a gap", slog.String("url", place(s.url)), slog.String("reason", gap.Reason),
+			slog.String("from", gap.From), slog.String("to", gap.To), slog.Int64("missed", gap.Missed))
+	}
+	if s.onGap != nil {
+		s.onGap(gap)
+	}
+	switch {
+	case s.gaps == Skip:
+		return nil
+	case ctx.Err() != nil: // the hook has cancelled it
+		return context.Cause(ctx)
+	}
+	return s.handle(ev, &gap)
 }
 
 // parseGap never fails: what cannot be read is left out, the gap itself is news.
@@ -101,6 +161,18 @@ func parseBye(data []byte) *Bye {
 		b.Retry = time.Duration(min(ms*1e6, float64(maxWait)))
 	}
 	return b
+}
+
+// end is what a control event other than stream.gap makes of its connection.
+func end(ev sse.Event) outcome {
+	switch ev.Event {
+	case controlError:
+		return outcome{err: parseStreamError(ev.Data)}
+	case controlBye:
+		bye := parseBye(ev.Data)
+		return outcome{err: bye, again: true, bye: bye.Retry}
+	}
+	return outcome{} // stream.complete
 }
 
 // maxWait keeps times that a server names within what arithmetic can bear.

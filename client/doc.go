@@ -19,6 +19,13 @@
 // any server of text/event-stream; with ours it also obeys the stream.* events,
 // which tell an end from a cut and name every gap.
 //
+// Everything else is an [Option]. A stream of several kinds of event is read with
+// [Types], one that ends with a word such as "[DONE]" with [Sentinel]. [Retry] says
+// when a lost connection is made anew, [ConnectTimeout], [HeadTimeout] and [IdleLimit]
+// when one counts as lost. A process that starts anew goes on where the last one
+// stopped with [Resume] and a [Cursor].
+//
 // The promise that is easy to miss: an error that is yielded is final, and the
-// only one. A lost connection is none; it is told to the hooks and the log.
+// only one, unless an option asked for it to surface. A lost connection is none; it
+// is told to the hooks and the log.
 package client

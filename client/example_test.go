@@ -202,3 +202,111 @@ func ExampleNoReconnect() {
 	}
 	// Output: Hello, world
 }
+
+type Pong string
+
+// One loop over events of several types: the name decides which one it is, and
+// what has another name is skipped.
+func ExampleTypes() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		io.WriteString(w, "event: periodic-event\ndata: {\"sequence\":1,\"text\":\"tick\"}\n\n")
+		io.WriteString(w, "event: pong\ndata: pong!\n\n")
+		io.WriteString(w, "event: added-last-week\ndata: 7\n\n")
+		io.WriteString(w, "data: an event without a name\n\n")
+		io.WriteString(w, "event: stream.complete\ndata: {}\n\n")
+	}))
+	defer server.Close()
+
+	for ev, err := range client.Follow[any](context.Background(), server.URL, client.Types(
+		client.Type[Tick]("periodic-event"),
+		client.Type[Pong]("pong"),
+		client.Type[string]("message"),
+	)) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		switch v := ev.Data.(type) {
+		case Tick:
+			fmt.Println("tick", v.Sequence)
+		case Pong:
+			fmt.Println("pong", v)
+		case string:
+			fmt.Println(v)
+		}
+	}
+	// Output:
+	// tick 1
+	// pong pong!
+	// an event without a name
+}
+
+// What surfaces comes in its place, and the loop goes on.
+func ExampleUnknownEvents() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		io.WriteString(w, "event: pong\ndata: one\n\nid: 2\nevent: pang\ndata: two\n\nevent: pong\ndata: three\n\n")
+	}))
+	defer server.Close()
+
+	for v, err := range client.Values[any](context.Background(), server.URL, client.NoReconnect(),
+		client.Types(client.Type[Pong]("pong")), client.UnknownEvents(client.Surface)) {
+		if e, ok := errors.AsType[*client.UnknownEventError](err); ok {
+			fmt.Printf("what is %s? %s\n", e.Event, e.Data)
+			continue
+		}
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(v)
+	}
+	// Output:
+	// one
+	// what is pang? two
+	// three
+}
+
+// A sentinel ends the stream, and is not decoded.
+func ExampleSentinel() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		io.WriteString(w, "data: {\"text\":\"Hello\"}\n\ndata: {\"text\":\", world\"}\n\ndata: [DONE]\n\n")
+	}))
+	defer server.Close()
+
+	type token struct{ Text string }
+	for word, err := range client.Values[token](context.Background(), server.URL,
+		client.JSONBody(map[string]string{"prompt": "greet me"}), client.NoReconnect(), client.Sentinel("[DONE]")) {
+		if err != nil {
+			log.Fatal(err) // also if the stream was cut before its sentinel
+		}
+		fmt.Print(word.Text)
+	}
+	// Output: Hello, world
+}
+
+// A consumer that keeps a state of its own hears in the loop that events are
+// missing, and loads the state anew.
+func ExampleGaps() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		io.WriteString(w, "id: 9\nevent: stream.gap\ndata: {\"reason\":\"retention\",\"from\":\"2\",\"to\":\"9\",\"missed\":7}\n\n")
+		io.WriteString(w, "id: 10\ndata: ten\n\nevent: stream.complete\ndata: {}\n\n")
+	}))
+	defer server.Close()
+
+	for v, err := range client.Values[string](context.Background(), server.URL,
+		client.LastEventID("2"), client.Gaps(client.Surface)) {
+		if gap, ok := errors.AsType[*client.Gap](err); ok {
+			fmt.Println("load a snapshot:", gap.Missed, "events are missing")
+			continue
+		}
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(v)
+	}
+	// Output:
+	// load a snapshot: 7 events are missing
+	// ten
+}

@@ -2,9 +2,7 @@ package client
 
 import (
 	"context"
-	"fmt"
 	"iter"
-	"log/slog"
 
 	"github.com/fluxwire-go/fluxwire/sse"
 )
@@ -21,25 +19,38 @@ import (
 // that a lost connection is made anew, as [Retry] says, with the Last-Event-ID of
 // the last event; the loop does not notice, the hooks and the log do. An answer of
 // 408, 429, 502, 503 or 504 is then retried too, not before its Retry-After. The
-// answer 204 and the event stream.complete end the loop without an error.
+// answer 204, the event stream.complete and a [Sentinel] end the loop without an
+// error.
 //
-// An error is yielded once, with a zero event, and ends the loop:
+// Redirects are followed. Once permanent ones (301, 308) have led to an event stream,
+// later attempts of this subscription begin where they led, until that place says no
+// or cannot be reached: then the next attempt is made at url again. The loop ends
+// when both say no, one after the other; while a place cannot be reached, the two are
+// tried in turns.
+//
+// An error is yielded once, with a zero event, and ends the loop, unless an option
+// named here asks for its kind to surface in its place, or to be skipped:
 //
 //   - [*StatusError] for any other status, or the error of [OnStatus];
 //   - [*ContentTypeError] for an answer that is no event stream;
+//   - [*RedirectError] for a redirect that cannot be followed;
 //   - [*StreamError] when the server ended the stream because its source failed;
 //   - [*DecodeError] and [*sse.EventTooLargeError] for an event that cannot be
-//     handed out; [DecodeErrors] can have them surface, or be skipped, instead;
+//     handed out ([DecodeErrors]);
+//   - [*UnknownEventError] for an event that is no case of [Types], and [*Gap] where
+//     events are missing, if asked for ([UnknownEvents], [Gaps]);
+//   - [*CursorError] if the cursor of [Resume] fails;
 //   - the cause of ctx, once it is cancelled; the loop ends at once, also while it
 //     waits to reconnect;
-//   - the last attempt's error, when there are to be no more;
-//   - what is wrong with the options, before anything is sent.
+//   - the last attempt's error, when there are to be no more: a network error, an
+//     [*IdleError], a [*TimeoutError], a [*Bye], an end without its [Sentinel];
+//   - what is wrong with the options, before anything is sent; [ErrClientTimeout].
 //
 // Leaving the loop closes the connection before the loop statement is over. No
 // goroutine is left behind.
 func Follow[T any](ctx context.Context, url string, opts ...Option) iter.Seq2[sse.ServerSentEvent[T], error] {
 	return func(yield func(sse.ServerSentEvent[T], error) bool) {
-		c, err := newConfig(ctx, url, opts)
+		c, err := configFor[T](ctx, url, opts)
 		if err == nil {
 			err = follow(ctx, c, typed(c, yield))
 		}
@@ -60,67 +71,3 @@ func Values[T any](ctx context.Context, url string, opts ...Option) iter.Seq2[T,
 		}
 	}
 }
-
-// typed returns the handler that decodes events and yields them.
-func typed[T any](c *config, yield func(sse.ServerSentEvent[T], error) bool) func(sse.Event, error) error {
-	var zero T
-	data := new(T) // one for all events: what a codec fills must be on the heap
-	return func(ev sse.Event, err error) error {
-		if err == nil {
-			*data = zero
-			if err = c.codec.DecodeData(ev.Data, data); err != nil {
-				err = &DecodeError{ID: ev.ID, Event: ev.Event, Data: append([]byte(nil), ev.Data...), Err: err}
-			}
-		}
-		switch {
-		case err == nil:
-			out := sse.ServerSentEvent[T]{ID: ev.ID, Event: ev.Event, Data: *data, Retry: ev.Retry, Comment: ev.Comment}
-			if !yield(out, nil) {
-				return errLeft
-			}
-		case c.decodeErrors == SkipDecodeErrors:
-			c.logger.Warn("event skipped", slog.String("url", place(c.url)), slog.Any("error", err))
-		case c.decodeErrors == SurfaceDecodeErrors:
-			if !yield(sse.ServerSentEvent[T]{}, err) {
-				return errLeft
-			}
-		default:
-			return err
-		}
-		return nil
-	}
-}
-
-// A DecodePolicy says what becomes of an event that cannot be handed out: its
-// data does not decode, a [*DecodeError], or it is larger than [MaxEvent], an
-// [*sse.EventTooLargeError].
-type DecodePolicy int
-
-const (
-	// EndOnDecodeError ends the stream with the error.
-	EndOnDecodeError DecodePolicy = iota
-	// SurfaceDecodeErrors yields the error in the event's place and goes on. It is
-	// the one case where a yielded error is not the last.
-	SurfaceDecodeErrors
-	// SkipDecodeErrors logs the error at level Warn and goes on.
-	SkipDecodeErrors
-)
-
-// A DecodeError says that data arrived that is no T.
-type DecodeError struct {
-	ID, Event string // the event's own id and its name, if it had them
-	Data      []byte // as it came
-	Err       error  // the codec's
-
-	answer bool // of Once, not an event
-}
-
-func (e *DecodeError) Error() string {
-	what := fmt.Sprintf("event (id %q, name %q)", e.ID, e.Event)
-	if e.answer {
-		what = "the answer"
-	}
-	return fmt.Sprintf("client: decode: %s: %v: %s", what, e.Err, excerpt(e.Data))
-}
-
-func (e *DecodeError) Unwrap() error { return e.Err }

@@ -149,7 +149,7 @@ func TestAnIDThatNoHeaderCanCarryEndsTheStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, sends("id: a\x01\ndata: x\n\n"), sends("data: y\n\n"))
 		data, err := collect(t.Context(), s)
-		want := `client: resume: the last event id "a\x01" holds a control character, which no header can carry`
+		want := `client: resume: the last event id "a\x01" holds a control character, which no header can carry: use the option LastEventIDQuery`
 		if !slices.Equal(data, []string{"x"}) || errText(err) != want {
 			t.Errorf("got %q, %q; want [x], %q", data, errText(err), want)
 		}
@@ -326,8 +326,8 @@ func TestEventsThatCannotBeHandedOut(t *testing.T) {
 		logged int
 	}{
 		{"end it", nil, []int{1}, 1, 0},
-		{"surface", []Option{DecodeErrors(SurfaceDecodeErrors)}, []int{1, 4}, 2, 0},
-		{"are skipped", []Option{DecodeErrors(SkipDecodeErrors)}, []int{1, 4}, 0, 2},
+		{"surface", []Option{DecodeErrors(Surface)}, []int{1, 4}, 2, 0},
+		{"are skipped", []Option{DecodeErrors(Skip)}, []int{1, 4}, 0, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -371,7 +371,7 @@ func TestEventsThatCannotBeHandedOut(t *testing.T) {
 func TestTheLoopCanBeLeftAtAnErrorThatSurfaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, open("data: x\n\ndata: 2\n\n"))
-		for v, err := range Values[int](t.Context(), host, HTTPClient(s.HTTP), DecodeErrors(SurfaceDecodeErrors)) {
+		for v, err := range Values[int](t.Context(), host, HTTPClient(s.HTTP), DecodeErrors(Surface)) {
 			if !isDecodeError(err) {
 				t.Errorf("yielded %v, %v; want a *DecodeError", v, err)
 			}

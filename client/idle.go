@@ -8,6 +8,20 @@ import (
 	"time"
 )
 
+// IdleLimit sets how long a connection may be silent, from the request on, before
+// it counts as dead, is closed and made anew; any byte counts, a heartbeat too.
+// Only the time spent waiting for the server is counted, not the time the caller
+// takes over an event. Defaults to 2.5 times what the server announces in its
+// Stream-Heartbeat header, and to no limit if it announces nothing; what the last
+// connection announced also bounds the wait for the next answer, unless
+// [HeadTimeout] does. NoIdleLimit switches it off.
+func IdleLimit(d time.Duration) Option {
+	return func(c *config) { set(c, &c.idle, d, d <= 0 && d != NoIdleLimit, "IdleLimit") }
+}
+
+// NoIdleLimit, given to [IdleLimit], lets a connection be silent for ever.
+const NoIdleLimit time.Duration = -1
+
 // An IdleError says that a connection was closed because nothing arrived on it
 // for Limit: see [IdleLimit].
 type IdleError struct{ Limit time.Duration }
@@ -15,6 +29,9 @@ type IdleError struct{ Limit time.Duration }
 func (e *IdleError) Error() string {
 	return fmt.Sprintf("client: the server was silent for %v", e.Limit)
 }
+
+// Timeout returns true.
+func (e *IdleError) Timeout() bool { return true }
 
 // heartbeats is how many announced heartbeats may pass in silence: one may be
 // late, two are missing.

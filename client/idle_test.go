@@ -3,7 +3,6 @@ package client
 import (
 	"errors"
 	"net/http"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,18 +53,7 @@ func TestSilentConnectionsAreMadeAnew(t *testing.T) {
 		{name: "a later connection that announces nothing has no limit",
 			steps: []step{beating("2", ev), open(ev, time.Hour, done)}, want: seconds(0, 7)},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := newScript(t, tt.steps...)
-				_, err := collect(t.Context(), s, tt.opts...)
-				if got := s.sofar(); !slices.Equal(got, tt.want) {
-					t.Errorf("requests came at %v, want %v", got, tt.want)
-				}
-				if got := errText(err); got != tt.err {
-					t.Errorf("the stream ended with %q, want %q", got, tt.err)
-				}
-			})
-		})
+		t.Run(tt.name, func(t *testing.T) { wantAttempts(t, tt.steps, tt.opts, tt.want, tt.err) })
 	}
 }
 

@@ -10,16 +10,19 @@ import (
 // Observe returns the stream at url as an [streams.Observable], for operators to
 // work on. It is cold: each run is one subscription of its own, which reconnects
 // and ends as [Follow] does; the error that Follow would yield is the error of the
-// run. With [SurfaceDecodeErrors] a bad event is skipped and logged, for an
-// Observable has no place for an error that is not the last.
+// run. An Observable has no place for an error that is not the last: what is asked
+// to [Surface] is skipped and logged. Where a gap must not be missed, [Gaps] with [End]
+// makes it the error of the run.
 func Observe[T any](url string, opts ...Option) streams.Observable[sse.ServerSentEvent[T]] {
 	return streams.Create(func(ctx context.Context, emit func(sse.ServerSentEvent[T]) bool) error {
-		c, err := newConfig(ctx, url, opts)
+		c, err := configFor[T](ctx, url, opts)
 		if err != nil {
 			return err
 		}
-		if c.decodeErrors == SurfaceDecodeErrors {
-			c.decodeErrors = SkipDecodeErrors
+		for _, p := range []*Policy{&c.decodeErrors, &c.unknownEvents, &c.gaps} {
+			if *p == Surface {
+				*p = Skip
+			}
 		}
 		err = follow(ctx, c, typed(c, func(ev sse.ServerSentEvent[T], _ error) bool { return emit(ev) }))
 		if err == errLeft {

@@ -8,6 +8,12 @@ import (
 	"net/http"
 )
 
+// MaxBody bounds the answer [Once] reads, in bytes; a larger one is an
+// [*BodyTooLargeError]. Defaults to 8 MiB.
+func MaxBody(bytes int) Option {
+	return func(c *config) { set(c, &c.maxBody, bytes, bytes <= 0, "MaxBody") }
+}
+
 // A BodyTooLargeError is an answer to [Once] that is larger than [MaxBody].
 type BodyTooLargeError struct{ Limit int }
 
@@ -24,18 +30,22 @@ func (e *BodyTooLargeError) Error() string {
 // [*BodyTooLargeError], an event stream, which need never end, an error that says
 // so. An answer without content (204, 205, or any to a HEAD request) is a zero T.
 //
-// Once does not retry. It returns the cause of ctx as soon as that is cancelled.
+// Once does not retry. [ConnectTimeout] and [HeadTimeout] hold for it, and a redirect
+// that cannot be followed is a [*RedirectError]. It returns the cause of ctx as soon
+// as that is cancelled.
 func Once[T any](ctx context.Context, url string, opts ...Option) (T, error) {
 	var v T
 	c, err := newConfig(ctx, url, opts)
 	if err != nil {
 		return v, err
 	}
-	req, err := c.newRequest(ctx, c.lastEventID, map[string]string{"Accept": "application/json, */*;q=0.5"})
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	req, err := c.newRequest(ctx, c.home(), c.lastEventID, map[string]string{"Accept": "application/json, */*;q=0.5"})
 	if err != nil {
 		return v, err
 	}
-	res, err := c.do(req)
+	res, _, err := c.do(req, cancel)
 	if err != nil {
 		return v, err
 	}

@@ -28,7 +28,7 @@ func TestFaultsAreNamedBeforeAnythingIsSent(t *testing.T) {
 		{"a nil body", host, []Option{Body("", nil)}, "client: option Body: the function is nil"},
 		{"a body that is no JSON", host, []Option{JSONBody(func() {})}, "client: option JSONBody: json: unsupported type: func()"},
 		{"a header that the client keeps", host, []Option{Header("last-event-id", "1")}, "client: option Header: Last-Event-ID is kept by the client: use the option LastEventID"},
-		{"an id with a line break", host, []Option{LastEventID("a\nb")}, `client: option LastEventID: "a\nb" holds a control character, which no header can carry`},
+		{"an id with a line break", host, []Option{LastEventID("a\nb")}, `client: option LastEventID: "a\nb" holds a control character, which no header can carry: use the option LastEventIDQuery`},
 		{"a nil hook", host, []Option{OnRequest(nil)}, "client: option OnRequest: <nil> is not a possible value"},
 		{"a nil client", host, []Option{HTTPClient(nil)}, "client: option HTTPClient: <nil> is not a possible value"},
 		{"a nil codec", host, []Option{Codec(nil)}, "client: option Codec: <nil> is not a possible value"},
@@ -36,6 +36,10 @@ func TestFaultsAreNamedBeforeAnythingIsSent(t *testing.T) {
 		{"no room for an event", host, []Option{MaxEvent(0)}, "client: option MaxEvent: 0 is not a possible value"},
 		{"no room for a body", host, []Option{MaxBody(-1)}, "client: option MaxBody: -1 is not a possible value"},
 		{"an unknown policy", host, []Option{DecodeErrors(7)}, "client: option DecodeErrors: 7 is not a possible value"},
+		{"an unknown policy for unknown events", host, []Option{UnknownEvents(7)}, "client: option UnknownEvents: 7 is not a possible value"},
+		{"an unknown policy for gaps", host, []Option{Gaps(-1)}, "client: option Gaps: -1 is not a possible value"},
+		{"a sentinel that no data can be", host, []Option{Sentinel("a\r")}, `client: option Sentinel: "a\r" is the data of no event, which is UTF-8 without a CR`},
+		{"types without a case", host, []Option{Types()}, "client: option Types: there is no case: give one Type for each event name"},
 		{"no patience at all", host, []Option{IdleLimit(0)}, "client: option IdleLimit: 0s is not a possible value"},
 		{"several faults", "x", []Option{nil, MaxEvent(0)}, "client: url: the scheme is \"\": give an absolute http or https URL\nclient: option 2 is nil\nclient: option MaxEvent: 0 is not a possible value"},
 		{"a method that is none", host, []Option{Method("GET IT")}, `client: request: net/http: invalid method "GET IT"`},
@@ -104,7 +108,7 @@ func TestAClientThatCutsStreamsIsRefused(t *testing.T) {
 		if _, err := collect(t.Context(), s, HTTPClient(&timed)); !errors.Is(err, ErrClientTimeout) || len(s.sofar()) != 0 {
 			t.Errorf("Follow: %v after %d requests, want ErrClientTimeout", err, len(s.sofar()))
 		}
-		for _, word := range []string{"ResponseHeaderTimeout", "IdleLimit", "context"} {
+		for _, word := range []string{"HeadTimeout", "IdleLimit", "context"} {
 			if !strings.Contains(ErrClientTimeout.Error(), word) {
 				t.Errorf("the error does not name %s as a remedy: %v", word, ErrClientTimeout)
 			}
@@ -121,7 +125,7 @@ func TestOptionsAreShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, answer(http.StatusOK, "12345"), sends("data: 12345\n\n"))
 		all := []Option{HTTPClient(s.HTTP), Retry(exact), NoReconnect(), IdleLimit(time.Second), MaxEvent(5), MaxBody(5),
-			OnGap(func(Gap) {}), Strict(), DecodeErrors(SkipDecodeErrors)}
+			OnGap(func(Gap) {}), Strict(), DecodeErrors(Skip)}
 		if v, err := Once[string](t.Context(), host, all...); v != "12345" || err != nil {
 			t.Errorf("Once = %q, %v", v, err)
 		}

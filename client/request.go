@@ -3,10 +3,12 @@ package client
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 )
@@ -16,29 +18,73 @@ const (
 	eventStream       = "text/event-stream"
 )
 
-// Exchange makes one request and returns the answer as it is, whatever its
-// status. The caller must close its body; the request, its body included, ends
-// when ctx does.
+// Method sets the request's method. Defaults to GET, or POST when there is a
+// [Body].
+func Method(method string) Option {
+	return func(c *config) { c.method = method }
+}
+
+// Body sets the request's body and its Content-Type (none if ""). open is called
+// for every attempt, a redirect that repeats the body included, and gives a fresh
+// reader each time; one that is an [io.Closer] is closed after use. An error of
+// open ends the call.
+func Body(contentType string, open func() (io.Reader, error)) Option {
+	return func(c *config) {
+		if open == nil {
+			c.fail("option Body: the function is nil")
+			return
+		}
+		c.contentType, c.body = contentType, open
+	}
+}
+
+// JSONBody sends v, encoded once when the option is made, as an application/json
+// [Body].
+func JSONBody(v any) Option {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return func(c *config) { c.fail("option JSONBody: %w", err) }
+	}
+	return Body("application/json", func() (io.Reader, error) { return bytes.NewReader(data), nil })
+}
+
+// Header sets a header of every request, in place of what the client would send.
+// For a value that changes between attempts, such as a token that expires, use
+// [OnRequest]. Last-Event-ID is refused: the client keeps it, [LastEventID] sets
+// where it starts.
+func Header(key string, values ...string) Option {
+	return func(c *config) {
+		key := http.CanonicalHeaderKey(key)
+		if key == lastEventIDHeader {
+			c.fail("option Header: Last-Event-ID is kept by the client: use the option LastEventID")
+			return
+		}
+		c.header[key] = values
+	}
+}
+
+// OnRequest sets a function that the request of every attempt passes before it is
+// sent: the place for a fresh token. Its error ends the call, unchanged.
 //
-// It follows redirects as the [http.Client] does, sends no Accept of its own, and
-// retries nothing. The error is that of the options or of the request; once
-// cancelled, the context's cause.
-func Exchange(ctx context.Context, url string, opts ...Option) (*http.Response, error) {
-	c, err := newConfig(ctx, url, opts)
-	if err != nil {
-		return nil, err
-	}
-	req, err := c.newRequest(ctx, c.lastEventID, nil)
-	if err != nil {
-		return nil, err
-	}
-	return c.do(req)
+// It does not see the requests that follow a redirect: those carry the headers of
+// the first, as [http.Client] has it, but Authorization, Cookie and their like only
+// to the same host and those below it. An attempt that begins where a permanent
+// redirect led is seen, with that URL, and loses those headers by the same rule.
+// Other headers, a key of your own invention too, go wherever a redirect leads.
+func OnRequest(f func(*http.Request) error) Option {
+	return func(c *config) { set(c, &c.onRequest, f, f == nil, "OnRequest") }
+}
+
+// HTTPClient sets what the requests are made with. Defaults to
+// [http.DefaultClient]. A stream refuses one with a Timeout: [ErrClientTimeout].
+func HTTPClient(client *http.Client) Option {
+	return func(c *config) { set(c, &c.client, client, client == nil, "HTTPClient") }
 }
 
 // newRequest builds the request of one attempt. defaults are the headers that
 // the caller may replace.
-func (c *config) newRequest(ctx context.Context, lastEventID string, defaults map[string]string) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, c.method, c.url.String(), nil)
+func (c *config) newRequest(ctx context.Context, to address, lastEventID string, defaults map[string]string) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, c.method, to.url.String(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("client: request: %w", err)
 	}
@@ -48,19 +94,26 @@ func (c *config) newRequest(ctx context.Context, lastEventID string, defaults ma
 			req.Header.Set(key, value)
 		}
 	}
-	if host := req.Header.Get("Host"); host != "" {
-		req.Host = host // net/http takes it from here alone
+	if to.host != "" {
+		req.Host = to.host // net/http takes it from here alone
 	}
-	if lastEventID != "" {
-		if !sendable(lastEventID) {
-			return nil, fmt.Errorf("client: resume: the last event id %q holds a control character, which no header can carry", lastEventID)
-		}
+	switch {
+	case lastEventID == "":
+	case sendable(lastEventID):
 		req.Header.Set(lastEventIDHeader, lastEventID)
+	case c.idParam == "":
+		return nil, fmt.Errorf("client: resume: the last event id %q holds a control character, which no header can carry: use the option LastEventIDQuery", lastEventID)
+	}
+	if c.idParam != "" {
+		setParam(req.URL, c.idParam, lastEventID)
 	}
 	if c.onRequest != nil {
 		if err := c.onRequest(req); err != nil {
 			return nil, err
 		}
+	}
+	if to.foreign {
+		stripSensitive(req.Header)
 	}
 	if c.body != nil {
 		if err := c.setBody(req); err != nil {
@@ -122,33 +175,43 @@ type sizedBody struct {
 
 func (sizedBody) Close() error { return nil }
 
-// do sends req and waits for the head of the answer.
-func (c *config) do(req *http.Request) (*http.Response, error) {
-	res, err := c.client.Do(req)
+// do sends req, follows redirects, and waits for the head of the answer. cancel
+// ends req's context with a cause. hops are the requests that were made, req
+// first, if there was a redirect.
+func (c *config) do(req *http.Request, cancel context.CancelCauseFunc) (res *http.Response, hops []*http.Request, err error) {
+	ctx := req.Context()
+	watch := stopwatch{connect: c.connectLimit, head: c.headLimit, bite: cancel}
+	defer watch.enter(over)
+	req = req.WithContext(httptrace.WithClientTrace(ctx, watch.trace()))
+
+	client := *c.client // which is the caller's, and stays as it is
+	client.CheckRedirect = c.checkRedirect(c.client.CheckRedirect, &hops)
+	res, err = client.Do(req)
 	if err == nil {
-		return res, nil
+		return res, hops, nil
 	}
-	if ctx := req.Context(); ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+	if ctx.Err() != nil {
+		return nil, nil, context.Cause(ctx)
+	}
+	if e, ok := errors.AsType[*RedirectError](err); ok {
+		return nil, nil, e
 	}
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		if u, perr := url.Parse(e.URL); perr == nil {
 			e.URL = place(u) // net/http takes out the password, but not the query
 		}
+		// net/http has no type for it; unrecognised it would be a network error.
+		if strings.HasPrefix(e.Err.Error(), "failed to parse Location header") {
+			return nil, nil, &RedirectError{e.URL, errors.New("the Location is no URL")}
+		}
 	}
-	return nil, fmt.Errorf("client: request: %w", err)
+	return nil, nil, fmt.Errorf("client: request: %w", err)
 }
 
 // place is a URL as it may stand in a log: without user, query and fragment, where
 // tokens travel.
 func place(u *url.URL) string {
 	return u.Scheme + "://" + u.Host + u.EscapedPath()
-}
-
-// sendable reports whether id can stand in a header: the HTML standard leaves out
-// NUL, CR and LF, net/http every control character but the tab.
-func sendable(id string) bool {
-	return strings.IndexFunc(id, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) < 0
 }
 
 // isMediaType reports whether the value of a Content-Type header names typ,

@@ -11,6 +11,17 @@ import (
 	"time"
 )
 
+// Retry sets when and how often a stream reconnects.
+func Retry(p RetryPolicy) Option {
+	return func(c *config) {
+		if err := p.check(); err != nil {
+			c.errs = append(c.errs, err)
+			return
+		}
+		c.retry = p
+	}
+}
+
 // A RetryPolicy says when a stream that lost its connection makes a new one. The
 // zero value is a good policy.
 //
@@ -39,6 +50,12 @@ type RetryPolicy struct {
 	// MaxAttempts is how many attempts to reconnect may fail in a row before the
 	// stream ends with the last one's error. Defaults to no limit.
 	MaxAttempts int
+	// MaxElapsed is how long the stream may be without a good connection, counted
+	// from the end of the last good attempt, or from the beginning. A wait that would
+	// end later is not begun: the stream ends with the last attempt's error. An
+	// attempt that is under way is not cut; [ConnectTimeout], [HeadTimeout] and
+	// [IdleLimit] bound it. Defaults to no limit.
+	MaxElapsed time.Duration
 	// First retries the first connection like a lost one, in place of failing at
 	// once: for a client that may start before its server.
 	First bool
@@ -46,6 +63,14 @@ type RetryPolicy struct {
 
 // NoJitter, as the Jitter of a [RetryPolicy], makes waits exact.
 const NoJitter = -1
+
+// NoReconnect makes a stream one request and no more, for answers that are a
+// stream once, such as the tokens of a language model: a body that ends is the
+// end of the stream, without an error; one that is cut short, or falls silent,
+// ends it with that error. A [Sentinel] tells the two apart where bodies do not.
+func NoReconnect() Option {
+	return func(c *config) { c.noReconnect = true }
+}
 
 func (p RetryPolicy) check() error {
 	var errs []error
@@ -66,6 +91,9 @@ func (p RetryPolicy) check() error {
 	}
 	if p.MaxAttempts < 0 {
 		bad("MaxAttempts", p.MaxAttempts, "0 or more (NoReconnect switches reconnecting off)")
+	}
+	if p.MaxElapsed < 0 {
+		bad("MaxElapsed", p.MaxElapsed, "0 or more (NoReconnect switches reconnecting off)")
 	}
 	return errors.Join(errs...)
 }

@@ -112,6 +112,29 @@ func TestWhenRequestsAreMade(t *testing.T) {
 		{name: "attempts count in a row",
 			steps: []step{sends(ev), nil, sends(ev), nil, sends(ev)}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, MaxAttempts: 2})},
 			want: seconds(0, 2, 6, 8, 12, 14)},
+		{name: "time runs out: a wait that would pass the limit is not begun",
+			steps: []step{sends(ev), nil, nil, nil}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, MaxElapsed: 20 * time.Second})},
+			want: seconds(0, 2, 6, 14),
+			err:  "client: gave up after 14s without a good connection, before a wait of 16s (MaxElapsed is 20s): client: request: Get \"http://host.test\": connection refused"},
+		{name: "time runs out: a wait that ends at the limit is begun",
+			steps: []step{sends(ev), nil, nil}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, MaxElapsed: 14 * time.Second})},
+			want: seconds(0, 2, 6, 14)},
+		{name: "time counts from the end of a good connection",
+			steps: []step{last(time.Hour, ev), nil, last(time.Hour), nil, nil, sends(ev)},
+			opts:  []Option{Retry(RetryPolicy{Jitter: NoJitter, MaxElapsed: 14 * time.Second})},
+			want:  seconds(0, 3602, 3606, 7208, 7212, 7220, 7222)},
+		{name: "time is not won by connections that bring nothing",
+			steps: []step{sends(ev), sends(""), sends(""), sends("")}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, MaxElapsed: 10 * time.Second})},
+			want: seconds(0, 2, 6), err: "client: gave up after 6s without a good connection, before a wait of 8s (MaxElapsed is 10s): EOF"},
+		{name: "time counts from the beginning before the first connection",
+			steps: []step{nil, nil, nil}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, MaxElapsed: 5 * time.Second, First: true})},
+			want: seconds(0, 2), err: "client: gave up after 2s without a good connection, before a wait of 4s (MaxElapsed is 5s): client: request: Get \"http://host.test\": connection refused"},
+		{name: "time runs out before a Retry-After does",
+			steps: []step{sends(ev), retry503("Retry-After", "60")}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, MaxElapsed: time.Minute})},
+			want: seconds(0, 2), err: "client: gave up after 2s without a good connection, before a wait of 1m0s (MaxElapsed is 1m0s): client: the server answered 503 Service Unavailable"},
+		{name: "of two limits the first one ends the stream",
+			steps: []step{sends(ev), nil}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, MaxAttempts: 1, MaxElapsed: time.Hour})},
+			want: seconds(0, 2), err: "client: gave up after 1 attempts to reconnect: client: request: Get \"http://host.test\": connection refused"},
 		{name: "the first connection fails at once when it is refused",
 			steps: []step{nil}, want: seconds(0), err: "client: request: Get \"http://host.test\": connection refused"},
 		{name: "the first connection fails at once when the server is busy",
@@ -136,26 +159,26 @@ func TestWhenRequestsAreMade(t *testing.T) {
 		{name: "strict: 204 is the end without an error",
 			opts: []Option{Strict()}, want: seconds(0)},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := newScript(t, tt.steps...)
-				_, err := collect(t.Context(), s, tt.opts...)
-				if got := s.sofar(); !slices.Equal(got, tt.want) {
-					t.Errorf("requests came at %v, want %v", got, tt.want)
-				}
-				if got := errText(err); got != tt.err {
-					t.Errorf("the stream ended with %q, want %q", got, tt.err)
-				}
-			})
-		})
+		t.Run(tt.name, func(t *testing.T) { wantAttempts(t, tt.steps, tt.opts, tt.want, tt.err) })
 	}
 }
 
-func errText(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
+// What gives up says so to nobody but the loop: no wait is announced that does not
+// come, and the last error can be found.
+func TestGivingUpWrapsTheLastErrorAndAnnouncesNoWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, p := range []RetryPolicy{{Jitter: NoJitter, MaxElapsed: 5 * time.Second}, {Jitter: NoJitter, MaxAttempts: 1}} {
+			s := newScript(t, sends("data: x\n\n"), retry503("X-A", "b"), nil)
+			var waits []time.Duration
+			_, err := collect(t.Context(), s, Retry(p), OnRetry(func(_ error, d time.Duration) { waits = append(waits, d) }))
+			if e, ok := errors.AsType[*StatusError](err); !ok || e.StatusCode != 503 || e.Header.Get("X-A") != "b" {
+				t.Errorf("%+v: the stream ended with %v, want the 503 wrapped", p, err)
+			}
+			if !slices.Equal(waits, seconds(2)) {
+				t.Errorf("%+v: OnRetry heard of waits %v, want one of 2s", p, waits)
+			}
+		}
+	})
 }
 
 func TestNoReconnectTellsACutFromAnEnd(t *testing.T) {
@@ -262,6 +285,7 @@ func TestRetryPolicyIsChecked(t *testing.T) {
 		{RetryPolicy{Factor: math.Inf(1)}, "client: option Retry: Factor: +Inf is not 1 or more"},
 		{RetryPolicy{Jitter: 2}, "client: option Retry: Jitter: 2 is not between 0 and 1, or NoJitter"},
 		{RetryPolicy{Jitter: math.NaN()}, "client: option Retry: Jitter: NaN is not between 0 and 1, or NoJitter"},
+		{RetryPolicy{MaxElapsed: -1}, "client: option Retry: MaxElapsed: -1ns is not 0 or more (NoReconnect switches reconnecting off)"},
 		{RetryPolicy{MaxAttempts: -1}, "client: option Retry: MaxAttempts: -1 is not 0 or more (NoReconnect switches reconnecting off)"},
 	} {
 		_, err := Once[string](t.Context(), host, Retry(tt.p))

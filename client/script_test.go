@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -113,7 +114,9 @@ func newScript(t testing.TB, steps ...step) *script {
 	n := newNetwork()
 	s := &script{HTTP: n.client(), start: time.Now(), steps: steps}
 	n.refuse = s.refuse
-	server := &http.Server{Handler: http.HandlerFunc(s.serve)}
+	server := &http.Server{Handler: http.HandlerFunc(s.serve), Protocols: new(http.Protocols)}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true) // for the client that asks for it
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -170,6 +173,21 @@ func (s *script) sofar() []time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.times)
+}
+
+// places returns where the requests went: host, path and query, or "refused".
+func (s *script) places() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []string
+	for _, r := range s.requests {
+		if r == nil {
+			all = append(all, "refused")
+			continue
+		}
+		all = append(all, r.Host+r.URL.RequestURI())
+	}
+	return all
 }
 
 // answer is a whole answer with some headers: key, value, key, value.
@@ -230,3 +248,27 @@ func play(w http.ResponseWriter, r *http.Request, parts ...any) {
 
 // drop breaks the connection off without an answer.
 func drop(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }
+
+// wantAttempts checks in virtual time when a stream with these options asks a server
+// with these steps, and how it ends.
+func wantAttempts(t *testing.T, steps []step, opts []Option, want []time.Duration, end string) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		t.Helper()
+		s := newScript(t, steps...)
+		_, err := collect(t.Context(), s, opts...)
+		if got := s.sofar(); !slices.Equal(got, want) {
+			t.Errorf("requests came at %v, want %v", got, want)
+		}
+		if got := errText(err); got != end {
+			t.Errorf("the stream ended with %q, want %q", got, end)
+		}
+	})
+}
+
+func errText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}

@@ -17,6 +17,14 @@ const (
 	errorBodyTime = 5 * time.Second
 )
 
+// OnStatus sets a function that sees every answer that would be a [*StatusError]
+// before it becomes one. An error it returns ends the call in its place,
+// unchanged and without a retry; nil leaves everything as it is. The function may
+// read the body (its first 64 KiB) and need not close it.
+func OnStatus(f func(*http.Response) error) Option {
+	return func(c *config) { set(c, &c.onStatus, f, f == nil, "OnStatus") }
+}
+
 // A StatusError is an answer whose status is not what the call asked for: 4xx
 // and 5xx for [Once]; for a stream everything but 200, and 204, which ends it
 // without an error.
@@ -32,6 +40,12 @@ type StatusError struct {
 
 func (e *StatusError) Error() string {
 	s := "client: the server answered " + e.Status
+	switch e.StatusCode {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		if e.Header.Get("Location") == "" {
+			s += " without a Location"
+		}
+	}
 	switch {
 	case e.Problem != nil:
 		s += ": " + e.Problem.String()

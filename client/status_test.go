@@ -37,7 +37,7 @@ func TestStatusErrors(t *testing.T) {
 		{"no text", answer(500, ""), "client: the server answered 500 Internal Server Error", nil},
 		{"long text is cut between characters", answer(500, strings.Repeat("a", 199)+"éé"),
 			"client: the server answered 500 Internal Server Error: " + strings.Repeat("a", 199) + " …", nil},
-		{"a redirect to nowhere", answer(301, ""), "client: the server answered 301 Moved Permanently", nil},
+		{"a redirect to nowhere", answer(301, ""), "client: the server answered 301 Moved Permanently without a Location", nil},
 		{"not modified", answer(304, ""), "client: the server answered 304 Not Modified", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

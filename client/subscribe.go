@@ -23,9 +23,9 @@ type Subscription struct {
 // next is called for every event, in order. After the last one exactly one of
 // onError and complete is called, once: complete if the stream ended without an
 // error, otherwise onError with what Follow would have yielded, the cause of a
-// cancelled ctx included. (With [SurfaceDecodeErrors] onError hears of each bad
-// event too, in its place.) Either may be nil, and is then left out; a nil next is
-// an error. All calls come from the one goroutine, and the stream waits for each.
+// cancelled ctx included. (Of what is asked to [Surface] onError hears too, in
+// its place.) Either may be nil, and is then left out; a nil next is an error. All
+// calls come from the one goroutine, and the stream waits for each.
 //
 // A function that panics takes the process down, as in any goroutine.
 func Subscribe[T any](ctx context.Context, url string, next func(sse.ServerSentEvent[T]), onError func(error), complete func(), opts ...Option) *Subscription {
@@ -42,7 +42,7 @@ func Subscribe[T any](ctx context.Context, url string, next func(sse.ServerSentE
 	go func() {
 		defer close(s.done)
 		defer s.cancel()
-		c, err := newConfig(ctx, url, opts)
+		c, err := configFor[T](ctx, url, opts)
 		if next == nil {
 			err = errors.Join(errors.New("client: Subscribe: next is nil"), err)
 		}
@@ -62,6 +62,9 @@ func Subscribe[T any](ctx context.Context, url string, next func(sse.ServerSentE
 		switch {
 		case s.cancelled.Load():
 			s.err = context.Canceled
+			if e, ok := errors.AsType[*CursorError](err); ok {
+				s.err = errors.Join(s.err, e)
+			}
 		case err != nil:
 			s.err = err
 			onError(err)
@@ -87,8 +90,9 @@ func (s *Subscription) Cancel() {
 func (s *Subscription) Done() <-chan struct{} { return s.done }
 
 // Wait waits for Done and returns how the stream ended: nil if it was complete,
-// context.Canceled after [Subscription.Cancel], otherwise what onError was told
-// last. It must not be called from next, onError or complete, which it waits for.
+// context.Canceled after [Subscription.Cancel] (joined with a [*CursorError] if the
+// position could not be saved), otherwise what onError was told last. It must not be
+// called from next, onError or complete, which it waits for.
 func (s *Subscription) Wait() error {
 	<-s.done
 	return s.err

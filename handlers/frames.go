@@ -39,7 +39,7 @@ func (w *wire) frames(ctx context.Context, b hub.Batch, text textual) error {
 		// Not kept: what is replayed first may be large, what follows is not copied.
 		frames = append(w.preamble(w.buf[:0]), frames...)
 	}
-	if err := w.put(frames, w.st.srv.cfg.WriteTimeout); err != nil {
+	if err := w.send(frames); err != nil {
 		return err
 	}
 	w.position, w.told = b.Last, b.Last

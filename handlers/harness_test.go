@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -56,7 +57,7 @@ func newHarness(t *testing.T, cfg Config) *harness {
 	h := &harness{t: t, srv: srv, ln: ln, transport: ln.Transport(), log: book}
 	if fast {
 		h.memory = newMemory()
-		srv.fast = makeFast(srv, h.memory.take, h.memory.open)
+		srv.fast = makeFast(srv, func(net.Addr) bool { return true }, h.memory.take, h.memory.open)
 	}
 	return h
 }

@@ -27,9 +27,11 @@ const (
 	// chunk is how many connections are written to before others have their turn:
 	// other topics, connections that come and go, and the rest of the process.
 	chunk = 128
-	// sweepGap is how far apart looks at all connections are, for deadlines. A
-	// deadline is kept exactly unless another one was due just before it.
-	sweepGap = int64(10 * time.Millisecond)
+	// Looks at all connections, for deadlines, are sweepGap apart, and a sweepCost for
+	// each connection. A deadline is kept exactly unless another one was due just
+	// before it: so it may be late by 0.1 s where there are 100,000.
+	sweepGap  = int64(10 * time.Millisecond)
+	sweepCost = int64(time.Microsecond)
 	// eternity is a time that does not come.
 	eternity = int64(math.MaxInt64)
 )
@@ -67,7 +69,7 @@ type shard struct {
 	lastID uint32
 	active []*group // with a pass that is due or under way
 	due    int64    // no deadline and no heartbeat is before this
-	swept  int64    // when all were looked at
+	sweeps int64    // when all may be looked at again
 	timer  *time.Timer
 
 	deserted bool // a group has no connections any more
@@ -105,7 +107,7 @@ func (s *shard) start(set sockets) {
 	s.base = time.Now()
 	s.ready, s.quit = make(chan []socket.Event), make(chan struct{})
 	s.groups, s.ids = make(map[groupKey]*group), make(map[uint32]*group)
-	s.due, s.swept = eternity, -sweepGap
+	s.due, s.sweeps = eternity, 0
 	s.polls.Go(s.poll)
 	s.running.Go(s.loop)
 }
@@ -327,13 +329,16 @@ func (s *shard) by(t int64) { s.due = min(s.due, t) }
 
 // sweep looks at all connections when something may be due.
 func (s *shard) sweep() {
-	if s.now < s.due || s.now < s.swept+sweepGap {
+	if s.now < s.due || s.now < s.sweeps {
 		return
 	}
-	s.due, s.swept = eternity, s.now
+	s.due = eternity
+	slots := 0
 	for _, g := range s.groups {
+		slots += len(g.conns)
 		g.sweep()
 	}
+	s.sweeps = s.now + max(sweepGap, int64(slots)*sweepCost)
 	s.bury()
 }
 
@@ -341,7 +346,7 @@ func (s *shard) sweep() {
 func (s *shard) sleep() {
 	until := eternity
 	if s.due < eternity {
-		until = max(s.due, s.swept+sweepGap)
+		until = max(s.due, s.sweeps)
 	}
 	for _, g := range s.active {
 		if g.beat {

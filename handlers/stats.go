@@ -17,6 +17,7 @@ type Stats struct {
 // RouteStats is what one route of a [Server] has done so far.
 type RouteStats struct {
 	Open       int               // streams open now
+	Fast       int               // of these, those that the fast transport serves
 	Opened     uint64            // streams that were opened
 	Events     uint64            // events written, control events not counted
 	Missed     uint64            // events that subscribers missed, and were told of
@@ -90,10 +91,13 @@ type route struct {
 func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	routes := maps.Clone(s.routes)
-	open := make(map[*route]int, len(routes))
+	open, fast := make(map[*route]int, len(routes)), make(map[*route]int)
 	lag := make(map[*route]uint64)
 	for st := range s.open {
 		open[st.route]++
+		if st.handed() {
+			fast[st.route]++
+		}
 		lag[st.route] = max(lag[st.route], st.lag())
 	}
 	stats := Stats{Open: len(s.open), Routes: make(map[string]RouteStats, len(routes))}
@@ -110,6 +114,7 @@ func (s *Server) Stats() Stats {
 		}
 		stats.Routes[name] = RouteStats{
 			Open:       open[r],
+			Fast:       fast[r],
 			Opened:     r.opened.Load(),
 			Events:     r.events.Load(),
 			Missed:     r.missed.Load(),

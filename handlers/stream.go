@@ -133,6 +133,13 @@ func (st *stream) moveTo(lane *shard, h *Handler, place hub.Place, fd int, expir
 	}
 }
 
+// handed reports whether a lane serves the stream.
+func (st *stream) handed() bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.lane != nil
+}
+
 func (st *stream) log(reason Reason, err error) {
 	level := slog.LevelDebug
 	switch reason {

@@ -78,8 +78,9 @@ func (st *stream) read(ctx context.Context, cursor *hub.Cursor, out sink, text t
 		b, err := cursor.Poll()
 		if b.Empty() && err == nil {
 			// Nothing is pending: what the filter left out has been passed by.
-			st.reached(cursor.Position())
-			if err := out.at(ctx, cursor.Position()); err != nil {
+			pos := cursor.Position()
+			st.reached(pos)
+			if err := out.at(ctx, pos); err != nil {
 				return err
 			}
 			if !cursor.Replaying() {

@@ -150,9 +150,10 @@ func TestAClientStoppedInTheMiddleOfAnEvent(t *testing.T) {
 			for ev, err := range sse.NewDecoder(h.get("/", "Last-Event-ID", last).Body).Events() {
 				complete = take(ev, err)
 			}
-			gaps--
 		}
-		if next != total || max(gaps, 1) != 1 || !complete {
+		// The fast transport may be writing while the test publishes, and fall
+		// behind more than once.
+		if next != total || gaps < 1 || gaps > 1 && h.memory == nil || !complete {
 			t.Errorf("%d of %d events accounted for, %d gaps, complete: %t; want all, one and true", next, total, gaps, complete)
 		}
 	})

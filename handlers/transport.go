@@ -45,6 +45,10 @@ const (
 	Fast
 )
 
+// ErrNoFast is returned by [New] where [Config] asks for Fast, and the system has
+// no fast transport.
+var ErrNoFast = errors.New("handlers: config: Transport: this system has no fast transport: choose Auto or Portable")
+
 var transports = [...]string{"auto", "portable", "fast"}
 
 // String returns the transport's name in lower case.
@@ -77,7 +81,10 @@ func (t *Transport) UnmarshalText(text []byte) error {
 // A fast is the fast transport of a [Server]: what takes connections over, and
 // the shards that serve them.
 type fast struct {
-	take   func(net.Conn) (fd int, err error)
+	// sockets reports whether connections to addr are the system's sockets.
+	sockets func(addr net.Addr) bool
+	take    func(net.Conn) (fd int, err error)
+
 	shards []*shard
 	turn   atomic.Uint32
 
@@ -98,7 +105,7 @@ func newFast(s *Server) (*fast, error) {
 	case s.cfg.Transport == Portable:
 		return nil, nil
 	case !socket.Supported && s.cfg.Transport == Fast:
-		return nil, errors.New("handlers: config: Transport: this system has no fast transport: choose Auto or Portable")
+		return nil, ErrNoFast
 	case !socket.Supported:
 		return nil, nil
 	}
@@ -107,11 +114,18 @@ func newFast(s *Server) (*fast, error) {
 		UserTimeout: int(max(leastAnswers, 3*s.cfg.WriteTimeout).Milliseconds()),
 	}
 	take := func(conn net.Conn) (int, error) { return socket.Take(conn, limits) }
-	return makeFast(s, take, openKernel), nil
+	known := func(addr net.Addr) bool {
+		switch addr.(type) {
+		case *net.TCPAddr, *net.UnixAddr:
+			return true
+		}
+		return false
+	}
+	return makeFast(s, known, take, openKernel), nil
 }
 
-func makeFast(s *Server, take func(net.Conn) (int, error), open func() (sockets, error)) *fast {
-	f := &fast{take: take}
+func makeFast(s *Server, known func(net.Addr) bool, take func(net.Conn) (int, error), open func() (sockets, error)) *fast {
+	f := &fast{sockets: known, take: take}
 	for range runtime.GOMAXPROCS(0) {
 		f.shards = append(f.shards, newShard(s, open))
 	}
@@ -173,6 +187,10 @@ func (h *Handler) unfit(flush http.ResponseWriter, r *http.Request, take int) st
 	if name := fmt.Sprintf("%T", flush); name != "*http.response" {
 		return "the response writer is wrapped in a " + name
 	}
+	addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if !ok || !h.srv.fast.sockets(addr) {
+		return "the connection is no socket"
+	}
 	if _, foreign := h.srv.fast.foreign.Load(listenerOf(r)); foreign {
 		return "the listener's connections give no access to their sockets"
 	}
@@ -181,10 +199,8 @@ func (h *Handler) unfit(flush http.ResponseWriter, r *http.Request, take int) st
 
 // listenerOf is the address of the listener that r came in by.
 func listenerOf(r *http.Request) string {
-	if addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
-		return addr.Network() + " " + addr.String()
-	}
-	return ""
+	addr := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	return addr.Network() + " " + addr.String()
 }
 
 // slow logs why a stream uses the portable transport.

@@ -64,6 +64,10 @@ type wire struct {
 	last    time.Time // end of the last write
 	hurried atomic.Bool
 
+	// writing is when the write of the source's that is under way began, in
+	// nanoseconds after one before the stream was opened, and 0 if there is none.
+	writing atomic.Int64
+
 	timing  sync.WaitGroup // the timer, from arming until its function has returned
 	timerMu sync.Mutex     // never held while anything is written
 	timer   *time.Timer
@@ -107,7 +111,7 @@ func (w *wire) write(ctx context.Context, encode func(dst []byte) ([]byte, error
 		w.st.stop(w.err)
 		return w.err
 	}
-	if err := w.put(dst, w.st.srv.cfg.WriteTimeout); err != nil {
+	if err := w.send(dst); err != nil {
 		return err
 	}
 	w.counted(1)
@@ -137,6 +141,9 @@ func (w *wire) counted(n uint64) {
 
 // at implements [sink].
 func (w *wire) at(ctx context.Context, pos eventlog.Pos) error {
+	if w.position == pos {
+		return nil // only the source, which calls this, changes it
+	}
 	if err := w.acquire(ctx); err != nil {
 		return err
 	}
@@ -168,7 +175,7 @@ func (w *wire) tell(ctx context.Context, ev control) error {
 	if pos, err := eventlog.ParsePos(ev.id); err == nil {
 		w.position, w.told = pos, pos
 	}
-	return w.put(ev.append(w.preamble(w.buf[:0]), w.st.format), w.st.srv.cfg.WriteTimeout)
+	return w.send(ev.append(w.preamble(w.buf[:0]), w.st.format))
 }
 
 // keep has b, which was appended to w.buf, serve as the buffer of the next
@@ -179,14 +186,33 @@ func (w *wire) keep(b []byte) {
 	}
 }
 
+// send is put for the source, whose writes the timer watches: to set a deadline for
+// each costs a good part of what a small write does.
+func (w *wire) send(b []byte) error {
+	began := time.Now()
+	w.writing.Store(1 + int64(began.Sub(w.st.opened)))
+	err := w.flush(b, began, w.st.srv.cfg.WriteTimeout)
+	w.writing.Store(0)
+	return err
+}
+
 // put writes and flushes b, and the head before it if it is the first. It does
 // not keep b. The caller holds the lock.
 func (w *wire) put(b []byte, timeout time.Duration) error {
+	w.deadline(timeout)
+	err := w.flush(b, time.Now(), timeout)
+	if err == nil {
+		// It is not for the next write; and HTTP/2 resets a stream at its deadline
+		// even when nothing is being written.
+		w.deadline(0)
+	}
+	return err
+}
+
+func (w *wire) flush(b []byte, began time.Time, timeout time.Duration) error {
 	if !w.started {
 		w.head()
 	}
-	w.deadline(timeout)
-	began := time.Now()
 	n, err := w.w.Write(b)
 	w.st.bytes.Add(uint64(n))
 	w.st.route.bytesCount.Add(uint64(n))
@@ -203,10 +229,6 @@ func (w *wire) put(b []byte, timeout time.Duration) error {
 		w.st.stop(w.err)
 		return w.err
 	}
-	if !w.http1 {
-		// HTTP/2 resets a stream at its deadline even when nothing is being written.
-		w.deadline(0)
-	}
 	w.last = time.Now()
 	return nil
 }
@@ -216,10 +238,10 @@ func (w *wire) put(b []byte, timeout time.Duration) error {
 func (w *wire) deadline(d time.Duration) {
 	if d <= 0 {
 		w.control.SetWriteDeadline(time.Time{})
-		return
+	} else {
+		w.control.SetWriteDeadline(time.Now().Add(d))
 	}
-	w.control.SetWriteDeadline(time.Now().Add(d))
-	if d > farewell && w.hurried.Load() { // looked at after the deadline is set, see hurry
+	if (d <= 0 || d > farewell) && w.hurried.Load() { // looked at after the deadline is set, see hurry
 		w.control.SetWriteDeadline(time.Now().Add(farewell))
 	}
 }
@@ -278,8 +300,10 @@ func (w *wire) prime(dst []byte) []byte {
 	return mustAppend(sse.AppendID(dst, w.position.String()))
 }
 
-// start has the head sent after grace, or at once if that is not positive.
+// start has the head sent after grace, or at once if that is not positive, and
+// the timer watch from then on.
 func (w *wire) start(grace time.Duration) {
+	w.deadline(0) // the http.Server's own counts from the request on
 	if grace > 0 {
 		w.arm(grace)
 		return
@@ -309,9 +333,7 @@ func (w *wire) idle() {
 	select {
 	case w.lock <- struct{}{}:
 	default:
-		// Somebody is writing, so the stream is not idle; look again when it
-		// could be so.
-		w.again(w.heartbeat)
+		w.watch()
 		return
 	}
 	defer w.release()
@@ -324,7 +346,7 @@ func (w *wire) idle() {
 		}
 		return
 	}
-	if rest := w.heartbeat - time.Since(w.last); rest > 0 {
+	if rest := w.heartbeat - time.Since(w.last); rest > 0 || w.heartbeat <= 0 {
 		w.again(rest)
 		return
 	}
@@ -342,11 +364,29 @@ func (w *wire) idle() {
 	}
 }
 
-// again arms the timer for the next heartbeat, if there are any.
-func (w *wire) again(d time.Duration) {
-	if w.heartbeat > 0 {
-		w.arm(d)
+// watch ends the write that is under way if it has taken too long.
+func (w *wire) watch() {
+	timeout := w.st.srv.cfg.WriteTimeout
+	began := w.writing.Load()
+	if began == 0 {
+		w.again(w.heartbeat) // the lock is held for something else
+		return
 	}
+	if rest := timeout - (time.Since(w.st.opened) - time.Duration(began-1)); rest > 0 {
+		w.arm(rest)
+		return
+	}
+	w.control.SetWriteDeadline(time.Unix(1, 0))
+}
+
+// again arms the timer for the next heartbeat, after d, or to see before that
+// whether a write is stuck: none that begins meanwhile is overdue then.
+func (w *wire) again(d time.Duration) {
+	timeout := w.st.srv.cfg.WriteTimeout
+	if w.heartbeat <= 0 || d > timeout {
+		d = timeout
+	}
+	w.arm(d)
 }
 
 // close ends all writing but the caller's: once it has returned, neither the

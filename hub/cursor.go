@@ -116,9 +116,12 @@ func (c *Cursor) Wait(ctx context.Context) error {
 	if c.err != nil || c.gap != nil || c.Replaying() {
 		return nil
 	}
+	changed := c.epoch.frames.Wait(c.at)
+	if c.feed.ended.Load() != nil {
+		return nil
+	}
 	select {
-	case <-c.epoch.frames.Wait(c.at):
-	case <-c.feed.life.Done():
+	case <-changed: // also at the end of the topic, see conclude
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}

@@ -74,4 +74,7 @@ func (f *Feed) settle() {
 func (f *Feed) conclude() {
 	f.ended.Store(f.asked)
 	f.finish()
+	if e := f.current.Load(); e != nil {
+		e.frames.Wake() // a select over one channel less, for each of very many readers
+	}
 }

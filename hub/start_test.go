@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -33,7 +34,7 @@ func TestStart(t *testing.T) {
 			{"earliest with policy latest", Earliest(), ToLatest, "3, 4, 5, 6, 7, 8, EOF"},
 			{"latest one", Latest(1), ToOldest, "7, 8, EOF"},
 			{"latest five", Latest(5), ToOldest, "3, 4, 5, 6, 7, 8, EOF"},
-			{"more than there are", Latest(1 << 40), ToOldest, "3, 4, 5, 6, 7, 8, EOF"},
+			{"more than there are", Latest(math.MaxInt), ToOldest, "3, 4, 5, 6, 7, 8, EOF"},
 			{"latest none is live", Latest(0), ToOldest, "8, EOF"},
 			{"latest less than none is live", Latest(-1), ToOldest, "8, EOF"},
 			{"since", Since(noon), ToOldest, "5, 6, 7, 8, EOF"},

@@ -24,7 +24,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	streamsOpen    = desc("streams_open", "Streams open now.")
+	streamsOpen    = desc("streams_open", "Streams open now, by transport.", "transport")
 	streamsOpened  = desc("streams_opened_total", "Streams that were opened.")
 	streamsResumed = desc("streams_resumed_total", "Streams of a topic that began after an event the client had.")
 	streamsEnded   = desc("streams_ended_total", "Streams that have ended, by reason.", "reason")
@@ -51,13 +51,14 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements [prometheus.Collector].
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	for name, r := range c.srv.Stats().Routes {
-		gauge := func(d *prometheus.Desc, v float64) {
-			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, name)
+		gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, append([]string{name}, labels...)...)
 		}
 		counter := func(d *prometheus.Desc, v uint64, labels ...string) {
 			ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), append([]string{name}, labels...)...)
 		}
-		gauge(streamsOpen, float64(r.Open))
+		gauge(streamsOpen, float64(r.Open-r.Fast), handlers.Portable.String())
+		gauge(streamsOpen, float64(r.Fast), handlers.Fast.String())
 		gauge(lag, float64(r.Lag))
 		counter(streamsOpened, r.Opened)
 		counter(streamsResumed, r.Resumed)

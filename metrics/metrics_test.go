@@ -3,7 +3,10 @@ package metrics
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
+	"maps"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strconv"
@@ -32,7 +35,7 @@ func TestCollectorTellsWhatTheServerCounted(t *testing.T) {
 	source := streams.Create(func(ctx context.Context, emit func(int) bool) error {
 		emit(1)
 		emit(2)
-		whileOpen = gather(t, registry)["fluxwire_streams_open{numbers}"]
+		whileOpen = gather(t, registry)["fluxwire_streams_open{numbers,portable}"]
 		return nil
 	})
 	h := handlers.Values(srv, source, handlers.Name("numbers"))
@@ -40,7 +43,8 @@ func TestCollectorTellsWhatTheServerCounted(t *testing.T) {
 	h.ServeHTTP(rec, httptest.NewRequest("GET", "/", nil))
 
 	check(t, registry, map[string]float64{
-		"fluxwire_streams_open{numbers}":                       0,
+		"fluxwire_streams_open{numbers,fast}":                  0,
+		"fluxwire_streams_open{numbers,portable}":              0,
 		"fluxwire_streams_opened_total{numbers}":               1,
 		"fluxwire_streams_resumed_total{numbers}":              0,
 		"fluxwire_streams_ended_total{complete,numbers}":       1,
@@ -104,7 +108,8 @@ func TestCollectorsTellOfTopics(t *testing.T) {
 	}
 
 	check(t, registry, map[string]float64{
-		"fluxwire_streams_open{prices}":                       0,
+		"fluxwire_streams_open{prices,fast}":                  0,
+		"fluxwire_streams_open{prices,portable}":              0,
 		"fluxwire_streams_opened_total{prices}":               1,
 		"fluxwire_streams_resumed_total{prices}":              1,
 		"fluxwire_streams_ended_total{complete,prices}":       1,
@@ -128,6 +133,55 @@ func TestCollectorsTellOfTopics(t *testing.T) {
 		"fluxwire_topic_next_event{prices}":              6,
 		"fluxwire_topic_events_retained{prices}":         3,
 	})
+}
+
+// A topic's stream over a socket is one of the fast transport, where there is that.
+func TestOpenStreamsAreCountedByTransport(t *testing.T) {
+	served := handlers.Fast.String()
+	if _, err := handlers.New(handlers.Config{Transport: handlers.Fast}); err != nil {
+		served = handlers.Portable.String()
+	}
+	srv, err := handlers.New(handlers.Config{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	topic, err := hub.New[string](hub.Config{Name: "prices", Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer topic.Close()
+	web := httptest.NewServer(handlers.Topic(srv, topic, handlers.Name("prices")))
+	defer web.Close()
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(NewCollector(srv))
+	opened := func(accept string) io.Closer {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", web.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Accept", accept)
+		res, err := web.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.Body
+	}
+	defer srv.Shutdown(t.Context())
+	defer opened("text/event-stream").Close()
+	defer opened("application/x-ndjson").Close()
+
+	want := map[string]float64{"fast": 0, "portable": 1}
+	want[served]++
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+		all := gather(t, registry)
+		got := map[string]float64{"fast": all["fluxwire_streams_open{prices,fast}"], "portable": all["fluxwire_streams_open{prices,portable}"]}
+		if maps.Equal(got, want) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("open by transport: %v, want %v", got, want)
+		}
+	}
 }
 
 func TestPipelinesOfATopicAreCounted(t *testing.T) {

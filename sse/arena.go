@@ -2,8 +2,12 @@ package sse
 
 import "strings"
 
-// arenaSize is how much text is allocated at once.
-const arenaSize = 1 << 10
+// How much text is allocated at once: the first block is small, for the many
+// streams that are mostly silent, and each is twice the one before.
+const (
+	arenaMin  = 128
+	arenaSize = 1 << 10
+)
 
 // An arena makes strings of short texts without an allocation for each. They share
 // blocks, so that who keeps one keeps its neighbours, up to arenaSize.
@@ -13,14 +17,19 @@ func (a *arena) text(p []byte) string {
 	switch {
 	case len(p) == 0:
 		return ""
-	case len(p) > arenaSize/8:
+	case len(p) > arenaMin:
 		return string(p)
-	}
-	if a.block == nil || a.block.Cap()-a.block.Len() < len(p) {
-		a.block = new(strings.Builder)
-		a.block.Grow(arenaSize)
+	case a.block == nil:
+		a.grow(arenaMin)
+	case a.block.Cap()-a.block.Len() < len(p):
+		a.grow(min(2*a.block.Cap(), arenaSize))
 	}
 	start := a.block.Len()
 	a.block.Write(p)
 	return a.block.String()[start:]
+}
+
+func (a *arena) grow(size int) {
+	a.block = new(strings.Builder)
+	a.block.Grow(size)
 }

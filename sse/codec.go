@@ -98,6 +98,25 @@ func (jsonCodec) IsText(v any) bool {
 }
 
 func (jsonCodec) DecodeData(data []byte, v any) error {
+	switch p := v.(type) { // what is read most, without a look-up
+	case *string:
+		if p != nil {
+			*p = string(data)
+			return nil
+		}
+	case *[]byte:
+		if p != nil {
+			*p = append([]byte{}, data...)
+			return nil
+		}
+	case *json.RawMessage:
+		// json.Unmarshal would go through it twice, once to check and once to
+		// find its end. What is not JSON is left to it: it knows what is wrong.
+		if p != nil && json.Valid(data) {
+			*p = append((*p)[:0], bytes.Trim(data, " \t\r\n")...)
+			return nil
+		}
+	}
 	rv := reflect.ValueOf(v)
 	if rv.Kind() != reflect.Pointer || rv.IsNil() {
 		return fmt.Errorf("sse: data: cannot decode into %T; pass a pointer", v)

@@ -173,11 +173,26 @@ func TestJSONCodecReads(t *testing.T) {
 			t.Errorf("DecodeData = %v, %v; want nil", *p, err)
 		}
 	})
+	t.Run("raw JSON as encoding/json does", func(t *testing.T) {
+		for _, data := range []string{`{"a": [1, 2]}`, " \r\n\t[1] \n", "null", `" x "`, "", "{", "[1] 2", "\v1", strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000)} {
+			var got, want json.RawMessage
+			err := sse.JSON.DecodeData([]byte(data), &got)
+			wantErr := json.Unmarshal([]byte(data), &want)
+			if wantErr != nil {
+				wantErr = fmt.Errorf("sse: data: %w", wantErr)
+			}
+			if string(got) != string(want) || fmt.Sprint(err) != fmt.Sprint(wantErr) {
+				t.Errorf("DecodeData(%.20q) = %.20q, %v; want %.20q, %v", data, got, err, want, wantErr)
+			}
+		}
+	})
 	for _, tt := range []struct {
 		data string
 		v    any
 		msg  string
 	}{
+		{"1", (*string)(nil), "sse: data: cannot decode into *string; pass a pointer"},
+		{"1", (*json.RawMessage)(nil), "sse: data: cannot decode into *json.RawMessage; pass a pointer"},
 		{"{", new(point), "sse: data: unexpected end of JSON input"},
 		{"", new(int), "sse: data: unexpected end of JSON input"},
 		{"quiet", new(shout), "sse: data: not loud enough"},

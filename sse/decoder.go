@@ -21,7 +21,8 @@ const DefaultMaxEventSize = 1 << 20
 // there as soon as the byte that ends it has arrived: the CR, if lines end with
 // CR or CRLF. Its memory is bounded by MaxEventSize, whatever arrives, and it does
 // not allocate for an event, but for a small block of text every few dozen names
-// and ids.
+// and ids, and for buffers that grow with what arrives and shrink again when it
+// is little for a while.
 type Decoder struct {
 	// MaxEventSize is the limit for the data and the comments of one event
 	// together, in bytes; its name and its id may each be as long. An event that

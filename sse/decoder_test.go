@@ -427,8 +427,38 @@ func TestASilentStreamHoldsLittle(t *testing.T) {
 	if _, err := d.Decode(); err != nil {
 		t.Fatal(err)
 	}
-	if held := d.Held(); held > 8<<10 {
-		t.Errorf("held %d bytes, want at most 8 KiB", held)
+	if held := d.Held(); held > 1<<10 {
+		t.Errorf("held %d bytes, want at most 1 KiB", held)
+	}
+}
+
+func TestABurstDoesNotWeighForGood(t *testing.T) {
+	const burst, heartbeats = 5000, 40
+	beats := strings.Repeat(":\n\n", heartbeats)
+	// The buffer shrinks where it holds the beginning of a line, too.
+	d := sse.NewDecoder(io.MultiReader(
+		strings.NewReader(strings.Repeat("id: 12\nevent: tick\ndata: some text\n\n", burst)+"data: to"),
+		iotest.OneByteReader(strings.NewReader("gether\n"+beats)),
+		strings.NewReader("data: last\n\n"),
+	))
+	for n := range burst + 2 {
+		ev, err := d.Decode()
+		want := "some text"
+		switch n {
+		case burst:
+			want = "together"
+		case burst + 1:
+			want = "last"
+		}
+		if err != nil || string(ev.Data) != want {
+			t.Fatalf("event %d: %q, %v; want %q", n, ev.Data, err, want)
+		}
+		if n == burst-1 && d.Held() < 16<<10 {
+			t.Errorf("held %d bytes in the burst, want a large buffer", d.Held())
+		}
+	}
+	if held := d.Held(); held > 2<<10 {
+		t.Errorf("held %d bytes after %d heartbeats, want at most 2 KiB", held, heartbeats)
 	}
 }
 

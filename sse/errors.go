@@ -67,6 +67,6 @@ type EventTooLargeError struct {
 }
 
 func (e *EventTooLargeError) Error() string {
-	return fmt.Sprintf("sse: event too large: more than %d bytes (name %.64q, id %.64q); raise MaxEventSize or skip it",
+	return fmt.Sprintf("sse: event too large: more than %d bytes (name %.64q, id %.64q); raise the limit or skip it",
 		e.Limit, e.Event, e.ID)
 }

@@ -7,10 +7,13 @@ import (
 )
 
 // The read buffer starts small, for the many streams that are mostly silent, and
-// doubles each time a read fills it. A line longer than maxRead comes in parts.
+// doubles each time a read fills it. After quietReads that left most of it empty,
+// heartbeats for example, it shrinks again: a burst must not weigh on a connection
+// for good. A line longer than maxRead comes in parts.
 const (
-	minRead = 4 << 10
-	maxRead = 64 << 10
+	minRead    = 512
+	maxRead    = 64 << 10
+	quietReads = 8
 )
 
 var byteOrderMark = []byte("\uFEFF")
@@ -28,6 +31,7 @@ type lineReader struct {
 	begun  bool // the place for a byte order mark is past
 	skipLF bool // a line has just ended with a CR
 	filled bool // the last read left no room in buf
+	quiet  int  // how many reads have left seven eighths of it empty, in a row
 }
 
 // next returns the next line, without its end and with whole set, or the next
@@ -95,11 +99,17 @@ func (l *lineReader) index(c byte, from int) int {
 // them.
 func (l *lineReader) fill() {
 	to := l.buf
-	if l.buf == nil || l.filled && len(l.buf) < maxRead {
+	switch {
+	case l.buf == nil || l.filled && len(l.buf) < maxRead:
 		to = make([]byte, max(minRead, 2*len(l.buf)))
+	case l.quiet >= quietReads && len(l.buf) > minRead:
+		to = make([]byte, max(minRead, len(l.buf)/4))
+	}
+	if len(to) != len(l.buf) {
+		l.quiet = 0
 	}
 	have := l.end - l.pos
-	if l.pos > 0 || len(to) > len(l.buf) { // or a line that trickles in would be moved at every byte
+	if l.pos > 0 || len(to) != len(l.buf) { // or a line that trickles in would be moved at every byte
 		copy(to, l.buf[l.pos:l.end])
 		l.buf, l.pos, l.end = to, 0, have
 	}
@@ -107,6 +117,9 @@ func (l *lineReader) fill() {
 		n, err := l.r.Read(l.buf[have:])
 		l.end += n
 		l.filled = l.end == len(l.buf)
+		if l.quiet++; l.end > len(l.buf)/8 {
+			l.quiet = 0
+		}
 		if err != nil && err != io.EOF {
 			err = fmt.Errorf("sse: read: %w", err)
 		}

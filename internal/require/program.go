@@ -28,14 +28,29 @@ var packages = map[string]string{"go": "golang-go"}
 func Program(t testing.TB, name string, places ...string) string {
 	t.Helper()
 	path, err := find(name, places)
-	if err == nil {
-		return path
+	if err != nil {
+		missing(t, err)
 	}
+	return path
+}
+
+// File is [Program] for a file that is no program, such as a module that a program
+// loads, and that the Debian package pkg brings. It returns path.
+func File(t testing.TB, path, pkg string) string {
+	t.Helper()
+	if _, err := os.Stat(path); err != nil {
+		missing(t, fmt.Errorf("require: %w: install Debian's package %s", err, pkg))
+	}
+	return path
+}
+
+// missing ends t as the environment says.
+func missing(t testing.TB, err error) {
+	t.Helper()
 	if os.Getenv(All) == "1" {
 		t.Fatalf("%v; %s=1 lets no test be skipped", err, All)
 	}
 	t.Skipf("SKIPPED, NOTHING WAS CHECKED: %v; %s=1 makes this a failure", err, All)
-	panic("unreachable")
 }
 
 func find(name string, places []string) (string, error) {

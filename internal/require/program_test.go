@@ -50,11 +50,37 @@ func TestProgram(t *testing.T) {
 	}
 }
 
-// An outcome is what Program did: one of the three is set.
+// An outcome is what Program or File did: one of the three is set.
 type outcome struct{ path, skip, fail string }
+
+func TestFile(t *testing.T) {
+	there := program(t, filepath.Join(t.TempDir(), "module.so"), 0o644)
+	const lost = "require: stat /nowhere/module.so: no such file or directory: install Debian's package libmodule; FLUXWIRE_REQUIRE_ALL=1 "
+	for _, tt := range []struct {
+		what, all, path string
+		want            outcome
+	}{
+		{"one that is there", "1", there, outcome{path: there}},
+		{"a missing one skips", "", "/nowhere/module.so", outcome{skip: "SKIPPED, NOTHING WAS CHECKED: " + lost + "makes this a failure"}},
+		{"a missing one fails where all are required", "1", "/nowhere/module.so", outcome{fail: lost + "lets no test be skipped"}},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			t.Setenv(require.All, tt.all)
+			got := outcomeOf(t, func(tb testing.TB) string { return require.File(tb, tt.path, "libmodule") })
+			if got != tt.want {
+				t.Errorf("File(t, %q, libmodule):\n got %+v\nwant %+v", tt.path, got, tt.want)
+			}
+		})
+	}
+}
 
 // call calls Program with a test of its own.
 func call(t *testing.T, name string, places ...string) outcome {
+	return outcomeOf(t, func(tb testing.TB) string { return require.Program(tb, name, places...) })
+}
+
+// outcomeOf calls f with a test of its own.
+func outcomeOf(t *testing.T, f func(testing.TB) string) outcome {
 	tb := &testTB{TB: t}
 	func() {
 		defer func() {
@@ -62,7 +88,7 @@ func call(t *testing.T, name string, places ...string) outcome {
 				panic(r)
 			}
 		}()
-		tb.path = require.Program(tb, name, places...)
+		tb.path = f(tb)
 	}()
 	return tb.outcome
 }

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fluxwire-go/fluxwire/handlers"
 	"github.com/fluxwire-go/fluxwire/internal/memnet"
 )
 
@@ -17,7 +18,7 @@ import (
 // ready while everything goes on; new streams are sent elsewhere.
 func TestDrainDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newService(t, Config{DrainDelay: 5 * time.Second})
+		s := newService(t, Config{DrainDelay: 5 * time.Second, Transport: handlers.Portable})
 		ln := memnet.Listen()
 		ctx, stop := context.WithCancel(t.Context())
 		served := make(chan error, 1)

@@ -24,16 +24,18 @@ import (
 
 // Config is the settings of a [Service].
 type Config struct {
-	Addr                 string         // where the service listens. Defaults to ":8080".
-	AdminAddr            string         // where health, metrics and pprof listen. Defaults to none: health and metrics are beside the rest.
-	Origins              []string       // see [handlers.Config]
-	Heartbeat            time.Duration  // see [handlers.Config]
-	MaxAge               time.Duration  // see [handlers.Config]
-	MaxStreams           int            // see [handlers.Config]
-	MaxStreamsPerSubject int            // see [handlers.Config]
-	TrustedProxies       []netip.Prefix // see [handlers.Config]
-	DrainDelay           time.Duration  // how long Serve goes on as before once ctx has ended, but for /healthz/ready and new streams
-	TLSCert              string         // file of the certificate chain, PEM; with TLSKey it turns TLS and HTTP/2 on
+	Addr                 string             // where the service listens. Defaults to ":8080".
+	AdminAddr            string             // where health, metrics and pprof listen. Defaults to none: health and metrics are beside the rest.
+	Origins              []string           // see [handlers.Config]
+	Heartbeat            time.Duration      // see [handlers.Config]
+	MaxAge               time.Duration      // see [handlers.Config]
+	MaxStreams           int                // see [handlers.Config]
+	MaxStreamsPerSubject int                // see [handlers.Config]
+	TrustedProxies       []netip.Prefix     // see [handlers.Config]
+	Transport            handlers.Transport // see [handlers.Config]
+	Pace                 time.Duration      // see [handlers.Config]
+	DrainDelay           time.Duration      // how long Serve goes on as before once ctx has ended, but for /healthz/ready and new streams
+	TLSCert              string             // file of the certificate chain, PEM; with TLSKey it turns TLS and HTTP/2 on
 	TLSKey               string
 	Logger               *slog.Logger // Defaults to [slog.Default].
 }
@@ -87,9 +89,14 @@ func New(cfg Config) (*Service, error) {
 		MaxStreams:           cfg.MaxStreams,
 		MaxStreamsPerSubject: cfg.MaxStreamsPerSubject,
 		TrustedProxies:       cfg.TrustedProxies,
+		Transport:            cfg.Transport,
+		Pace:                 cfg.Pace,
 		Logger:               cfg.Logger,
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, handlers.ErrNoFast):
+		return nil, &SettingError{"--transport", err}
+	case err != nil:
 		return nil, &SettingError{"--cors-origin", err} // nothing else is the user's to choose wrongly
 	}
 	s := &Service{cfg: cfg, streams: srv}

@@ -95,6 +95,9 @@ func (f *Frames) Bounds() (first, next uint64) {
 // again. Who gives up waiting has nothing to undo.
 func (f *Frames) Wait(seq uint64) <-chan struct{} { return f.bell.Wait(max(seq, f.base) - f.base) }
 
+// Wake wakes all who wait, although there is nothing new in the window.
+func (f *Frames) Wake() { f.bell.Wake() }
+
 // Ended reports whether the window has ended, and with what error. What was appended
 // before may still be pending: who wants all of it asks first and reads then.
 func (f *Frames) Ended() (err error, ended bool) { return f.bell.Ended() }

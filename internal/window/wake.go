@@ -37,6 +37,16 @@ var closed = func() chan struct{} {
 	return ch
 }()
 
+// Wake wakes all who wait, although there is nothing new. They look again, and what
+// was done before it is done for them.
+func (w *Window[T]) Wake() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ended.Load() == nil { // else nobody waits, and Close has joined the waker
+		w.wake()
+	}
+}
+
 // wake has the waiting readers woken, if there are any. The caller holds mu.
 //
 // Closing a channel that 100,000 goroutines wait on takes tens of milliseconds, so

@@ -1,0 +1,6 @@
+//go:build race
+
+package client
+
+// raceDetector tells that the tests run under the race detector.
+const raceDetector = true

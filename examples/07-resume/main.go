@@ -1,0 +1,91 @@
+// Lesson 7: a topic carries events of several types, and a consumer goes on where the
+// one before stopped. The name of an event says which type it is; a cursor in a file
+// says how far the events have been handled. The one that could not be handled comes
+// again.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+
+	"github.com/fluxwire-go/fluxwire/client"
+	"github.com/fluxwire-go/fluxwire/handlers"
+	"github.com/fluxwire-go/fluxwire/hub"
+	"github.com/fluxwire-go/fluxwire/sse"
+)
+
+type deposit struct{ Amount int }
+
+type withdrawal struct{ Amount int }
+
+func main() {
+	server := serve()
+	defer server.Close()
+	dir, err := os.MkdirTemp("", "lesson")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "account.cursor")
+
+	fmt.Println("stopped:", consume(server.URL, file, 100)) // a process
+	fmt.Println("stopped:", consume(server.URL, file, 500)) // the next one
+}
+
+// consume handles the events after those that were handled before, up to a limit.
+func consume(url, file string, limit int) error {
+	cursor, err := client.NewFileCursor(file)
+	if err != nil {
+		return err
+	}
+	defer cursor.Close()
+
+	// From the first event that is kept, unless the cursor knows better.
+	for event, err := range client.Values[any](context.Background(), url+"?earliest", client.Resume(cursor), client.Types(
+		client.Type[deposit]("deposit"),
+		client.Type[withdrawal]("withdrawal"),
+	)) {
+		if err != nil {
+			return err
+		}
+		switch e := event.(type) {
+		case deposit:
+			fmt.Println("deposit", e.Amount)
+		case withdrawal:
+			if e.Amount > limit {
+				return fmt.Errorf("a withdrawal of %d is more than %d", e.Amount, limit)
+			}
+			fmt.Println("withdrawal", e.Amount)
+		}
+	}
+	return nil // the topic is complete
+}
+
+// serve serves a topic that is complete after four events.
+func serve() *httptest.Server {
+	topic, err := hub.New[any](hub.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, event := range []sse.ServerSentEvent[any]{
+		{Event: "deposit", Data: deposit{300}},
+		{Event: "withdrawal", Data: withdrawal{50}},
+		{Event: "withdrawal", Data: withdrawal{200}},
+		{Event: "deposit", Data: deposit{10}},
+	} {
+		if _, err := topic.Append(context.Background(), event); err != nil {
+			log.Fatal(err)
+		}
+	}
+	topic.Complete()
+
+	srv, err := handlers.New(handlers.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	return httptest.NewServer(handlers.Topic(srv, topic))
+}

@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"io"
+	"strings"
+
+	"github.com/fluxwire-go/fluxwire/sse"
+)
+
+// An outputError is an error of the standard output, as opposed to one of the
+// network.
+type outputError struct{ err error }
+
+func (e *outputError) Error() string { return "standard output: " + e.err.Error() }
+func (e *outputError) Unwrap() error { return e.err }
+
+// A printer writes events, each with one call of Write, so that a reader has it
+// at once and whole.
+type printer struct {
+	w    io.Writer
+	json bool
+	line bytes.Buffer
+	buf  []byte
+}
+
+func (p *printer) event(ev sse.ServerSentEvent[string]) error {
+	if p.json {
+		return p.write(p.jsonLine(ev))
+	}
+	return p.write(append(p.buf[:0], readable(ev)...))
+}
+
+// comment writes a comment as it looks on the wire; a heartbeat is a colon alone.
+func (p *printer) comment(text string) error {
+	return p.write(append(p.buf[:0], strings.TrimSpace(": "+escape(text))+"\n"...))
+}
+
+func (p *printer) write(b []byte) error {
+	p.buf = b
+	if _, err := p.w.Write(b); err != nil {
+		return &outputError{err}
+	}
+	return nil
+}
+
+// readable returns the event for eyes: its id, its name and its data on one line,
+// or each line of the data, indented, on one of its own. The id and the name are
+// one word each, so nothing in them looks like the next part.
+func readable(ev sse.ServerSentEvent[string]) string {
+	id := "-"
+	if ev.ID != "" {
+		id = word(ev.ID)
+	}
+	head := id + " " + word(nameOf(ev))
+	switch {
+	case ev.Data == "":
+		return head + "\n"
+	case !strings.Contains(ev.Data, "\n"):
+		return head + " " + escape(ev.Data) + "\n"
+	}
+	var b strings.Builder
+	b.WriteString(head + "\n")
+	for line := range strings.SplitSeq(ev.Data, "\n") {
+		b.WriteString("    " + escape(line) + "\n")
+	}
+	return b.String()
+}
+
+// nameOf is the event's name, or the one that browsers give an event without.
+func nameOf(ev sse.ServerSentEvent[string]) string { return cmp.Or(ev.Event, "message") }
+
+// jsonLine returns the event as a line of JSON, in the form in which handlers
+// send it, valid until the next call. Data that is a JSON object or array stands
+// there as it is, any other as a string.
+func (p *printer) jsonLine(ev sse.ServerSentEvent[string]) []byte {
+	object := struct {
+		ID    string `json:"id,omitempty"`
+		Event string `json:"event,omitempty"`
+		Data  any    `json:"data"`
+	}{ev.ID, ev.Event, ev.Data}
+	if data := []byte(ev.Data); isCollection(data) {
+		object.Data = json.RawMessage(data)
+	}
+	p.line.Reset()
+	enc := json.NewEncoder(&p.line)
+	enc.SetEscapeHTML(false) // as handlers do: it is no HTML
+	if err := enc.Encode(object); err != nil {
+		panic(err) // strings, and JSON that is valid
+	}
+	return appendASCII(p.buf[:0], p.line.Bytes())
+}
+
+// isCollection reports whether data is a JSON object or array.
+func isCollection(data []byte) bool {
+	data = bytes.TrimLeft(data, " \t\r\n")
+	return len(data) > 0 && (data[0] == '{' || data[0] == '[') && json.Valid(data)
+}
