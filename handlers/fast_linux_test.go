@@ -224,7 +224,7 @@ func TestFullSockets(t *testing.T) {
 	conn.Close()
 
 	s = serving(t, Config{Transport: Fast, WriteTimeout: 300 * time.Millisecond}, hub.Config{Bytes: 64 << 20}, bare)
-	conn, in = s.dial("GET / HTTP/1.0")
+	_, in = s.dial("GET / HTTP/1.0")
 	comes(t, "it is served", func() bool { return s.carried() == 1 })
 	for i := range events {
 		add(t, s.topic, fmt.Sprintf("%0*d", size, i))
