@@ -20,6 +20,7 @@ import (
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
 	"github.com/fluxwire-go/fluxwire/hub"
+	"github.com/fluxwire-go/fluxwire/internal/socket"
 )
 
 // quickly runs test by the fast transport alone, for what only that does.
@@ -742,6 +743,34 @@ func TestManyTopics(t *testing.T) {
 	})
 }
 
+// What a socket had to say of a connection that has ended is not taken for news
+// of the one that has its slot now.
+func TestSlotsAreUsedAgain(t *testing.T) {
+	quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+		shard := h.oneShard()
+		stays, a := h.peer("/"), h.peer("/")
+		var old uint64
+		var g *group
+		shard.ask(func() {
+			for _, g = range shard.groups {
+				old = g.token(1)
+			}
+		})
+		a.leave()
+		b := h.peer("/")
+		shard.ask(func() {
+			if len(g.conns) != 2 {
+				t.Errorf("%d slots for two connections", len(g.conns))
+			}
+			shard.told([]socket.Event{{Token: old, Gone: true}, {Token: old + 5, Gone: true}, {Token: old + 1<<40, Gone: true}})
+		})
+		add(h.t, topic, "x")
+		b.wants("in the slot of one that is gone", "x@0s")
+		stays.leave()
+		b.leave()
+	})
+}
+
 // What is counted is what the clients got, to the event and to the byte.
 func TestCountersAreExact(t *testing.T) {
 	quickly(t, Config{}, hub.Config{Events: 50}, func(h *harness, topic *hub.Topic[string]) {
@@ -908,6 +937,22 @@ func TestOnTheWayToTheShard(t *testing.T) {
 			a := h.peer("/")
 			a.wants("what came meanwhile", "a@0s", "b@0s")
 			a.leave()
+		})
+	})
+	t.Run("events come, and the others have them", func(t *testing.T) {
+		quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+			h.oneShard()
+			a := h.peer("/")
+			between(h, func(net.Conn) {
+				add(h.t, topic, "a")
+				time.Sleep(time.Second)
+			})
+			b := h.peer("/")
+			after(b.start, 2*time.Second)
+			a.wants("the other one", "a@0s")
+			b.wants("what came meanwhile", "a@1s")
+			a.leave()
+			b.leave()
 		})
 	})
 	t.Run("the topic ends", func(t *testing.T) {

@@ -125,6 +125,8 @@ func (st *stream) read(ctx context.Context, cursor *hub.Cursor, out sink, text t
 
 // follow has st counted among the readers of feed.
 func (st *stream) follow(feed *hub.Feed) {
+	st.mu.Lock() // it is among the open streams, and may be asked for its lag
+	defer st.mu.Unlock()
 	st.feed = feed
 	st.live = feed.Stats().Next
 	st.next.Store(st.live)

@@ -57,7 +57,9 @@ func TestWhyATopicIsServedPortably(t *testing.T) {
 		query string
 		opts  []Option
 		wrap  func(http.Handler) http.Handler
+		addrs func(net.Addr) bool
 	}{
+		{why: "the connection is no socket", addrs: func(net.Addr) bool { return false }},
 		{why: "the handler has a filter", opts: []Option{all}},
 		{why: "the client asks for a number of events", query: "?take=1"},
 		{why: "the client speaks HTTP/2.0", wrap: asking(func(r *http.Request) { r.ProtoMajor, r.ProtoMinor, r.Proto = 2, 0, "HTTP/2.0" })},
@@ -90,6 +92,9 @@ func TestWhyATopicIsServedPortably(t *testing.T) {
 				}
 				virtual(t, Config{Transport: Fast}, mount, func(h *harness) {
 					defer topic.Close()
+					if tt.addrs != nil {
+						h.srv.fast.sockets = tt.addrs
+					}
 					a := h.peer("/" + tt.query)
 					add(t, topic, "x")
 					if got := a.took(); len(got) == 0 || short(got[0].text) != "x" {
@@ -119,6 +124,29 @@ func asking(change func(*http.Request)) func(http.Handler) http.Handler {
 			change(r)
 			next.ServeHTTP(w, r)
 		})
+	}
+}
+
+// Addresses tell what is a socket: a network in memory is asked for nothing, and
+// nobody is sent away.
+func TestWhatIsASocket(t *testing.T) {
+	if !socket.Supported {
+		t.Skip("this system has no fast transport")
+	}
+	s, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, far := net.Pipe()
+	near.Close()
+	far.Close()
+	for _, tt := range []struct {
+		addr net.Addr
+		want bool
+	}{{&net.TCPAddr{}, true}, {&net.UnixAddr{}, true}, {near.LocalAddr(), false}, {nil, false}} {
+		if got := s.fast.sockets(tt.addr); got != tt.want {
+			t.Errorf("%T: %t, want %t", tt.addr, got, tt.want)
+		}
 	}
 }
 

@@ -382,6 +382,7 @@ func TestWatch(t *testing.T) {
 			t.Errorf("%d calls for %d events, and %d in an idle hour", idle, appended, calls.Load()-idle)
 		}
 		put(t, topic, "last")
+		settle() // the end is told by itself
 		topic.Complete()
 		work.Wait()
 		if seen != appended+1 || end != io.EOF {

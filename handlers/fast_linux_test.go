@@ -1,0 +1,380 @@
+//go:build !386 && !s390x
+
+package handlers
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fluxwire-go/fluxwire/hub"
+)
+
+// A service is a topic behind a server on a socket of the system's.
+type service struct {
+	t     *testing.T
+	srv   *Server
+	topic *hub.Topic[string]
+	addr  string
+}
+
+// serving serves a topic as mount says, until the test ends.
+func serving(t *testing.T, cfg Config, topic hub.Config, mount func(*Handler) http.Handler, opts ...Option) *service {
+	t.Helper()
+	cfg.Logger = slog.New(slog.DiscardHandler)
+	cfg.MaxStreamsPerSubject = -1
+	srv, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tp, err := hub.New[string](topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: mount(Topic(srv, tp, append(opts, Name("s"))...))}
+	var work sync.WaitGroup
+	work.Go(func() { server.Serve(ln) })
+	t.Cleanup(func() {
+		if err := srv.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+		server.Close()
+		work.Wait()
+		tp.Close()
+	})
+	return &service{t, srv, tp, ln.Addr().String()}
+}
+
+func bare(h *Handler) http.Handler { return h }
+
+func onEcho(wrap ...echo.MiddlewareFunc) func(*Handler) http.Handler {
+	return func(h *Handler) http.Handler {
+		e := echo.New()
+		e.GET("/", Echo(h), wrap...)
+		return e
+	}
+}
+
+// dial opens a stream, and reads its head and preamble.
+func (s *service) dial(request string) (*net.TCPConn, *bufio.Reader) {
+	s.t.Helper()
+	conn, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(time.Minute)) // for a test that would hang
+	io.WriteString(conn, request+"\r\nHost: x\r\n\r\n")
+	in := bufio.NewReader(conn)
+	for blank := 0; blank < 4; { // the head's end, and those of the preamble's blocks
+		line, err := in.ReadString('\n')
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if strings.TrimSpace(line) == "" {
+			blank++
+		}
+	}
+	return conn.(*net.TCPConn), in
+}
+
+// carried is how many streams the shards serve.
+func (s *service) carried() (n int) {
+	for _, shard := range s.srv.fast.shards {
+		shard.mu.Lock()
+		runs := shard.looping
+		shard.mu.Unlock()
+		if runs {
+			shard.ask(func() {
+				for _, g := range shard.groups {
+					n += g.live
+				}
+			})
+		}
+	}
+	return n
+}
+
+// comes waits until what is asked has come true.
+func comes(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for range 3000 {
+		if is() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("never: %s", what)
+}
+
+// Behind net/http alone and behind Echo a stream is a socket and a position: it
+// has no goroutine.
+func TestNoGoroutineForAStream(t *testing.T) {
+	const streams = 100
+	for _, tt := range []struct {
+		name  string
+		mount func(*Handler) http.Handler
+		fast  bool
+	}{
+		{"net/http", bare, true},
+		{"Echo", onEcho(), true},
+		{"Echo with middleware that wraps the response", onEcho(func(next echo.HandlerFunc) echo.HandlerFunc {
+			return func(c echo.Context) error {
+				c.Response().Writer = wrappedWriter{c.Response().Writer}
+				return next(c)
+			}
+		}), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := serving(t, Config{}, hub.Config{}, tt.mount)
+			before := runtime.NumGoroutine()
+			var readers []*bufio.Reader
+			for i := range streams {
+				_, in := s.dial([]string{"GET / HTTP/1.1", "GET / HTTP/1.0"}[i%2])
+				readers = append(readers, in)
+			}
+			if tt.fast {
+				comes(t, "all streams at their shards, without a goroutine for each", func() bool {
+					return s.carried() == streams && runtime.NumGoroutine()-before < streams/4
+				})
+			} else if n := s.carried(); n != 0 {
+				t.Errorf("the shards serve %d streams, want none", n)
+			}
+			add(t, s.topic, "x")
+			s.topic.Complete()
+			for i, in := range readers {
+				body, err := io.ReadAll(in)
+				if err != nil || !strings.Contains(string(body), "data: x\n\n") || !strings.Contains(string(body), "event: stream.complete\n") {
+					t.Fatalf("stream %d: %q, %v", i, body, err)
+				}
+			}
+			comes(t, "all streams ended", func() bool { return s.srv.Stats().Routes["s"].Ended[Completed] == streams })
+		})
+	}
+}
+
+// However a client leaves, it is noticed at once, and without a write.
+func TestLeavingIsNoticed(t *testing.T) {
+	s := serving(t, Config{Transport: Fast, Heartbeat: -1}, hub.Config{}, bare)
+	for name, leave := range map[string]func(*net.TCPConn){
+		"closed":      func(c *net.TCPConn) { c.Close() },
+		"half closed": func(c *net.TCPConn) { c.CloseWrite() },
+		"reset":       func(c *net.TCPConn) { c.SetLinger(0); c.Close() },
+		"half closed behind words": func(c *net.TCPConn) {
+			io.WriteString(c, "GET / HTTP/1.1\r\n\r\n")
+			c.CloseWrite()
+		},
+	} {
+		before := s.srv.Stats().Routes["s"].Ended[Left]
+		stays, _ := s.dial("GET / HTTP/1.1")
+		conn, in := s.dial("GET / HTTP/1.1")
+		comes(t, "both served", func() bool { return s.carried() == 2 })
+		leave(conn)
+		comes(t, "the end of one "+name, func() bool { return s.srv.Stats().Routes["s"].Ended[Left] == before+1 })
+		if strings.HasPrefix(name, "half") {
+			if rest, err := io.ReadAll(in); len(rest) != 0 || err != nil {
+				t.Errorf("who %s reads %q, %v; want the end", name, rest, err)
+			}
+		}
+		stays.Close()
+		comes(t, "the end of the other one", func() bool { return s.carried() == 0 })
+	}
+}
+
+// A client whose socket is full is woken for as long as it reads, and given up
+// by a reset when it does not.
+func TestFullSockets(t *testing.T) {
+	const events, size = 200, 100 << 10
+	s := serving(t, Config{Transport: Fast, WriteTimeout: 20 * time.Second}, hub.Config{Bytes: 64 << 20}, bare)
+	conn, in := s.dial("GET / HTTP/1.0")
+	comes(t, "it is served", func() bool { return s.carried() == 1 })
+	want := 0
+	for i := range events {
+		fmt.Sscanf(add(t, s.topic, fmt.Sprintf("%0*d", size, i))[0], "%d", &want)
+	}
+	comes(t, "it is full", func() bool { return s.srv.Stats().Routes["s"].Lag > 10 })
+	for i := range events {
+		for _, prefix := range []string{"id: ", "data: ", "\n"} {
+			line, err := in.ReadString('\n')
+			if err != nil || !strings.HasPrefix(line, prefix) || prefix == "data: " && line != fmt.Sprintf("data: %0*d\n", size, i) {
+				t.Fatalf("event %d: a line of %d bytes, %v", i, len(line), err)
+			}
+		}
+	}
+	comes(t, "it has it all", func() bool { return s.srv.Stats().Routes["s"].Lag == 0 })
+	conn.Close()
+
+	s = serving(t, Config{Transport: Fast, WriteTimeout: 300 * time.Millisecond}, hub.Config{Bytes: 64 << 20}, bare)
+	_, in = s.dial("GET / HTTP/1.0")
+	comes(t, "it is served", func() bool { return s.carried() == 1 })
+	for i := range events {
+		add(t, s.topic, fmt.Sprintf("%0*d", size, i))
+	}
+	comes(t, "it is given up", func() bool { return s.srv.Stats().Routes["s"].Ended[Stalled] == 1 })
+	if _, err := io.Copy(io.Discard, in); err == nil {
+		t.Error("the end of what was cut looks whole")
+	}
+}
+
+// Clients come, go, stall, reset and half-close their connections in every way
+// for some seconds, or for as long as FLUXWIRE_SOAK says. Each has every event once,
+// or is told what it has missed; no descriptor, no goroutine and no memory is left.
+func TestSoak(t *testing.T) {
+	const seats = 60
+	length := 3 * time.Second
+	if v := os.Getenv("FLUXWIRE_SOAK"); v != "" {
+		var err error
+		if length, err = time.ParseDuration(v); err != nil {
+			t.Fatal("FLUXWIRE_SOAK: ", err)
+		}
+	}
+	seed := seedOf(t)
+	defer func() {
+		if t.Failed() {
+			t.Logf("FLUXWIRE_SEED=%d", seed)
+		}
+	}()
+	goroutines, files, memory := runtime.NumGoroutine(), descriptors(t), heap()
+	t.Run("clients", func(t *testing.T) { soak(t, seed, seats, length) })
+	comes(t, "all descriptors closed", func() bool { return descriptors(t) <= files })
+	comes(t, "all goroutines ended", func() bool { return runtime.NumGoroutine() <= goroutines })
+	if grown := heap() - memory; grown > 4<<20 {
+		t.Errorf("the heap has grown by %d bytes", grown)
+	}
+}
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(all)
+}
+
+func soak(t *testing.T, seed uint64, seats int, length time.Duration) {
+	cfg := Config{Transport: Fast, Heartbeat: 100 * time.Millisecond, WriteTimeout: 300 * time.Millisecond, MaxAge: time.Second}
+	s := serving(t, cfg, hub.Config{Events: 2000, Bytes: 1 << 20}, bare)
+	var over atomic.Bool
+	var published atomic.Uint64
+	var publishing, work sync.WaitGroup
+	publishing.Go(func() {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		for start := time.Now(); time.Since(start) < length; {
+			n := 1
+			if rng.IntN(20) == 0 {
+				n = rng.IntN(3000)
+			}
+			for range n {
+				add(t, s.topic, payload(published.Add(1)))
+			}
+			time.Sleep(time.Duration(rng.ExpFloat64() * float64(20*time.Millisecond)))
+		}
+	})
+	var mu sync.Mutex
+	var total ledger
+	connections, most := 0, 0
+	for seat := range seats {
+		work.Go(func() {
+			rng := rand.New(rand.NewPCG(seed, uint64(2+seat)))
+			l := new(ledger)
+			for !l.complete {
+				conn, err := net.Dial("tcp", s.addr)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				tcp := conn.(*net.TCPConn)
+				if rng.IntN(3) == 0 {
+					tcp.SetReadBuffer(128 << 10)
+				}
+				conn.SetDeadline(time.Now().Add(time.Minute))
+				if !over.Load() {
+					conn.SetReadDeadline(time.Now().Add(time.Duration(rng.ExpFloat64() * float64(500*time.Millisecond))))
+				}
+				in, err := l.head(conn, "/")
+				if err == nil {
+					ended, wrong := l.read(in, func() {
+						if !over.Load() && rng.IntN(3000) == 0 {
+							time.Sleep(time.Duration(rng.Int64N(int64(time.Second))))
+						}
+					})
+					if wrong != nil {
+						t.Error(wrong)
+						conn.Close()
+						return
+					}
+					if errors.Is(ended, os.ErrDeadlineExceeded) { // it has had enough
+						switch rng.IntN(3) {
+						case 0:
+							tcp.SetLinger(0)
+						case 1:
+							conn.SetReadDeadline(time.Now().Add(time.Minute))
+							if tcp.CloseWrite() == nil {
+								// There is an end, whole or not; a cut event comes again.
+								if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+									t.Error("a half-closed connection is not closed")
+								}
+							}
+						}
+					}
+				}
+				conn.Close()
+				mu.Lock()
+				connections++
+				most = max(most, s.srv.Stats().Open)
+				mu.Unlock()
+			}
+			if l.id != "" && l.last != published.Load() {
+				t.Errorf("a client ends with event %d of %d", l.last, published.Load())
+			}
+			mu.Lock()
+			total.events += l.events
+			total.missed += l.missed
+			total.gaps += l.gaps
+			total.beats += l.beats
+			mu.Unlock()
+		})
+	}
+	publishing.Wait()
+	over.Store(true)
+	s.topic.Complete()
+	work.Wait()
+	if err := s.srv.Shutdown(context.Background()); err != nil {
+		t.Error(err)
+	}
+	stats := s.srv.Stats().Routes["s"]
+	ended := uint64(0)
+	for _, n := range stats.Ended {
+		ended += n
+	}
+	t.Logf("%d connections, %d at once, %d events published, %d received, %d missed in %d gaps, %d heartbeats; ended: %v",
+		connections, most, published.Load(), total.events, total.missed, total.gaps, total.beats, stats.Ended)
+	if ended != stats.Opened || stats.Open != 0 {
+		t.Errorf("%d streams opened, %d ended", stats.Opened, ended)
+	}
+	for _, r := range []Reason{Left, Expired, Completed} {
+		if stats.Ended[r] == 0 {
+			t.Errorf("no stream has ended by %s: nothing is shown of it", r)
+		}
+	}
+}
