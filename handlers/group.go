@@ -55,6 +55,8 @@ type group struct {
 	again  bool  // another pass is due after the one under way
 	beat   bool  // the pass under way sends a heartbeat to who gets nothing else
 	moved  bool  // the pass under way has sent something
+	many   bool  // of which there was more than one event at a time
+	began  int64 // when the pass under way began
 	next   int   // the connection that the pass under way goes on with, or none
 	rests  int64 // when the next pass may be, unless it is a beat
 	quiet  int64 // when everybody was sent something who could be
@@ -127,7 +129,8 @@ func (g *group) step() bool {
 		if !g.beat && g.shard.now < g.rests {
 			return false
 		}
-		g.again, g.moved = false, false
+		g.again, g.moved, g.many = false, false, false
+		g.began = g.shard.now
 		g.fresh, g.news = g.news, false
 		g.walk.Refresh()
 		g.next = len(g.conns) - 1
@@ -156,8 +159,11 @@ func (g *group) step() bool {
 func (g *group) done() {
 	s := g.shard
 	s.now = s.clock()
-	if g.moved {
+	switch {
+	case g.many: // events come faster than they are sent: some more will be there soon
 		g.rests = later(s.now, s.pace)
+	case g.moved:
+		g.rests = later(g.began, s.pace)
 	}
 	// A pass that goes on with one connection is none for the others.
 	if g.beat || g.moved && g.fresh {
@@ -216,6 +222,7 @@ func (g *group) serve(slot uint32) {
 		if len(rest) > turn {
 			rest = rest[:turn]
 		}
+		g.many = g.many || b.Count > 1
 		n, err := g.send(slot, rest)
 		if c.st == nil {
 			return

@@ -50,6 +50,10 @@ type Config struct {
 
 var systems = map[string]func(Config) (System, error){
 	"fluxwire": newFluxwire,
+	"fluxwire-unpaced": func(cfg Config) (System, error) {
+		cfg.Pace = -1
+		return newFluxwire(cfg)
+	},
 	"fluxwire-portable": func(cfg Config) (System, error) {
 		cfg.Transport = "portable"
 		return newFluxwire(cfg)
