@@ -74,14 +74,16 @@ type Config struct {
 	// Auto.
 	Transport Transport
 
-	// Pace is how long the fast transport rests after it has written a topic's
-	// events to all clients, before it writes what has come meanwhile: under load
-	// several events leave in one write. The first event after a rest goes out at
-	// once. Negative is no rest. Defaults to 2 ms.
+	// Pace is how far apart the rounds of the fast transport are, in each of which it
+	// writes a topic's pending events to all clients: from beginning to beginning,
+	// or, where events come faster than rounds, from the end of one to the beginning of the
+	// next. So several events leave in one write. The first event after a rest goes
+	// out at once. Negative is no rest. Defaults to 2 ms.
 	Pace time.Duration
 
 	// Logger gets a line for each stream that fails or stalls, and at debug
-	// for each other end. Defaults to [slog.Default].
+	// for each other end. Its handler must not call the Server, and should not
+	// block: many streams may wait for it. Defaults to [slog.Default].
 	Logger *slog.Logger
 }
 

@@ -26,8 +26,7 @@ import (
 // them, as many events at once as are pending. It does one thing: event streams
 // of a [Topic] without a filter and without take, over HTTP/1.x in plain TCP (or
 // Unix sockets), on Linux, where nothing wraps net/http's response writer but
-// Echo's own. Clients cannot tell the two apart, but for the body's end: it is that
-// of the connection.
+// Echo's own. Clients cannot tell the two apart.
 //
 // Where a stream goes on without its handler, the handler returns early, and so do
 // the middleware around it and the request's context; [net/http.Server] forgets the
