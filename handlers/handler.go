@@ -96,7 +96,7 @@ func (h *Handler) serve(w, flush http.ResponseWriter, r *http.Request, pattern s
 		WriteProblem(w, err)
 		return
 	}
-	take, err := parseTake(r.URL.Query(), f, h.finite)
+	take, err := parseTake(query(r), f, h.finite)
 	if err != nil {
 		WriteProblem(w, err)
 		return
@@ -182,7 +182,6 @@ func (h *Handler) serve(w, flush http.ResponseWriter, r *http.Request, pattern s
 		take:      uint64(take),
 		heartbeat: h.heartbeat(f),
 		position:  st.place,
-		lock:      make(chan struct{}, 1),
 		lane:      h.lane(flush, r, st, take),
 	}
 	if wr.settle(r.Context()) { // at once: it needs nothing of what follows
@@ -213,6 +212,7 @@ func (h *Handler) heartbeat(f format) time.Duration {
 
 // runWire runs a stream whose events are written one by one.
 func (h *Handler) runWire(ctx context.Context, wr *wire, run run) error {
+	wr.lock = make(chan struct{}, 1)
 	hurried := make(chan struct{})
 	stopHurry := context.AfterFunc(ctx, func() {
 		defer close(hurried)

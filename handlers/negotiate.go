@@ -124,6 +124,14 @@ func parseTake(q url.Values, f format, finite bool) (int, error) {
 	return n, nil
 }
 
+// query returns the parameters of r, nil if it has none.
+func query(r *http.Request) url.Values {
+	if r.URL.RawQuery == "" {
+		return nil
+	}
+	return r.URL.Query()
+}
+
 // LastEventID returns the position that the client resumes from: the header
 // Last-Event-ID, else the query parameter lastEventId or last_event_id (an
 // EventSource that is made anew cannot send the header). "" is none.
@@ -131,7 +139,7 @@ func LastEventID(r *http.Request) string {
 	if id := r.Header.Get("Last-Event-ID"); id != "" {
 		return id
 	}
-	q := r.URL.Query()
+	q := query(r)
 	if id := q.Get("lastEventId"); id != "" {
 		return id
 	}
@@ -141,6 +149,6 @@ func LastEventID(r *http.Request) string {
 // asksForHistory reports whether r names a position to begin at other than the
 // present.
 func asksForHistory(r *http.Request) bool {
-	q := r.URL.Query()
+	q := query(r)
 	return LastEventID(r) != "" || q.Has("earliest") || q.Has("latest") || q.Has("since")
 }

@@ -71,6 +71,7 @@ type shard struct {
 	due    int64    // no deadline and no heartbeat is before this
 	sweeps int64    // when all may be looked at again
 	timer  *time.Timer
+	rings  int64 // when the timer does
 
 	deserted bool // a group has no connections any more
 }
@@ -272,6 +273,10 @@ func (s *shard) halt() bool {
 		return false
 	}
 	s.looping = false
+	if s.timer != nil {
+		s.timer.Stop()
+		s.timer = nil
+	}
 	close(s.quit)
 	s.set.Stop()
 	s.polls.Wait()
@@ -360,12 +365,14 @@ func (s *shard) sleep() {
 		if d <= 0 {
 			return
 		}
-		if s.timer == nil {
+		switch {
+		case s.timer == nil:
 			s.timer = time.NewTimer(d)
-		} else {
+			s.rings = until
+		case until < s.rings || s.rings <= s.now: // else it wakes the loop early, and is set then
 			s.timer.Reset(d)
+			s.rings = until
 		}
-		defer s.timer.Stop()
 		due = s.timer.C
 	}
 	select {

@@ -163,7 +163,7 @@ func startAt(r *http.Request) (hub.Start, error) {
 	if id := LastEventID(r); id != "" {
 		return hub.After(id), nil
 	}
-	q := r.URL.Query()
+	q := query(r)
 	switch {
 	case q.Has("earliest"):
 		return hub.Earliest(), nil

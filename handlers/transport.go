@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"reflect"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -87,8 +88,10 @@ type fast struct {
 	shards []*shard
 	turn   atomic.Uint32
 
-	// foreign holds the addresses of listeners whose connections cannot be taken.
-	foreign sync.Map
+	// foreign holds the addresses of listeners whose connections cannot be taken, if
+	// there are any.
+	anyForeign atomic.Bool
+	foreign    sync.Map
 }
 
 // What the kernel holds for a client that does not read, beside what is on its
@@ -183,17 +186,25 @@ func (h *Handler) unfit(flush http.ResponseWriter, r *http.Request, take int) st
 	if _, limited := r.Context().Deadline(); limited {
 		return "the request's context has a deadline"
 	}
-	if name := fmt.Sprintf("%T", flush); name != "*http.response" {
+	if name := reflect.TypeOf(flush).String(); name != "*http.response" {
 		return "the response writer is wrapped in a " + name
 	}
 	addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	if !ok || !h.srv.fast.sockets(addr) {
 		return "the connection is no socket"
 	}
-	if _, foreign := h.srv.fast.foreign.Load(listenerOf(r)); foreign {
+	if h.srv.fast.isForeign(r) {
 		return "the listener's connections give no access to their sockets"
 	}
 	return ""
+}
+
+func (f *fast) isForeign(r *http.Request) bool {
+	if !f.anyForeign.Load() {
+		return false
+	}
+	_, foreign := f.foreign.Load(listenerOf(r))
+	return foreign
 }
 
 // listenerOf is the address of the listener that r came in by.
@@ -240,7 +251,7 @@ func (w *wire) settle(ctx context.Context) bool {
 // stream is still with its handler, and to end with err.
 func (h *Handler) handOver(wr *wire, r *http.Request, expires time.Time) (handed bool, err error) {
 	if wr.err == nil && !wr.started {
-		wr.put(wr.preamble(nil), h.srv.cfg.WriteTimeout)
+		wr.put(wr.preamble(make([]byte, 0, 128)), h.srv.cfg.WriteTimeout)
 	}
 	if wr.err != nil {
 		wr.lane.forget()
@@ -257,6 +268,7 @@ func (h *Handler) handOver(wr *wire, r *http.Request, expires time.Time) (handed
 		// finds the portable transport then.
 		if _, foreign := errors.AsType[*socket.ForeignError](err); foreign {
 			h.srv.fast.foreign.Store(listenerOf(r), nil)
+			h.srv.fast.anyForeign.Store(true)
 		}
 		h.srv.slow(r, err.Error())
 		conn.SetWriteDeadline(time.Now().Add(farewell))

@@ -37,7 +37,8 @@ func (e *encodeError) Unwrap() error { return e.err }
 // through it, and so does its timer, which sends the head when the grace is
 // over and a heartbeat when nothing else has been sent for a while.
 //
-// Whoever holds the lock may write. It is a channel rather than a mutex so that
+// Whoever holds the lock may write. There is one once the timer or the source may:
+// before that, and after close, the handler writes alone. It is a channel rather than a mutex so that
 // waiting for it can be given up, and so that virtual time goes on meanwhile.
 type wire struct {
 	st      *stream
@@ -305,7 +306,6 @@ func (w *wire) prime(dst []byte) []byte {
 // start has the head sent after grace, or at once if that is not positive, and
 // the timer watch from then on.
 func (w *wire) start(grace time.Duration) {
-	w.deadline(0) // the http.Server's own counts from the request on
 	if grace > 0 {
 		w.arm(grace)
 		return
