@@ -33,6 +33,10 @@ type service struct {
 	addr  string
 }
 
+// both are the ways for the fast transport to get at a connection: by hijacking it,
+// and, if the Transport is Fast, by way of [ConnContext].
+var both = []Transport{Auto, Fast}
+
 // serving serves a topic as mount says, until the test ends.
 func serving(t *testing.T, cfg Config, topic hub.Config, mount func(*Handler) http.Handler, opts ...Option) *service {
 	t.Helper()
@@ -51,6 +55,9 @@ func serving(t *testing.T, cfg Config, topic hub.Config, mount func(*Handler) ht
 		t.Fatal(err)
 	}
 	server := &http.Server{Handler: mount(Topic(srv, tp, append(opts, Name("s"))...))}
+	if cfg.Transport == Fast {
+		server.ConnContext = ConnContext
+	}
 	var work sync.WaitGroup
 	work.Go(func() { server.Serve(ln) })
 	t.Cleanup(func() {
@@ -144,37 +151,45 @@ func TestNoGoroutineForAStream(t *testing.T) {
 			}
 		}), false},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			s := serving(t, Config{}, hub.Config{}, tt.mount)
-			before := runtime.NumGoroutine()
-			var readers []*bufio.Reader
-			for i := range streams {
-				_, in := s.dial([]string{"GET / HTTP/1.1", "GET / HTTP/1.0"}[i%2])
-				readers = append(readers, in)
-			}
-			if tt.fast {
-				comes(t, "all streams at their shards, without a goroutine for each", func() bool {
-					return s.carried() == streams && runtime.NumGoroutine()-before < streams/4
-				})
-			} else if n := s.carried(); n != 0 {
-				t.Errorf("the shards serve %d streams, want none", n)
-			}
-			add(t, s.topic, "x")
-			s.topic.Complete()
-			for i, in := range readers {
-				body, err := io.ReadAll(in)
-				if err != nil || !strings.Contains(string(body), "data: x\n\n") || !strings.Contains(string(body), "event: stream.complete\n") {
-					t.Fatalf("stream %d: %q, %v", i, body, err)
+		for _, transport := range both {
+			t.Run(fmt.Sprintf("%s, %v", tt.name, transport), func(t *testing.T) {
+				s := serving(t, Config{Transport: transport}, hub.Config{}, tt.mount)
+				before := runtime.NumGoroutine()
+				var readers []*bufio.Reader
+				for i := range streams {
+					_, in := s.dial([]string{"GET / HTTP/1.1", "GET / HTTP/1.0"}[i%2])
+					readers = append(readers, in)
 				}
-			}
-			comes(t, "all streams ended", func() bool { return s.srv.Stats().Routes["s"].Ended[Completed] == streams })
-		})
+				if tt.fast {
+					comes(t, "all streams at their shards, without a goroutine for each", func() bool {
+						return s.carried() == streams && runtime.NumGoroutine()-before < streams/4
+					})
+				} else if n := s.carried(); n != 0 {
+					t.Errorf("the shards serve %d streams, want none", n)
+				}
+				add(t, s.topic, "x")
+				s.topic.Complete()
+				for i, in := range readers {
+					body, err := io.ReadAll(in)
+					if err != nil || !strings.Contains(string(body), "data: x\n\n") || !strings.Contains(string(body), "event: stream.complete\n") {
+						t.Fatalf("stream %d: %q, %v", i, body, err)
+					}
+				}
+				comes(t, "all streams ended", func() bool { return s.srv.Stats().Routes["s"].Ended[Completed] == streams })
+			})
+		}
 	}
 }
 
 // However a client leaves, it is noticed at once, and without a write.
 func TestLeavingIsNoticed(t *testing.T) {
-	s := serving(t, Config{Transport: Fast, Heartbeat: -1}, hub.Config{}, bare)
+	for _, transport := range both {
+		t.Run(transport.String(), func(t *testing.T) { leaving(t, transport) })
+	}
+}
+
+func leaving(t *testing.T, transport Transport) {
+	s := serving(t, Config{Transport: transport, Heartbeat: -1}, hub.Config{}, bare)
 	for name, leave := range map[string]func(*net.TCPConn){
 		"closed":      func(c *net.TCPConn) { c.Close() },
 		"half closed": func(c *net.TCPConn) { c.CloseWrite() },
@@ -236,7 +251,7 @@ func TestFullSockets(t *testing.T) {
 }
 
 // Clients come, go, stall, reset and half-close their connections in every way
-// for some seconds, or for as long as FLUXWIRE_SOAK says. Each has every event once,
+// for some seconds, or for as long as FLUXWIRE_SOAK says, and that twice. Each has every event once,
 // or is told what it has missed; no descriptor, no goroutine and no memory is left.
 func TestSoak(t *testing.T) {
 	const seats = 60
@@ -254,7 +269,9 @@ func TestSoak(t *testing.T) {
 		}
 	}()
 	goroutines, files, memory := runtime.NumGoroutine(), descriptors(t), heap()
-	t.Run("clients", func(t *testing.T) { soak(t, seed, seats, length) })
+	for _, transport := range both {
+		t.Run(transport.String(), func(t *testing.T) { soak(t, transport, seed, seats, length) })
+	}
 	comes(t, "all descriptors closed", func() bool { return descriptors(t) <= files })
 	comes(t, "all goroutines ended", func() bool { return runtime.NumGoroutine() <= goroutines })
 	if grown := heap() - memory; grown > 4<<20 {
@@ -271,8 +288,8 @@ func descriptors(t *testing.T) int {
 	return len(all)
 }
 
-func soak(t *testing.T, seed uint64, seats int, length time.Duration) {
-	cfg := Config{Transport: Fast, Heartbeat: 100 * time.Millisecond, WriteTimeout: 300 * time.Millisecond, MaxAge: time.Second}
+func soak(t *testing.T, transport Transport, seed uint64, seats int, length time.Duration) {
+	cfg := Config{Transport: transport, Heartbeat: 100 * time.Millisecond, WriteTimeout: 300 * time.Millisecond, MaxAge: time.Second}
 	s := serving(t, cfg, hub.Config{Events: 2000, Bytes: 1 << 20}, bare)
 	var over atomic.Bool
 	var published atomic.Uint64

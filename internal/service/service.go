@@ -225,7 +225,8 @@ func (s *Service) server(h http.Handler) *http.Server {
 		// streams of an HTTP/2 connection.
 		HTTP2: &http.HTTP2Config{WriteByteTimeout: writeTimeout},
 		// What clients do wrong is nothing to tell the operator about.
-		ErrorLog: slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
+		ErrorLog:    slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
+		ConnContext: handlers.ConnContext,
 	}
 }
 

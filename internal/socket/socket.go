@@ -1,8 +1,8 @@
 // Package socket writes to many TCP connections without a goroutine, a buffer or
 // a wait for any of them.
 //
-// [Take] takes a connection away from package net: what remains of it is a file
-// descriptor. A [Set] watches descriptors: it tells when one that was full takes
+// [Take] takes a connection away from package net, [Copy] shares it: what they give
+// is a file descriptor. A [Set] watches descriptors: it tells when one that was full takes
 // bytes again, and when a peer is gone. Writing is [Send], which never waits.
 //
 // It exists on Linux; elsewhere [Supported] is false and every call fails with

@@ -16,13 +16,27 @@ import (
 // Linux systems, those where sockets have system calls of their own.)
 const Supported = true
 
-// Take returns a descriptor of conn's socket, with limits set, and closes conn,
-// which leaves the connection open. On an error conn is as it was.
+// Take is [Copy], and closes conn, which leaves the connection open. On an error
+// conn is as it was.
+func Take(conn net.Conn, limits Limits) (fd int, err error) {
+	fd, err = Copy(conn, limits)
+	if err != nil {
+		return -1, err
+	}
+	if err := conn.Close(); err != nil {
+		syscall.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// Copy returns another descriptor of conn's socket, with limits set on that. The
+// connection is open until both are closed.
 //
 // conn is a connection of package net, or one that wraps it and says so by a
 // method SyscallConn or NetConn. What package net has set stays, keep-alive among
 // it; deadlines do not.
-func Take(conn net.Conn, limits Limits) (fd int, err error) {
+func Copy(conn net.Conn, limits Limits) (fd int, err error) {
 	raw, err := rawConn(conn)
 	if err != nil {
 		return -1, err
@@ -42,10 +56,6 @@ func Take(conn net.Conn, limits Limits) (fd int, err error) {
 	}
 	set(tcpNotsentLowat, limits.Unsent)
 	set(tcpUserTimeout, limits.UserTimeout)
-	if err := conn.Close(); err != nil {
-		syscall.Close(fd)
-		return -1, err
-	}
 	return fd, nil
 }
 

@@ -10,6 +10,9 @@ const Supported = false
 // Take fails.
 func Take(net.Conn, Limits) (fd int, err error) { return -1, ErrUnsupported }
 
+// Copy fails.
+func Copy(net.Conn, Limits) (fd int, err error) { return -1, ErrUnsupported }
+
 // Send fails.
 func Send(int, []byte) (int, error) { return 0, ErrUnsupported }
 

@@ -68,6 +68,9 @@ func run() error {
 		Handler: mux, ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog: log.New(io.Discard, "", 0), // a line for each of 10,000 connections would be measured, too
 	}
+	if s, ok := sys.(system.ConnContexter); ok {
+		public.ConnContext = s.ConnContext
+	}
 	private := &http.Server{Handler: p.control(), ReadHeaderTimeout: 10 * time.Second}
 	var wg sync.WaitGroup
 	failed := make(chan error, 3)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"net"
 	"net/http"
 
 	"github.com/fluxwire-go/fluxwire/handlers"
@@ -55,6 +56,11 @@ func (f *fluxwire) Shutdown(ctx context.Context) error {
 	err := f.srv.Shutdown(ctx)
 	f.topic.Close()
 	return err
+}
+
+// ConnContext is what the documentation recommends.
+func (f *fluxwire) ConnContext(ctx context.Context, conn net.Conn) context.Context {
+	return handlers.ConnContext(ctx, conn)
 }
 
 func (f *fluxwire) Counts() map[string]uint64 { return counts(f.srv) }

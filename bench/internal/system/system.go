@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"slices"
 	"time"
@@ -37,6 +38,11 @@ type Outside interface {
 type Enveloped interface {
 	System
 	Enveloped()
+}
+
+// A ConnContexter is a System that wants a ConnContext in the [http.Server].
+type ConnContexter interface {
+	ConnContext(ctx context.Context, conn net.Conn) context.Context
 }
 
 // Config is what the systems can be asked for.
