@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -212,6 +213,21 @@ func leaving(t *testing.T, transport Transport) {
 		}
 		stays.Close()
 		comes(t, "the end of the other one", func() bool { return s.carried() == 0 })
+	}
+}
+
+// A descriptor that cannot be had where net/http keeps the connection sends the
+// client away for once, with a goodbye.
+func TestNoDescriptorIsAGoodbye(t *testing.T) {
+	s := serving(t, Config{Transport: Fast}, hub.Config{}, bare)
+	s.srv.fast.copy = func(net.Conn) (int, error) { return -1, syscall.EMFILE }
+	_, in := s.dial("GET / HTTP/1.1")
+	if body, err := io.ReadAll(in); err != nil || !strings.Contains(string(body), "event: stream.bye\n") {
+		t.Errorf("the client reads %q, %v; want a goodbye, and the end", body, err)
+	}
+	comes(t, "its end counted", func() bool { return s.srv.Stats().Routes["s"].Ended[Expired] == 1 })
+	if n := s.carried(); n != 0 {
+		t.Errorf("the shards serve %d streams, want none", n)
 	}
 }
 

@@ -78,6 +78,9 @@ func (w *wire) finish(reason Reason, cause error) (abort bool) {
 		return true
 	}
 	w.put(c.append(w.preamble(w.buf[:0]), w.st.format), timeout)
+	if w.http1 {
+		w.deadline(timeout) // for the last chunk, which net/http has yet to write
+	}
 	return false
 }
 

@@ -158,3 +158,28 @@ func TestAClientStoppedInTheMiddleOfAnEvent(t *testing.T) {
 		}
 	})
 }
+
+// A client that takes the last line, but not the end of the body behind it, does not
+// hold its connection for ever.
+func TestTheEndOfTheBodyHasADeadline(t *testing.T) {
+	transported(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+		conn, err := h.ln.Dial(h.t.Context())
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		defer conn.Close()
+		io.WriteString(conn, "GET / HTTP/1.1\r\nHost: mem\r\nAccept: application/x-ndjson\r\n\r\n")
+		topic.Complete()
+		var got []byte
+		for b := make([]byte, 1); !bytes.HasSuffix(got, []byte("stream.complete\",\"data\":{}}\n\r\n")); {
+			if _, err := conn.Read(b); err != nil {
+				h.t.Fatalf("%q, %v", got, err)
+			}
+			got = append(got, b...)
+		}
+		time.Sleep(11 * time.Second) // the deadline is 10 s
+		if rest, err := io.ReadAll(conn); len(rest) > 0 || err != nil {
+			h.t.Errorf("after the deadline the client reads %q, %v; want the connection closed", rest, err)
+		}
+	})
+}
