@@ -208,7 +208,7 @@ func (g *group) serve(slot uint32) {
 			continue
 		}
 		if b.Gap != nil {
-			g.route.gaps.add(b.Gap.Reason)
+			g.route.gaps.add(string(b.Gap.Reason))
 			g.route.missed.Add(*b.Gap.Missed)
 			c.start += *b.Gap.Missed
 			c.aside = &aside{rest: control{name: "stream.gap", id: b.Gap.ID, data: b.Gap}.append(nil, eventStream)}
