@@ -18,11 +18,12 @@ var rooms = map[string][]string{
 	"sse":              {},
 	"internal/window":  {},
 	"internal/socket":  {},
+	"internal/reading": {"sse", "eventlog"},
 	"streams":          {"sse", "internal/window"},
 	"streams/rx":       {"streams"},
 	"eventlog":         {"sse", "internal/window"},
-	"hub":              {"sse", "streams", "eventlog", "internal/window"},
-	"handlers":         {"sse", "streams", "eventlog", "hub", "internal/socket"},
+	"hub":              {"sse", "streams", "eventlog", "internal/window", "internal/reading"},
+	"handlers":         {"sse", "streams", "eventlog", "hub", "internal/socket", "internal/reading"},
 	"client":           {"sse", "streams"},
 	"metrics":          {"hub", "handlers"},
 	"web":              {},
@@ -47,7 +48,7 @@ var importers = map[string][]string{
 }
 
 // standardOnly are the rooms that need nothing beside the standard library.
-var standardOnly = []string{"sse", "internal/window", "internal/socket", "streams", "eventlog", "hub", "client", "internal/cli"}
+var standardOnly = []string{"sse", "internal/window", "internal/reading", "internal/socket", "streams", "eventlog", "hub", "client", "internal/cli"}
 
 type goPackage struct {
 	ImportPath string

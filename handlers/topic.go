@@ -107,7 +107,7 @@ func (st *stream) read(ctx context.Context, cursor *hub.Cursor, out sink, text t
 		}
 		switch {
 		case b.Gap != nil:
-			st.route.gaps.add(b.Gap.Reason)
+			st.route.gaps.add(string(b.Gap.Reason))
 			if b.Gap.Missed != nil {
 				st.route.missed.Add(*b.Gap.Missed)
 			}

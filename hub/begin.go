@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/sse"
 )
 
 // begin finds the cursor's place, and returns false if that takes more than a look at
@@ -21,7 +22,7 @@ func (c *Cursor) begin() bool {
 	case startLive:
 		switch {
 		case c.early && e.life > 0: // it could have had all of the life before
-			c.lose(Restart, eventlog.Pos{})
+			c.lose(sse.GapRestart, eventlog.Pos{})
 			return c.begin()
 		case c.early:
 			next = c.feed.live // set before current was
@@ -60,7 +61,7 @@ func (c *Cursor) begin() bool {
 	case startAfter:
 		return c.resume(e, c.start.pos, first, next)
 	case startMalformed:
-		c.lose(Malformed, eventlog.Pos{})
+		c.lose(sse.GapMalformed, eventlog.Pos{})
 		return c.begin()
 	}
 	return true
@@ -75,15 +76,15 @@ func (c *Cursor) resume(e *epoch, pos eventlog.Pos, first, next uint64) bool {
 	stamp := e.stampOf(pos.Seq)
 	switch {
 	case pos.Stamp != 0 && stamp != 0 && pos.Stamp != stamp:
-		c.lose(Restart, pos)
+		c.lose(sse.GapRestart, pos)
 		return c.begin()
 	case pos.Seq >= next:
-		c.lose(Future, pos)
+		c.lose(sse.GapFuture, pos)
 		return c.begin()
 	}
 	c.place(e, pos.Seq+1, pos.Stamp)
 	if pos.Seq+1 < first {
-		c.fall(first, Retention)
+		c.fall(first, sse.GapRetention)
 	}
 	return true
 }
@@ -160,7 +161,7 @@ func (c *Cursor) check(ctx context.Context, e *epoch) error {
 			return err
 		}
 		if c.place(e, 1, 0); b.First > 1 {
-			c.fall(b.First, Retention)
+			c.fall(b.First, sse.GapRetention)
 		}
 		return nil
 	}
@@ -172,11 +173,11 @@ func (c *Cursor) check(ctx context.Context, e *epoch) error {
 	case ok:
 		c.place(e, pos.Seq+1, pos.Stamp)
 		c.caught = false
-		c.fall(purged.Bounds.First, Retention)
+		c.fall(purged.Bounds.First, sse.GapRetention)
 	case errors.Is(err, eventlog.ErrForeign):
-		c.lose(Restart, pos)
+		c.lose(sse.GapRestart, pos)
 	case errors.Is(err, eventlog.ErrAhead):
-		c.lose(Future, pos)
+		c.lose(sse.GapFuture, pos)
 	default:
 		return err
 	}

@@ -7,11 +7,12 @@ import (
 	"io"
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// A Cursor is one subscriber's place in a topic. It is used by one goroutine at a
-// time, and whoever has had enough of it forgets it: there is nothing to close.
-// [Feed.Subscribe] makes one.
+// A Cursor is one subscriber's position in a topic. It is used by one goroutine at a
+// time. It holds no resources and can simply be dropped; Close only keeps the number of
+// subscribers in [Stats] right. [Feed.Subscribe] makes one.
 type Cursor struct {
 	feed   *Feed
 	start  Start
@@ -23,11 +24,22 @@ type Cursor struct {
 	spot
 	caught bool // has been at the end of the window: does without the log from now on
 
-	gap  *Gap         // to be told before anything else
+	gap  *sse.Gap     // to be told before anything else
 	told eventlog.Pos // the position until the gap is told, or the place is known
 	err  error        // how it has ended
 
+	closed  bool // no longer counted as a subscriber
 	scratch scratch
+}
+
+// Close takes c out of the count of the topic's subscribers. It does nothing else: c
+// can still be read. A cursor that has returned a final error is not counted any more
+// and need not be closed. A second call does nothing.
+func (c *Cursor) Close() {
+	if !c.closed {
+		c.closed = true
+		c.feed.counts.subscribers.Add(-1)
+	}
 }
 
 // Next returns what is pending, and waits if that is nothing. A batch has all pending
@@ -79,29 +91,23 @@ func (c *Cursor) Poll() (Batch, error) {
 		if c.gap != nil {
 			return c.tell(), nil
 		}
-		e := c.epoch
-		// Both before Read: what it finds then is all there will ever be.
-		end := c.feed.ended.Load()
-		closed, over := e.frames.Ended()
-		frames, first, next := e.frames.Read(c.at)
-		switch {
-		case first > c.at && !c.caught && !e.complete:
-			return Batch{}, nil // the log may have it
-		case first > c.at:
-			c.fall(first, Slow)
-		case next > first:
-			if b := c.take(frames, first, next); b.Count > 0 {
-				return b, nil
-			}
-		case over && e.next != nil:
-			c.move()
-		case end != nil:
-			c.fail(end.err)
-		case over:
-			c.fail(fmt.Errorf("hub: topic %q: %w", c.feed.name, closed))
-		default:
+		switch got := c.feed.pending(c.epoch, c.at); got.finding {
+		case foundNothing:
 			c.caught = true
 			return Batch{}, nil
+		case foundFrames:
+			if b := c.take(got.frames, got.first, got.next); b.Count > 0 {
+				return b, nil
+			}
+		case foundDropped:
+			if !c.caught && !c.epoch.complete {
+				return Batch{}, nil // the log may have it
+			}
+			c.fall(got.first, sse.GapSlow)
+		case foundMoved:
+			c.move()
+		case foundEnd:
+			c.fail(got.end)
 		}
 		if c.err != nil {
 			return Batch{}, c.err
@@ -192,8 +198,8 @@ func (c *Cursor) choose(b Batch) Batch {
 // fall does with a cursor whose place is gone what the policy says. first is the
 // number of the oldest event that it can still have. Cut is for those who are too slow:
 // to come back does not help where the log itself has dropped the place.
-func (c *Cursor) fall(first uint64, reason string) {
-	if c.policy == Cut && reason == Slow {
+func (c *Cursor) fall(first uint64, reason sse.GapReason) {
+	if c.policy == Cut && reason == sse.GapSlow {
 		c.cut()
 		return
 	}
@@ -213,13 +219,13 @@ func (c *Cursor) move() {
 		c.cut()
 		return
 	}
-	c.lose(Restart, c.pos())
+	c.lose(sse.GapRestart, c.pos())
 }
 
 // lose begins anew, after a gap of unknown size behind pos.
-func (c *Cursor) lose(reason string, pos eventlog.Pos) {
+func (c *Cursor) lose(reason sse.GapReason, pos eventlog.Pos) {
 	c.told, c.epoch, c.caught = pos, nil, false
-	c.gap = &Gap{Reason: reason}
+	c.gap = &sse.Gap{Reason: reason}
 	if pos != (eventlog.Pos{}) {
 		c.gap.From = pos.String()
 	}
@@ -246,6 +252,7 @@ func (c *Cursor) fail(err error) error {
 		if err == nil {
 			c.err = io.EOF
 		}
+		c.Close()
 	}
 	return c.err
 }

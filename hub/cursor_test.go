@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/sse"
 )
 
 func TestPolicies(t *testing.T) {
@@ -160,7 +161,7 @@ func TestAHeldBatchStays(t *testing.T) {
 		}
 		first := topic.Stats().First
 		gap, err := next(t, c)
-		if err != nil || gap.Gap == nil || *gap.Gap.Missed != first-last-1 || gap.Gap.Reason != Slow {
+		if err != nil || gap.Gap == nil || *gap.Gap.Missed != first-last-1 || gap.Gap.Reason != sse.GapSlow {
 			t.Fatalf("after %v, with the oldest at %d: %+v, %v", last, first, gap.Gap, err)
 		}
 		for c.Position().Seq < 402 {

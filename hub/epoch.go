@@ -15,8 +15,10 @@ type epoch struct {
 	// full is what the next number has to be for the window to be of use: all that was
 	// in the log when the epoch began is in it.
 	full uint64
-	// life counts the lives of the log that the topic has seen.
-	life int
+	// start is the number of the first frame that the window could have had.
+	start uint64
+	// life counts the incarnations of the log that the topic has seen.
+	life uint32
 	// complete says that the log keeps nothing that is not in the window.
 	complete bool
 	// stamp is the stamp of all events, or 0 if each has its own. Then stamps has them,
@@ -29,6 +31,16 @@ type epoch struct {
 	// What comes after, once frames has ended; both are set before that.
 	next    *epoch
 	foreign bool // next is another life of the log: numbers begin anew
+}
+
+// newEpoch returns an empty epoch for a log whose events each have a stamp.
+func newEpoch(cfg window.FramesConfig) *epoch {
+	return &epoch{
+		frames: window.NewFrames(cfg),
+		start:  cfg.First,
+		stamps: window.New[uint32](window.Config{Keep: cfg.MaxFrames + 1}),
+		base:   cfg.First - 1,
+	}
 }
 
 // stampOf returns the stamp of event seq, or 0 if it is not known.

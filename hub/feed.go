@@ -84,11 +84,24 @@ func newFeed(cfg Config) *Feed {
 // Name returns the topic's name.
 func (f *Feed) Name() string { return f.name }
 
+// NextSeq returns the number that the next event will get, as far as the window has
+// got; 0 before the window is filled for the first time. A subscriber at position p is
+// NextSeq()-1-p.Seq events behind.
+func (f *Feed) NextSeq() uint64 {
+	e := f.current.Load()
+	if e == nil {
+		return 0
+	}
+	_, next := e.frames.Bounds()
+	return next
+}
+
 // Subscribe returns a cursor that begins at s. It registers nothing and waits for
 // nothing: whoever has had enough of a cursor forgets it. On a topic that has ended
 // a cursor gets what is kept, and then the end.
 func (f *Feed) Subscribe(s Start, p Policy, filter Filter) *Cursor {
 	c := &Cursor{feed: f, start: s, policy: p, filter: filter, early: f.current.Load() == nil, told: s.pos}
+	f.counts.subscribers.Add(1)
 	c.begin()
 	return c
 }

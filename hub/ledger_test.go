@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/sse"
 	"github.com/fluxwire-go/fluxwire/streams"
 )
 
@@ -124,13 +125,13 @@ func (a *account) events(b Batch, n int) error {
 }
 
 // gap accounts for what g tells as missing.
-func (a *account) gap(g *Gap) error {
+func (a *account) gap(g *sse.Gap) error {
 	to, err := eventlog.ParsePos(g.ID)
 	if err != nil {
 		return fmt.Errorf("%s: gap %+v: %w", a.name, g, err)
 	}
 	if g.Missed == nil {
-		if g.Reason == Retention || g.Reason == Slow || g.To != "" {
+		if g.Reason == sse.GapRetention || g.Reason == sse.GapSlow || g.To != "" {
 			return fmt.Errorf("%s: gap %+v does not say how many are missing", a.name, g)
 		}
 		a.life, a.last, a.id = 0, to.Seq, g.ID
@@ -141,7 +142,7 @@ func (a *account) gap(g *Gap) error {
 		return nil
 	}
 	from, err := eventlog.ParsePos(g.From)
-	if err != nil || g.Reason != Retention && g.Reason != Slow || g.To != g.ID {
+	if err != nil || g.Reason != sse.GapRetention && g.Reason != sse.GapSlow || g.To != g.ID {
 		return fmt.Errorf("%s: gap %+v: %v", a.name, g, err)
 	}
 	if from.Stamp != 0 && a.life == 0 {
@@ -218,9 +219,9 @@ type ledgerClient struct {
 	account
 	cursor *Cursor
 	policy Policy
-	expect string // reason of the gap that has to come first; "?" for one by retention, if any
-	batch  Batch  // held
-	bytes  string // what was in it
+	expect sse.GapReason // reason of the gap that has to come first; "?" for one by retention, if any
+	batch  Batch         // held
+	bytes  string        // what was in it
 }
 
 // restart replaces the process.
@@ -285,13 +286,13 @@ func (l *memoryLedger) resume(c *ledgerClient) {
 	id := c.id
 	pos, _ := eventlog.ParsePos(id)
 	if l.truth.lifeOf(pos.Stamp) != uint64(len(l.truth.lives)) {
-		c.expect = Restart
+		c.expect = sse.GapRestart
 	}
 	switch l.rng.IntN(30) {
 	case 0:
-		id, c.expect = "?"+id, Malformed
+		id, c.expect = "?"+id, sse.GapMalformed
 	case 1:
-		id, c.expect = eventlog.Pos{Seq: l.topic.Stats().Next + uint64(l.rng.IntN(10)), Stamp: l.topic.own.Stamp()}.String(), Future
+		id, c.expect = eventlog.Pos{Seq: l.topic.Stats().Next + uint64(l.rng.IntN(10)), Stamp: l.topic.own.Stamp()}.String(), sse.GapFuture
 	}
 	c.cursor = l.topic.Feed().Subscribe(After(id), c.policy, c.filter())
 	c.batch = Batch{}
@@ -325,7 +326,7 @@ func (l *memoryLedger) read(c *ledgerClient) error {
 	case b.Gap != nil:
 		g := b.Gap
 		unknown := g.Missed == nil
-		if c.expect == "" && g.Reason != Slow || c.expect == "?" && unknown || c.expect != "?" && c.expect != "" && g.Reason != c.expect {
+		if c.expect == "" && g.Reason != sse.GapSlow || c.expect == "?" && unknown || c.expect != "?" && c.expect != "" && g.Reason != c.expect {
 			return fmt.Errorf("%s: gap %+v, expected %q", c.name, g, c.expect)
 		}
 		c.expect = ""
@@ -335,7 +336,7 @@ func (l *memoryLedger) read(c *ledgerClient) error {
 		if c.policy == ToOldest && c.last >= stats.First {
 			return fmt.Errorf("%s: gap %+v, but the oldest kept is %d", c.name, g, stats.First)
 		}
-		l.total[g.Reason]++
+		l.total[string(g.Reason)]++
 		return nil
 	case c.expect != "" && c.expect != "?":
 		return fmt.Errorf("%s: no gap, expected %q", c.name, c.expect)
@@ -454,7 +455,7 @@ func TestLedgerInMemory(t *testing.T) {
 		})
 	}
 	t.Log(total)
-	for _, what := range []string{"delivered", "missed", "unknown", "cuts", "drops", "gaps unheard", Slow, Retention, Restart, Malformed, Future} {
+	for _, what := range []string{"delivered", "missed", "unknown", "cuts", "drops", "gaps unheard", string(sse.GapSlow), string(sse.GapRetention), string(sse.GapRestart), string(sse.GapMalformed), string(sse.GapFuture)} {
 		if total[what] == 0 && !testing.Short() {
 			t.Errorf("%s: never happened", what)
 		}
@@ -478,7 +479,7 @@ func TestLedgerOverALog(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) { asyncLedger(t, uint64(seed), total) })
 	}
 	t.Log(total)
-	for _, what := range []string{"delivered", "missed", "unknown", "cuts", "drops", "tails", "retries", Slow, Retention, Restart} {
+	for _, what := range []string{"delivered", "missed", "unknown", "cuts", "drops", "tails", "retries", string(sse.GapSlow), string(sse.GapRetention), string(sse.GapRestart)} {
 		if total[what] == 0 && !testing.Short() {
 			t.Errorf("%s: never happened", what)
 		}
@@ -584,7 +585,7 @@ func asyncLedger(t *testing.T, seed uint64, total map[string]uint64) {
 					return
 				case err != nil:
 				case b.Gap != nil:
-					count(b.Gap.Reason, 1)
+					count(string(b.Gap.Reason), 1)
 					err = a.gap(b.Gap)
 				default:
 					n := b.Count

@@ -96,6 +96,20 @@ func open(t testing.TB, cfg Config) *Topic[string] {
 	return topic
 }
 
+// openMaybeHidden makes a topic over a Memory that it may have to follow.
+func openMaybeHidden(t testing.TB, hide bool) *Topic[string] {
+	t.Helper()
+	if !hide {
+		return open(t, Config{})
+	}
+	m, err := eventlog.NewMemory(eventlog.MemoryConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return open(t, Config{Log: hidden{m}})
+}
+
 // put appends events whose data is the given text.
 func put(t testing.TB, topic *Topic[string], data ...string) (last eventlog.Pos) {
 	t.Helper()

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/sse"
 )
 
 // pageSize is how many events are read of the log at once.
@@ -31,10 +32,10 @@ func (c *Cursor) page(ctx context.Context) (Batch, error) {
 		case ctx.Err() != nil:
 			return Batch{}, context.Cause(ctx)
 		case ok:
-			c.fall(purged.Bounds.First, Retention)
+			c.fall(purged.Bounds.First, sse.GapRetention)
 			return Batch{}, nil
 		case err == nil && len(events) > 0 && events[0].Seq > c.at:
-			c.fall(events[0].Seq, Retention) // it read from the oldest, not knowing a place before it
+			c.fall(events[0].Seq, sse.GapRetention) // it read from the oldest, not knowing a place before it
 			return Batch{}, nil
 		case err == nil && len(events) > 0:
 			b := c.assemble(events)

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/sse"
 )
 
 // A spot is a place between two events.
@@ -21,7 +22,7 @@ type spot struct {
 func (s *spot) pos() eventlog.Pos { return eventlog.Pos{Seq: s.at - 1, Stamp: s.stamp} }
 
 // skip goes on at event first, or as the policy says, and returns the gap.
-func (s *spot) skip(first uint64, policy Policy, reason string) *Gap {
+func (s *spot) skip(first uint64, policy Policy, reason sse.GapReason) *sse.Gap {
 	if policy == ToLatest {
 		_, next := s.epoch.frames.Bounds()
 		first = max(first, next-1)
@@ -29,7 +30,7 @@ func (s *spot) skip(first uint64, policy Policy, reason string) *Gap {
 	from, missed := s.pos(), first-s.at
 	s.at, s.stamp = first, s.epoch.stampOf(first-1)
 	id := s.pos().String()
-	return &Gap{Reason: reason, From: from.String(), To: id, Missed: &missed, ID: id}
+	return &sse.Gap{Reason: reason, From: from.String(), To: id, Missed: &missed, ID: id}
 }
 
 // A Place is a cursor that has caught up, as small as can be: for servers with
@@ -142,7 +143,7 @@ func (w *Walk) Pending(p *Place) (b *Batch, last bool, err error) {
 		w.feed.counts.cuts.Add(1)
 		return nil, false, ErrCut
 	case first > p.at:
-		gap := p.skip(first, w.policy, Slow)
+		gap := p.skip(first, w.policy, sse.GapSlow)
 		w.feed.counts.tell(gap)
 		return &Batch{Gap: gap}, false, nil
 	case next > first:

@@ -186,7 +186,7 @@ func TestPlacesReadAsCursorsDo(t *testing.T) {
 					dropped, moved := first > r.at, r.epoch.next != nil
 					remembered := w.epoch == r.epoch && w.at == r.at
 					before := r.Place
-					model := Cursor{feed: feed, policy: policy, spot: r.spot, caught: true}
+					model := Cursor{feed: feed, closed: true, policy: policy, spot: r.spot, caught: true}
 					cuts := feed.Stats().Cuts
 					b, _, err := w.Pending(&r.Place)
 					if err != nil {

@@ -1,6 +1,10 @@
 package hub
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/fluxwire-go/fluxwire/sse"
+)
 
 // Stats are the counts of a topic since it was made. They are read one after the
 // other, not at one moment.
@@ -23,6 +27,8 @@ type Stats struct {
 
 	First, Next uint64 // number of the oldest event in the window, and of the next one
 
+	Subscribers int // cursors that have neither ended nor been closed
+
 	Ended bool
 	Err   error // how the topic ended: nil if it was completed
 }
@@ -30,10 +36,11 @@ type Stats struct {
 type counters struct {
 	appended, bytes, duplicates, refused, retries, failures, restarts atomic.Uint64
 	gaps, missed, cuts, tails                                         atomic.Uint64
+	subscribers                                                       atomic.Int64
 }
 
 // tell counts a gap that is told.
-func (c *counters) tell(gap *Gap) {
+func (c *counters) tell(gap *sse.Gap) {
 	c.gaps.Add(1)
 	if gap.Missed != nil {
 		c.missed.Add(*gap.Missed)
@@ -56,6 +63,7 @@ func (f *Feed) Stats() Stats {
 		Missed:       n.missed.Load(),
 		Cuts:         n.cuts.Load(),
 		TailRestarts: n.tails.Load(),
+		Subscribers:  int(n.subscribers.Load()),
 	}
 	if e := f.current.Load(); e != nil {
 		s.First, s.Next = e.frames.Bounds()

@@ -116,12 +116,8 @@ func (t *tail) open(ctx context.Context) error {
 	default:
 		t.after = eventlog.Pos{Seq: cfg.First - 1}
 	}
-	t.epoch = &epoch{
-		frames: window.NewFrames(cfg),
-		full:   max(b.Last+1, cfg.First),
-		stamps: window.New[uint32](window.Config{Keep: cfg.MaxFrames + 1}),
-		base:   t.after.Seq,
-	}
+	t.epoch = newEpoch(cfg)
+	t.epoch.full = max(b.Last+1, cfg.First)
 	_, _ = t.epoch.stamps.Append(t.after.Stamp)
 	return nil
 }
