@@ -64,9 +64,10 @@ type Blocking struct {
 	s      session.Session
 	p      session.Pass
 	r      session.Round
-	topic  pages
+	page   page  // of a topic
 	err    error // what the stream failed with
 	buf    []byte
+	opens  int64 // when the head is sent at the latest
 	closed bool
 
 	// What the timer sees while a write holds the lock.
@@ -86,7 +87,7 @@ func NewBlocking(cfg Config) *Blocking {
 	d := &Blocking{cfg: cfg, st: cfg.Stream, s: cfg.Session, lock: make(chan struct{}, 1)}
 	d.p = session.Pass{Plan: cfg.Plan, Take: cfg.Take, Pushes: cfg.Pushes, Own: true}
 	if !cfg.Pushes {
-		d.p.Source = &d.topic
+		d.p.Source = &d.page
 	}
 	d.r = session.Round{Pace: int64(cfg.Pace), Beat: int64(cfg.Heartbeat)}
 	d.limit.Store(session.Never)
@@ -100,8 +101,9 @@ func (d *Blocking) Start() {
 	d.st.carriedBy(d)
 	now := d.now()
 	d.r.Reset(now)
+	d.opens = session.Later(now, max(0, int64(d.cfg.Grace)))
 	if d.cfg.Grace > 0 {
-		d.arm(session.Later(now, int64(d.cfg.Grace)))
+		d.arm(now, d.opens)
 		return
 	}
 	d.lock <- struct{}{}
@@ -209,7 +211,7 @@ func (d *Blocking) turn() {
 	if d.closed {
 		return
 	}
-	d.p.Now = d.now()
+	d.p.Now, d.p.Many = d.now(), false
 	d.letters()
 	d.s.Tick(&d.p)
 	d.r.News()
@@ -230,8 +232,10 @@ func (d *Blocking) turn() {
 	case session.Leaving, session.Ended:
 		reason, _ := d.s.End()
 		d.cfg.Stop(cmp.Or(d.err, ended[reason], ErrEnded))
+	case session.Opening:
+		d.arm(d.p.Now, min(d.s.Due(), d.opens))
 	default:
-		d.arm(min(d.s.Due(), d.r.BeatDue()))
+		d.arm(d.p.Now, min(d.s.Due(), d.r.BeatDue()))
 	}
 }
 
@@ -260,13 +264,13 @@ func (d *Blocking) drive() (sent bool) {
 
 // offer writes b, which the session has just returned, and returns true if there is more.
 func (d *Blocking) offer(b []byte) (more bool) {
-	n, err := d.write(b)
-	d.p.Now = d.now()
-	more = d.s.Took(&d.p, n)
 	if d.s.State() == session.Leaving {
 		d.limit.Store(d.s.Due())
 	}
-	more = d.letters() || more || n < len(b) // also a drain that came while the write was stuck
+	n, err := d.write(b)
+	more = d.s.Took(&d.p, n)
+	more = d.letters() || more || n < len(b) // a drain may have come while the write was stuck
+	d.s.Tick(&d.p)
 	if err == nil {
 		return more
 	}
@@ -289,10 +293,8 @@ func (d *Blocking) write(b []byte) (n int, err error) {
 		m, err := d.cfg.Peer.write(part)
 		d.writing.Store(0)
 		n += m
-		if n == len(b) && err == nil && len(b) <= slice && d.cfg.Heartbeat == 0 {
-			return n, nil
-		}
 		now := d.now()
+		d.p.Now = now
 		if now-began >= timeout && !errors.Is(err, os.ErrDeadlineExceeded) {
 			// Where a whole HTTP/2 connection is stuck, net/http takes no notice of the
 			// deadline, and calls the write a success or the client gone in the end.
@@ -315,7 +317,6 @@ func (d *Blocking) letters() bool {
 	d.p.Now, began = began-1, d.p.Now // the farewell counts from then
 	d.s.Drain(&d.p)
 	d.p.Now = began
-	d.limit.Store(d.s.Due())
 	return true
 }
 
@@ -323,7 +324,7 @@ func (d *Blocking) letters() bool {
 func (d *Blocking) drain(*Stream) {
 	now := d.now()
 	if d.hurry.CompareAndSwap(0, now+1) {
-		d.arm(now + 1)
+		d.arm(now, now+1)
 	}
 }
 
@@ -342,8 +343,8 @@ func (d *Blocking) ring() {
 	if d.closed {
 		return
 	}
-	d.arm(session.Later(now, d.cfg.Plan.Timeout)) // to watch what is written here
-	if d.s.State() == session.Opening {
+	d.arm(now, session.Never) // to watch what is written here
+	if now >= d.opens {
 		d.p.Open = true
 	}
 	d.turn()
@@ -354,7 +355,7 @@ func (d *Blocking) watch(now int64) {
 	timeout := d.cfg.Plan.Timeout
 	began := d.writing.Load()
 	if began == 0 { // the lock is held for something else
-		d.arm(session.Later(now, min(timeout, int64(time.Second))))
+		d.arm(now, session.Later(now, int64(time.Millisecond)))
 		return
 	}
 	overdue := min(session.Later(began-1, timeout), d.limit.Load())
@@ -362,7 +363,7 @@ func (d *Blocking) watch(now int64) {
 		overdue = min(overdue, session.Later(hurry-1, d.cfg.Plan.Farewell))
 	}
 	if overdue > now {
-		d.arm(overdue)
+		d.arm(now, overdue)
 		return
 	}
 	d.cfg.Peer.deadline(time.Unix(1, 0))
@@ -370,8 +371,7 @@ func (d *Blocking) watch(now int64) {
 
 // arm has the timer ring at t, or before: a write that begins meanwhile is looked at in
 // time.
-func (d *Blocking) arm(t int64) {
-	now := d.now()
+func (d *Blocking) arm(now, t int64) {
 	t = min(t, session.Later(now, d.cfg.Plan.Timeout))
 	if d.rings.Load() <= t {
 		return // it looks again then
@@ -407,7 +407,6 @@ func (d *Blocking) Finish(reason session.Reason, err error, gone bool) {
 	default:
 		d.s.Leave(&d.p, reason, nil)
 	}
-	d.limit.Store(d.s.Due())
 	d.turn()
 }
 

@@ -12,22 +12,22 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/reading"
 )
 
-// pages is the source of a session whose topic is read by a cursor: it has what the
-// cursor has returned, for the position behind which that is.
-type pages struct {
+// page is the source of a session whose topic is read by a cursor: it has what the
+// cursor returned last, for the spot behind which that is.
+type page struct {
 	at      reading.Spot
 	pending reading.Pending
 }
 
 // Read implements [session.Source].
-func (p *pages) Read(at reading.Spot) reading.Pending {
-	if at != p.at || p.pending.Next == (reading.Spot{}) && !p.pending.Ended {
+func (p *page) Read(at reading.Spot) reading.Pending {
+	if at != p.at {
 		return reading.Pending{Next: at}
 	}
 	return p.pending
 }
 
-// SpotOf returns the position as a Spot. The zero Pos is one that has no safe name.
+// SpotOf returns the spot behind pos. The zero Pos is a position that has no safe name.
 func SpotOf(pos eventlog.Pos) reading.Spot {
 	if pos == (eventlog.Pos{}) {
 		return reading.Spot{}
@@ -35,108 +35,114 @@ func SpotOf(pos eventlog.Pos) reading.Spot {
 	return reading.Spot{At: pos.Seq + 1, Stamp: pos.Stamp}
 }
 
-// Follow writes what cursor gives, until the stream ends or ctx does. Its result says why
-// the source has ended, nil if the session has ended the stream. settled is asked whenever
-// the client has everything; if it returns true, Follow returns with the lock not held.
+// A follower writes what a cursor gives.
+type follower struct {
+	d      *Blocking
+	cursor *hub.Cursor
+	live   uint64       // number of the event that was next when the stream began
+	spot   reading.Spot // of the session
+	pause  *time.Timer
+	many   bool  // events come faster than they are written
+	rests  int64 // when the next write may be
+}
+
+// Follow writes what cursor gives, until the session has decided the end of the stream,
+// which may be the topic's, or ctx ends, whose cause it returns. settled is called whenever
+// the client has everything there is. If it returns true, Follow returns true.
 //
-// Several events leave in one write: after the first one, the reader rests as a group of a
-// [Shard] does, so that a portable stream is not woken for each event.
-func (d *Blocking) Follow(ctx context.Context, cursor *hub.Cursor, settled func() bool) (done bool, err error) {
-	spot := d.cfg.Session.Spot()
-	var live uint64
-	if d.st.newest != nil {
-		live = d.st.position.Load()
-	}
-	_ = live
-	var pace *time.Timer
+// Writes are paced as those of a [Shard] are, so that several events leave in one write
+// and the stream is not woken for each event.
+func (d *Blocking) Follow(ctx context.Context, cursor *hub.Cursor, settled func() bool) (handOver bool, err error) {
+	f := &follower{d: d, cursor: cursor, live: d.st.position.Load(), spot: d.cfg.Session.Spot()}
 	defer func() {
-		if pace != nil {
-			pace.Stop()
+		if f.pause != nil {
+			f.pause.Stop()
 		}
 	}()
-	rest := func(until int64) error {
-		wait := time.Duration(until - d.now())
-		if wait <= 0 {
-			return nil
-		}
-		if pace == nil {
-			pace = time.NewTimer(wait)
-		} else {
-			pace.Reset(wait)
-		}
-		select {
-		case <-pace.C:
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	var rests int64
-	many := false
 	for {
 		b, err := cursor.Poll()
 		if b.Empty() && err == nil {
-			if next := SpotOf(cursor.Position()); next != spot {
-				if ended, err := d.read(ctx, reading.Pending{Next: next}, &spot, &rests, &many); ended || err != nil {
+			if next := SpotOf(cursor.Position()); next != f.spot && next.Stamp != 0 {
+				// A filter has passed over some events.
+				if over, err := f.write(ctx, hub.Batch{}, reading.Pending{Next: next}); over || err != nil {
 					return false, err
 				}
 			}
-			switch {
-			case cursor.Replaying():
-				if b, err = cursor.Next(ctx); b.Empty() && err == nil {
-					continue
+			if !cursor.Replaying() {
+				if settled() {
+					return true, nil
 				}
-			case settled():
-				return true, nil
-			case many: // events come faster than they are written: more will be there soon
-				many = false
-				if err := rest(rests); err != nil {
-					return false, err
-				}
-				continue
-			default:
-				if err := cursor.Wait(ctx); err != nil {
-					return false, err
-				}
-				if err := rest(rests); err != nil {
+				if err := f.wait(ctx); err != nil {
 					return false, err
 				}
 				continue
 			}
+			b, err = cursor.Next(ctx)
 		}
 		if err != nil && ctx.Err() != nil {
 			return false, context.Cause(ctx)
 		}
 		pending := reading.Pending{Frames: b.Frames, Count: b.Count, Gap: b.Gap}
 		switch {
-		case err != nil:
+		case errors.Is(err, io.EOF):
 			pending.Ended = true
-			if !errors.Is(err, io.EOF) {
-				pending.Err = err
-			}
+		case err != nil:
+			pending.Ended, pending.Err = true, err
 		case b.Gap != nil:
 			pending.Next = SpotOf(cursor.Position())
 		default:
 			pending.Next = SpotOf(b.Last)
 		}
-		if ended, err := d.read(ctx, pending, &spot, &rests, &many); ended || err != nil {
+		if pending.Next == f.spot || pending.Next == (reading.Spot{}) {
+			pending.Next = reading.Spot{At: f.spot.At + 1} // a position without a safe name
+		}
+		if over, err := f.write(ctx, b, pending); over || err != nil {
 			return false, err
 		}
 	}
 }
 
-// read has the session write what is pending.
-func (d *Blocking) read(ctx context.Context, pending reading.Pending, spot *reading.Spot, rests *int64, many *bool) (ended bool, err error) {
+// write has the session write what is pending. over is true if the stream is to end.
+func (f *follower) write(ctx context.Context, b hub.Batch, pending reading.Pending) (over bool, err error) {
+	d := f.d
 	if err := d.acquire(ctx); err != nil {
 		return false, err
 	}
 	defer d.release()
-	d.topic = pages{at: d.s.Spot(), pending: pending}
+	before, _ := d.s.Counts()
+	d.page = page{at: d.s.Spot(), pending: pending}
 	d.p.Refresh()
-	d.p.Many = false
 	d.turn()
-	*spot, *rests, *many = d.s.Spot(), d.r.Rests(), d.p.Many
-	d.topic = pages{}
+	f.spot, f.rests, f.many = d.s.Spot(), d.r.Rests(), d.p.Many
+	d.page = page{at: reading.Spot{At: ^uint64(0)}}
 	d.p.Refresh()
+	if after, _ := d.s.Counts(); b.Count > 0 && b.First.Seq < f.live {
+		d.st.Route.Replayed.Add(min(after-before, f.live-b.First.Seq))
+	}
 	return d.s.State() >= session.Leaving, nil
+}
+
+// wait waits for events, and until the next write may be.
+func (f *follower) wait(ctx context.Context) error {
+	if !f.many { // else more will be there soon
+		if err := f.cursor.Wait(ctx); err != nil {
+			return err
+		}
+	}
+	f.many = false
+	rest := time.Duration(f.rests - f.d.now())
+	if rest <= 0 {
+		return nil
+	}
+	if f.pause == nil {
+		f.pause = time.NewTimer(rest)
+	} else {
+		f.pause.Reset(rest)
+	}
+	select {
+	case <-f.pause.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }

@@ -92,7 +92,6 @@ func (f failure) Unwrap() error { return f.error }
 func (a *Array) head() error        { return nil }
 func (a *Array) deadline(time.Time) {}
 
-
 func (a *Array) write(b []byte) (int, error) {
 	if len(a.body) == 0 {
 		a.body = append(a.body, '[')
@@ -117,4 +116,3 @@ func (a *Array) Bytes() []byte {
 	a.body[len(a.body)-1] = ']'
 	return append(a.body, '\n')
 }
-

@@ -1,19 +1,19 @@
-package handlers
+package carry
 
 import (
 	"context"
-	"math"
+	"log/slog"
 	"runtime"
 	"sync"
 	"time"
 
-	"github.com/fluxwire-go/fluxwire/hub"
+	"github.com/fluxwire-go/fluxwire/handlers/internal/session"
 	"github.com/fluxwire-go/fluxwire/internal/socket"
 )
 
-// sockets is what a shard writes to and waits for: a [socket.Set], or a network
-// in memory in tests.
-type sockets interface {
+// Sockets is what a shard writes to and waits for: a [socket.Set], or a network in
+// memory in tests.
+type Sockets interface {
 	Add(fd int, token uint64) error
 	Arm(fd int, token uint64) error
 	Wait(dst []socket.Event) (n int, err error)
@@ -32,22 +32,21 @@ const (
 	// before it: so it may be late by 0.1 s where there are 100,000.
 	sweepGap  = int64(10 * time.Millisecond)
 	sweepCost = int64(time.Microsecond)
-	// eternity is a time that does not come.
-	eternity = int64(math.MaxInt64)
 )
 
-// A shard serves the connections that it was handed: it knows of each a
-// descriptor and a place in a topic, and one goroutine, its loop, writes to all
-// of them without ever waiting for one. A second goroutine waits for sockets
-// that take bytes again or are gone, and one for each topic for its events;
-// both only tell the loop. All of them run while there are connections.
+// A Shard serves the connections that it was handed: it has a descriptor and a
+// [session.Session] of each, and one goroutine, its loop, writes to all of them without
+// ever waiting for one. A second goroutine waits for sockets that take bytes again or
+// are gone, and one for each topic for its events; both only signal the loop. All of
+// them run while there are connections.
 //
-// The loop alone touches what is below its line, and groups and their
-// connections. Times are nanoseconds since base.
-type shard struct {
-	srv     *Server
-	open    func() (sockets, error)
+// Only the loop touches what is below its line, and groups and their connections.
+// Times are nanoseconds after base.
+type Shard struct {
+	logger  *slog.Logger
+	open    func() (Sockets, error)
 	pace    int64
+	base    time.Time
 	wake    chan struct{} // has room for one
 	running sync.WaitGroup
 
@@ -55,11 +54,10 @@ type shard struct {
 	looping  bool
 	expected int      // connections that are about to be handed over
 	inbox    []func() // for the loop to call
-	hot      []*group // with something new
+	news     []*group // with something new
 
 	// The loop's own.
-	set    sockets
-	base   time.Time
+	set    Sockets
 	now    int64
 	ready  chan []socket.Event
 	quit   chan struct{}
@@ -77,17 +75,19 @@ type shard struct {
 }
 
 type groupKey struct {
-	handler *Handler
-	route   *route
+	handler any
+	route   *Route
 }
 
-func newShard(srv *Server, open func() (sockets, error)) *shard {
-	return &shard{srv: srv, open: open, pace: int64(srv.cfg.Pace), wake: make(chan struct{}, 1)}
+// NewShard returns a shard whose passes are pace apart. open opens its sockets when the
+// first connection is about to come. base is that of the sessions' times.
+func NewShard(logger *slog.Logger, base time.Time, pace time.Duration, open func() (Sockets, error)) *Shard {
+	return &Shard{logger: logger, open: open, pace: int64(pace), base: base, wake: make(chan struct{}, 1)}
 }
 
-// expect has the shard run, and wait for one connection: [shard.join] or
-// [shard.forget] is to follow.
-func (s *shard) expect() error {
+// Expect starts the shard if needed and reserves a slot: [Shard.Join] or [Shard.Forget]
+// must follow.
+func (s *Shard) Expect() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.looping {
@@ -101,20 +101,23 @@ func (s *shard) expect() error {
 	return nil
 }
 
+// Wait waits until the shard has stopped, which it does when its last connection has
+// ended.
+func (s *Shard) Wait() { s.running.Wait() }
+
 // start starts the goroutines. The caller holds mu.
-func (s *shard) start(set sockets) {
+func (s *Shard) start(set Sockets) {
 	s.looping = true
 	s.set = set
-	s.base = time.Now()
 	s.ready, s.quit = make(chan []socket.Event), make(chan struct{})
 	s.groups, s.ids = make(map[groupKey]*group), make(map[uint32]*group)
-	s.due, s.sweeps = eternity, 0
+	s.due, s.sweeps = session.Never, 0
 	s.polls.Go(s.poll)
 	s.running.Go(s.loop)
 }
 
 // post has the loop call f, if it runs.
-func (s *shard) post(f func()) {
+func (s *Shard) post(f func()) {
 	s.mu.Lock()
 	if s.looping {
 		s.inbox = append(s.inbox, f)
@@ -123,56 +126,45 @@ func (s *shard) post(f func()) {
 	s.poke()
 }
 
-func (s *shard) poke() {
+func (s *Shard) poke() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
 	}
 }
 
-// forget takes back what was expected.
-func (s *shard) forget() { s.post(func() { s.arrived() }) }
+// Forget gives a reserved slot back.
+func (s *Shard) Forget() { s.post(func() { s.arrived() }) }
 
-func (s *shard) arrived() {
+func (s *Shard) arrived() {
 	s.mu.Lock()
 	s.expected--
 	s.mu.Unlock()
 }
 
-// join hands a connection over: that of st, which is at place. The stream is to
-// end at expires unless that is zero.
-func (s *shard) join(h *Handler, st *stream, place hub.Place, fd int, expires time.Time) {
+// Join hands a connection over, with the session of its stream. handler identifies the
+// handler, whose streams on one route make a group; open opens that.
+func (s *Shard) Join(handler any, open func() Group, st *Stream, in session.Session, fd int) {
 	s.post(func() {
 		s.arrived()
-		c := conn{st: st, place: place, fd: int32(fd), expires: eternity}
-		if !expires.IsZero() {
-			c.expires = int64(expires.Sub(s.base))
-		}
-		s.group(h, st.route).add(c)
+		s.group(handler, open, st.Route).add(conn{s: in, st: st, fd: int32(fd)})
 	})
+	st.carriedBy(s)
 }
 
-// stop has the stream end because the server is draining.
-func (s *shard) stop(st *stream) {
+// drain implements driver.
+func (s *Shard) drain(st *Stream) {
 	s.post(func() {
 		if st.group != nil {
-			st.group.stop(st.slot)
+			st.group.drain(st.slot)
 		}
 	})
 }
 
-func (s *shard) clock() int64 { return int64(time.Since(s.base)) }
+func (s *Shard) clock() int64 { return int64(time.Since(s.base)) }
 
-// later is d after t, which may be never.
-func later(t, d int64) int64 {
-	if d > eternity-t {
-		return eternity
-	}
-	return t + d
-}
-
-// lags adds to lags how far the stream furthest behind is, for each route.
-func (s *shard) lags(lags map[*route]uint64) {
+// Lags adds to lags how far the stream furthest behind is, for each route.
+func (s *Shard) Lags(lags map[*Route]uint64) {
 	done := make(chan struct{})
 	s.mu.Lock()
 	if !s.looping {
@@ -190,19 +182,19 @@ func (s *shard) lags(lags map[*route]uint64) {
 	<-done
 }
 
-// heat has the loop look at what is new for g.
-func (s *shard) heat(g *group) {
+// changed queues g for the next pass.
+func (s *Shard) changed(g *group) {
 	s.mu.Lock()
-	if !g.hot {
-		g.hot = true
-		s.hot = append(s.hot, g)
+	if !g.queued {
+		g.queued = true
+		s.news = append(s.news, g)
 	}
 	s.mu.Unlock()
 	s.poke()
 }
 
 // poll waits for sockets on behalf of the loop.
-func (s *shard) poll() {
+func (s *Shard) poll() {
 	var buffers [2][]socket.Event
 	for i := range buffers {
 		buffers[i] = make([]socket.Event, 256)
@@ -212,7 +204,7 @@ func (s *shard) poll() {
 		n, err := s.set.Wait(buffers[i])
 		if err != nil {
 			if err != socket.ErrStopped {
-				s.srv.cfg.Logger.Error("handlers: sockets can no longer be waited for", "error", err)
+				s.logger.Error("handlers: sockets can no longer be waited for", "error", err)
 			}
 			return
 		}
@@ -224,7 +216,7 @@ func (s *shard) poll() {
 	}
 }
 
-func (s *shard) loop() {
+func (s *Shard) loop() {
 	for {
 		s.receive()
 		s.now = s.clock()
@@ -239,7 +231,7 @@ func (s *shard) loop() {
 		}
 		select {
 		case events := <-s.ready:
-			s.told(events)
+			s.handle(events)
 		default:
 			runtime.Gosched()
 		}
@@ -247,17 +239,17 @@ func (s *shard) loop() {
 }
 
 // receive takes what others have left for the loop.
-func (s *shard) receive() {
+func (s *Shard) receive() {
 	s.mu.Lock()
-	inbox, hot := s.inbox, s.hot
-	s.inbox, s.hot = nil, nil
-	for _, g := range hot {
-		g.hot = false
+	inbox, news := s.inbox, s.news
+	s.inbox, s.news = nil, nil
+	for _, g := range news {
+		g.queued = false
 	}
 	s.mu.Unlock()
 	s.now = s.clock()
-	for _, g := range hot {
-		g.news = true
+	for _, g := range news {
+		g.round.News()
 		g.activate()
 	}
 	for _, f := range inbox {
@@ -266,7 +258,7 @@ func (s *shard) receive() {
 }
 
 // halt stops everything if there is no connection, and none to come.
-func (s *shard) halt() bool {
+func (s *Shard) halt() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.inbox) > 0 || s.expected > 0 || len(s.groups) > 0 {
@@ -280,12 +272,12 @@ func (s *shard) halt() bool {
 	close(s.quit)
 	s.set.Stop()
 	s.polls.Wait()
-	s.hot, s.active, s.groups, s.ids = nil, nil, nil, nil
+	s.news, s.active, s.groups, s.ids = nil, nil, nil, nil
 	return true
 }
 
 // passes does a chunk of each pass that is due, and reports whether there was one.
-func (s *shard) passes() (worked bool) {
+func (s *Shard) passes() (worked bool) {
 	kept := s.active[:0]
 	for _, g := range s.active {
 		if g.live > 0 && g.step() {
@@ -304,7 +296,7 @@ func (s *shard) passes() (worked bool) {
 }
 
 // bury removes the groups that have no connections any more.
-func (s *shard) bury() {
+func (s *Shard) bury() {
 	if !s.deserted {
 		return
 	}
@@ -314,30 +306,30 @@ func (s *shard) bury() {
 			delete(s.groups, key)
 			delete(s.ids, g.id)
 			g.unwatch()
-			g.watcher.Wait()
+			g.watching.Wait()
 		}
 	}
 }
 
-// told hands on what the sockets have to say.
-func (s *shard) told(events []socket.Event) {
+// handle processes socket events.
+func (s *Shard) handle(events []socket.Event) {
 	s.now = s.clock()
 	for _, ev := range events {
 		if g := s.ids[groupOf(ev.Token)]; g != nil {
-			g.told(ev)
+			g.handle(ev)
 		}
 	}
 }
 
-// by has a sweep at t.
-func (s *shard) by(t int64) { s.due = min(s.due, t) }
+// by schedules a sweep no later than t.
+func (s *Shard) by(t int64) { s.due = min(s.due, t) }
 
 // sweep looks at all connections when something may be due.
-func (s *shard) sweep() {
+func (s *Shard) sweep() {
 	if s.now < s.due || s.now < s.sweeps {
 		return
 	}
-	s.due = eternity
+	s.due = session.Never
 	slots := 0
 	for _, g := range s.groups {
 		slots += len(g.conns)
@@ -348,19 +340,16 @@ func (s *shard) sweep() {
 }
 
 // sleep waits until there is something to do.
-func (s *shard) sleep() {
-	until := eternity
-	if s.due < eternity {
+func (s *Shard) sleep() {
+	until := session.Never
+	if s.due < session.Never {
 		until = max(s.due, s.sweeps)
 	}
 	for _, g := range s.active {
-		if g.beat {
-			return // which does not rest
-		}
-		until = min(until, g.rests)
+		until = min(until, g.round.Due())
 	}
 	var due <-chan time.Time
-	if until < eternity {
+	if until < session.Never {
 		d := time.Duration(until - s.clock())
 		if d <= 0 {
 			return
@@ -378,40 +367,41 @@ func (s *shard) sleep() {
 	select {
 	case <-s.wake:
 	case events := <-s.ready:
-		s.told(events)
+		s.handle(events)
 	case <-due:
 	}
 }
 
-// group returns the group of the streams that h serves on a route.
-func (s *shard) group(h *Handler, r *route) *group {
-	key := groupKey{h, r}
+// group returns the group of a handler's streams on a route.
+func (s *Shard) group(handler any, open func() Group, r *Route) *group {
+	key := groupKey{handler, r}
 	g := s.groups[key]
-	if g == nil {
-		g = &group{
-			shard:     s,
-			id:        s.newID(),
-			route:     r,
-			feed:      h.feed,
-			walk:      h.feed.Walk(h.policy),
-			next:      none,
-			heartbeat: int64(h.heartbeat(eventStream)),
-			timeout:   int64(s.srv.cfg.WriteTimeout),
-			quiet:     s.now,
-		}
-		s.groups[key], s.ids[g.id] = g, g
-		ctx, cancel := context.WithCancel(context.Background())
-		g.unwatch = cancel
-		g.watcher.Go(func() { h.feed.Watch(ctx, func() { s.heat(g) }) })
-		if g.heartbeat > 0 {
-			s.by(later(g.quiet, g.heartbeat))
-		}
+	if g != nil {
+		return g
 	}
+	made := open()
+	g = &group{shard: s, id: s.newID(), route: r, reader: made.Reader, next: none}
+	g.pass.Plan, g.pass.Source = made.Plan, made.Reader
+	g.pass.Gap = r.Gap
+	g.pass.Ending = func(err error) (session.Reason, []byte) {
+		reason, cause := made.Plan.Ending(err)
+		if reason == session.Failed {
+			g.failure = err
+		}
+		return reason, cause
+	}
+	g.round = session.Round{Pace: s.pace, Beat: made.Heartbeat}
+	g.round.Reset(s.now)
+	s.groups[key], s.ids[g.id] = g, g
+	ctx, cancel := context.WithCancel(context.Background())
+	g.unwatch = cancel
+	g.watching.Go(func() { made.Reader.Watch(ctx, func() { s.changed(g) }) })
+	s.by(g.round.BeatDue())
 	return g
 }
 
-// newID returns a number that no group has: they begin anew some day.
-func (s *shard) newID() uint32 {
+// newID returns a number that no group has: the numbers wrap around some day.
+func (s *Shard) newID() uint32 {
 	for {
 		s.lastID = (s.lastID + 1) & idMask
 		if s.ids[s.lastID] == nil {
@@ -420,7 +410,7 @@ func (s *shard) newID() uint32 {
 	}
 }
 
-var _ sockets = (*kernel)(nil)
+var _ Sockets = (*kernel)(nil)
 
 // kernel is the operating system's sockets.
 type kernel struct{ *socket.Set }
@@ -429,7 +419,8 @@ func (kernel) Send(fd int, b []byte) (int, error) { return socket.Send(fd, b) }
 func (kernel) Broken(fd int) error                { return socket.Broken(fd) }
 func (kernel) Close(fd int, reset bool)           { socket.Close(fd, reset) }
 
-func openKernel() (sockets, error) {
+// OpenKernel opens the operating system's sockets.
+func OpenKernel() (Sockets, error) {
 	set, err := socket.NewSet()
 	return kernel{set}, err
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/fluxwire-go/fluxwire/eventlog"
 	"github.com/fluxwire-go/fluxwire/internal/reading"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
@@ -39,12 +38,7 @@ func (w *Words) Open(dst []byte, spot reading.Spot) []byte {
 
 // place appends a block that sets the client's last event id and dispatches nothing.
 func (w *Words) place(dst []byte, spot reading.Spot) []byte {
-	return must(sse.AppendID(dst, Position(spot).String()))
-}
-
-// Position returns spot as the id of the event before it.
-func Position(spot reading.Spot) eventlog.Pos {
-	return eventlog.Pos{Seq: spot.At - 1, Stamp: spot.Stamp}
+	return must(sse.AppendID(dst, spot.Pos().String()))
 }
 
 // Gap appends what tells a client that events are missing.
