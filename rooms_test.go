@@ -15,14 +15,16 @@ const module = "github.com/fluxwire-go/fluxwire"
 // rooms says what each room may import of ours, and which rooms alone may
 // import what of others'.
 var rooms = map[string][]string{
-	"sse":              {},
-	"internal/window":  {},
-	"internal/socket":  {},
-	"streams":          {"sse", "internal/window"},
-	"streams/rx":       {"streams"},
-	"eventlog":         {"sse", "internal/window"},
-	"hub":              {"sse", "streams", "eventlog", "internal/window"},
-	"handlers":         {"sse", "streams", "eventlog", "hub", "internal/socket"},
+	"sse":                      {},
+	"internal/window":          {},
+	"internal/socket":          {},
+	"streams":                  {"sse", "internal/window"},
+	"streams/rx":               {"streams"},
+	"eventlog":                 {"sse", "internal/window"},
+	"hub":                      {"sse", "streams", "eventlog", "internal/window"},
+	"handlers":                 {"sse", "streams", "eventlog", "hub", "internal/socket", "handlers/internal/answer"},
+	"handlers/internal/answer": {"sse"},
+
 	"client":           {"sse", "streams"},
 	"metrics":          {"hub", "handlers"},
 	"web":              {},
@@ -47,7 +49,7 @@ var importers = map[string][]string{
 }
 
 // standardOnly are the rooms that need nothing beside the standard library.
-var standardOnly = []string{"sse", "internal/window", "internal/socket", "streams", "eventlog", "hub", "client", "internal/cli"}
+var standardOnly = []string{"sse", "internal/window", "internal/socket", "streams", "eventlog", "hub", "handlers/internal/answer", "client", "internal/cli"}
 
 type goPackage struct {
 	ImportPath string

@@ -53,7 +53,7 @@ func TestCORS(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			virtual(t, Config{Origins: tt.origins}, silent, func(h *harness) {
-				check := func(what string, a *answer) {
+				check := func(what string, a *reply) {
 					t.Helper()
 					if got := a.Header.Get("Access-Control-Allow-Origin"); got != tt.allowed {
 						t.Errorf("%s: Allow-Origin %q, want %q", what, got, tt.allowed)
@@ -97,7 +97,7 @@ func TestCORS(t *testing.T) {
 
 func TestMethodsOfOtherHandlers(t *testing.T) {
 	mount := func(s *Server) http.Handler {
-		return s.Methods("GET, POST", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte(r.Method)) }))
+		return s.Methods(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte(r.Method)) }), "GET", "POST")
 	}
 	virtual(t, Config{Origins: []string{"*"}}, mount, func(h *harness) {
 		for _, method := range []string{"GET", "POST"} {

@@ -1,6 +1,10 @@
 package handlers
 
-import "github.com/labstack/echo/v4"
+import (
+	"github.com/labstack/echo/v4"
+
+	"github.com/fluxwire-go/fluxwire/handlers/internal/answer"
+)
 
 // Echo serves h as an Echo handler. The route's path is the stream's name in
 // logs and metrics unless h has one ([Name]).
@@ -12,7 +16,7 @@ func Echo(h *Handler) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		res := c.Response()
 		outer := res.Writer
-		res.Writer = uncompressed(outer)
+		res.Writer = answer.Uncompressed(outer)
 		defer func() { res.Writer = outer }()
 		// Echo's Response counts and commits what is written through it, but its
 		// own Flush drops the error of a dead connection: flush what it wraps.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"sync"
 
+	"github.com/fluxwire-go/fluxwire/handlers/internal/answer"
 	"github.com/fluxwire-go/fluxwire/hub"
 	"github.com/fluxwire-go/fluxwire/internal/socket"
 )
@@ -211,7 +212,7 @@ func (g *group) serve(slot uint32) {
 			g.route.gaps.add(b.Gap.Reason)
 			g.route.missed.Add(*b.Gap.Missed)
 			c.start += *b.Gap.Missed
-			c.aside = &aside{rest: control{name: "stream.gap", id: b.Gap.ID, data: b.Gap}.append(nil, eventStream)}
+			c.aside = &aside{rest: control{name: "stream.gap", id: b.Gap.ID, data: b.Gap}.append(nil, answer.EventStream)}
 			continue
 		}
 		if b.Count == 0 {
@@ -366,7 +367,7 @@ func (g *group) leave(slot uint32, reason Reason, cause error) {
 	if c.aside != nil {
 		a.rest = c.aside.rest // which may be half sent
 	}
-	a.rest = c.st.lastWord(reason, cause).append(a.rest[:len(a.rest):len(a.rest)], eventStream)
+	a.rest = c.st.lastWord(reason, cause).append(a.rest[:len(a.rest):len(a.rest)], answer.EventStream)
 	c.aside = a
 	if c.parked {
 		c.stalls = min(c.stalls, later(g.shard.now, g.patience(c)))

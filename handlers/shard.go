@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fluxwire-go/fluxwire/handlers/internal/answer"
 	"github.com/fluxwire-go/fluxwire/hub"
 	"github.com/fluxwire-go/fluxwire/internal/socket"
 )
@@ -395,7 +396,7 @@ func (s *shard) group(h *Handler, r *route) *group {
 			feed:      h.feed,
 			walk:      h.feed.Walk(h.policy),
 			next:      none,
-			heartbeat: int64(h.heartbeat(eventStream)),
+			heartbeat: int64(h.heartbeat(answer.EventStream)),
 			timeout:   int64(s.srv.cfg.WriteTimeout),
 			quiet:     s.now,
 		}

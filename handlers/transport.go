@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fluxwire-go/fluxwire/handlers/internal/answer"
 	"github.com/fluxwire-go/fluxwire/internal/socket"
 )
 
@@ -162,7 +163,7 @@ func (f *fast) lags(lags map[*route]uint64) {
 // flush is the response writer below Echo's.
 func (h *Handler) lane(flush http.ResponseWriter, r *http.Request, st *stream, take int) *shard {
 	f := h.srv.fast
-	if f == nil || h.feed == nil || st.format != eventStream {
+	if f == nil || h.feed == nil || st.format != answer.EventStream {
 		return nil
 	}
 	if why := h.unfit(flush, r, take); why != "" {
@@ -273,7 +274,7 @@ func (h *Handler) handOver(wr *wire, r *http.Request, expires time.Time) (handed
 			h.srv.fast.anyForeign.Store(true)
 		}
 		h.srv.slow(r, err.Error())
-		say(wr.st.lastWord(Expired, nil).append(nil, eventStream))
+		say(wr.st.lastWord(Expired, nil).append(nil, answer.EventStream))
 		wr.lane.forget()
 		wr.st.end(Expired, err)
 		return true, nil

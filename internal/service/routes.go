@@ -24,7 +24,7 @@ func (s *Service) routes() http.Handler {
 	for _, route := range s.streamRoutes() {
 		e.Any(route.path, handlers.Echo(route.handler))
 	}
-	e.Any("/ping", echo.WrapHandler(s.streams.Methods("GET, POST", http.HandlerFunc(s.ping))))
+	e.Any("/ping", echo.WrapHandler(s.streams.Methods(http.HandlerFunc(s.ping), "GET", "POST")))
 	page := echo.WrapHandler(web.Handler())
 	for _, path := range web.Paths() {
 		e.Match(readMethods, path, page)

@@ -1,4 +1,4 @@
-package handlers
+package answer
 
 import (
 	"errors"
@@ -12,10 +12,13 @@ import (
 // maxBody is the size of the largest body that a request for a stream may have.
 const maxBody = 64 << 10
 
-// discardBody reads the body of r, which means nothing (RFC 9110, section 9.3.1).
-// As long as it has not been read, net/http does not notice when an HTTP/1 client
-// leaves, and it would wait for the rest when the stream has ended.
-func discardBody(control *http.ResponseController, r *http.Request, within time.Duration) error {
+// DiscardBody reads r's body, which has no meaning (RFC 9110, section 9.3.1), and
+// then lifts the connection's deadlines. Until the body has been read, net/http
+// does not notice when an HTTP/1 client leaves, and at the end of the stream it
+// would wait for the rest. control is of the response to r. The error is a
+// [Problem]: the body did not arrive within the time given, cannot be read, or
+// is longer than 64 KiB.
+func DiscardBody(control *http.ResponseController, r *http.Request, within time.Duration) error {
 	if r.Body != nil && r.Body != http.NoBody {
 		control.SetReadDeadline(time.Now().Add(within))
 		switch n, err := io.Copy(io.Discard, io.LimitReader(r.Body, maxBody+1)); {
@@ -27,8 +30,9 @@ func discardBody(control *http.ResponseController, r *http.Request, within time.
 			return &Problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("the request's body is longer than %d bytes; a stream needs none", maxBody)}
 		}
 	}
-	// Deadlines that are left, the http.Server's above all, would end the stream:
-	// the request has been read, and each write has a deadline of its own.
+	// A deadline that is left, above all one of the http.Server's, would end the
+	// stream: the request has been read, and the stream sets a deadline for each
+	// write.
 	control.SetReadDeadline(time.Time{})
 	control.SetWriteDeadline(time.Time{})
 	return nil
