@@ -29,8 +29,8 @@ func TestNegotiate(t *testing.T) {
 		{"parameters do not matter", []string{"application/json;charset=utf-8"}, JSONArray},
 		{"capitals do not matter", []string{"Text/Event-Stream"}, EventStream},
 		{"refused outright", []string{"text/event-stream;q=0, */*;q=0.1"}, NDJSON},
-		{"an unreadable weight is none", []string{"application/json;q=high, application/x-ndjson;q=0.1"}, NDJSON},
-		{"a weight out of range is none", []string{"application/json;q=2, application/x-ndjson;q=NaN, text/event-stream;q=0.001"}, EventStream},
+		{"an unreadable weight counts as 0", []string{"application/json;q=high, application/x-ndjson;q=0.1"}, NDJSON},
+		{"a weight out of range counts as 0", []string{"application/json;q=2, application/x-ndjson;q=NaN, text/event-stream;q=0.001"}, EventStream},
 		{"nothing fits", []string{"text/html"}, none},
 		{"everything is refused", []string{"*/*;q=0"}, none},
 		{"garbage", []string{";;;,,/"}, none},
@@ -51,6 +51,16 @@ func TestNegotiate(t *testing.T) {
 	}
 }
 
+func TestFormatString(t *testing.T) {
+	for f, want := range map[Format]string{
+		EventStream: "text/event-stream", NDJSON: "application/x-ndjson", JSONArray: "application/json", -1: "format -1", 3: "format 3",
+	} {
+		if got := f.String(); got != want {
+			t.Errorf("Format(%d).String() = %q, want %q", int(f), got, want)
+		}
+	}
+}
+
 func TestTake(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -60,7 +70,7 @@ func TestTake(t *testing.T) {
 		want   int
 		fails  bool
 	}{
-		{"none is all", "", EventStream, false, 0, false},
+		{"without it, all", "", EventStream, false, 0, false},
 		{"an array needs it", "", JSONArray, false, 0, true},
 		{"an array of a finite stream does not", "", JSONArray, true, 0, false},
 		{"a count", "take=3", EventStream, false, 3, false},
@@ -69,7 +79,7 @@ func TestTake(t *testing.T) {
 		{"lines have no such bound", "take=1001", NDJSON, false, 1001, false},
 		{"zero", "take=0", EventStream, false, 0, true},
 		{"negative", "take=-1", NDJSON, false, 0, true},
-		{"no number", "take=two", EventStream, false, 0, true},
+		{"not a number", "take=two", EventStream, false, 0, true},
 		{"empty", "take=", EventStream, false, 0, true},
 		{"too large for an int", "take=99999999999999999999", EventStream, false, 0, true},
 	} {
@@ -99,7 +109,7 @@ func TestLastEventID(t *testing.T) {
 		{"the query", "", "lastEventId=8", "8"},
 		{"the query's other spelling", "", "last_event_id=9", "9"},
 		{"the header goes first", "7", "lastEventId=8&last_event_id=9", "7"},
-		{"an EventSource's own spelling goes before the other", "", "last_event_id=9&lastEventId=8", "8"},
+		{"lastEventId goes before last_event_id", "", "last_event_id=9&lastEventId=8", "8"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := &http.Request{Header: http.Header{}, URL: &url.URL{RawQuery: tt.query}}
@@ -110,5 +120,26 @@ func TestLastEventID(t *testing.T) {
 				t.Errorf("LastEventID = %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestAsksForHistory(t *testing.T) {
+	for _, tt := range []struct {
+		header, query string
+		want          bool
+	}{
+		{"", "", false},
+		{"", "take=3", false},
+		{"7", "", true},
+		{"", "lastEventId=7", true},
+		{"", "last_event_id=7", true},
+		{"", "earliest", true},
+		{"", "latest=3", true},
+		{"", "since=0", true},
+	} {
+		r := &http.Request{Header: http.Header{"Last-Event-Id": {tt.header}}, URL: &url.URL{RawQuery: tt.query}}
+		if got := AsksForHistory(r); got != tt.want {
+			t.Errorf("AsksForHistory(header %q, query %q) = %v, want %v", tt.header, tt.query, got, tt.want)
+		}
 	}
 }
