@@ -22,6 +22,14 @@ type ServerSentEvent[T any] struct {
 	Comment string
 }
 
+// Validate reports the first field of ev that an event stream cannot carry, as
+// a [*FieldError]. It does not look at Data, which only its encoding shows.
+// [Append] checks the same; Validate is for code that writes events in another
+// format and must refuse the events that an event stream would refuse.
+func (ev ServerSentEvent[T]) Validate() error {
+	return checkFields(ev.ID, ev.Event, ev.Retry, ev.Comment)
+}
+
 // An Event is one event as it was read: the fields of its block, with the data
 // still in the form it had on the wire. A [Codec] turns Data into a value.
 type Event struct {

@@ -48,15 +48,17 @@ func cutField(line []byte) (field, []byte) {
 	return kind, value[1:]
 }
 
+// maxMillis is the longest time.Duration in milliseconds.
+const maxMillis = math.MaxInt64 / int64(time.Millisecond)
+
 // parseRetry reads a reconnection time in milliseconds: ASCII digits alone.
 func parseRetry(value []byte) (time.Duration, bool) {
-	const most = math.MaxInt64 / int64(time.Millisecond)
 	var ms int64
 	for _, c := range value {
 		if c < '0' || c > '9' {
 			return 0, false
 		}
-		ms = min(ms*10+int64(c-'0'), most)
+		ms = min(ms*10+int64(c-'0'), maxMillis)
 	}
 	return time.Duration(ms) * time.Millisecond, len(value) > 0
 }
