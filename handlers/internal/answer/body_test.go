@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/fluxwire-go/fluxwire/sse"
 )
 
 // A lifeline is a response writer whose connection has deadlines.
@@ -58,7 +60,7 @@ func TestDiscardBody(t *testing.T) {
 					}
 					return
 				}
-				if p, ok := errors.AsType[*Problem](err); !ok || p.Status != tt.status {
+				if p, ok := errors.AsType[*sse.Problem](err); !ok || p.Status != tt.status {
 					t.Errorf("DiscardBody = %v, want a problem with status %d", err, tt.status)
 				}
 				if got := time.Since(start); tt.status == http.StatusRequestTimeout && got != 3*time.Second {

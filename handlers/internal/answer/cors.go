@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/fluxwire-go/fluxwire/sse"
 )
 
 // CORS answers the questions of the CORS protocol (Fetch standard, section
@@ -88,7 +90,7 @@ func (c CORS) Admit(w http.ResponseWriter, r *http.Request, methods []string) bo
 		w.WriteHeader(http.StatusNoContent)
 		return false
 	}
-	WriteProblem(w, &Problem{
+	WriteProblem(w, &sse.Problem{
 		Status: http.StatusMethodNotAllowed,
 		Detail: fmt.Sprintf("%s is not served here; use %s", r.Method, list),
 	})

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/fluxwire-go/fluxwire/sse"
 )
 
 // A Format is a form that a stream's response can take.
@@ -33,7 +35,7 @@ func (f Format) String() string {
 // weight (RFC 9110, section 12.5.1). Of formats with equal weights it prefers
 // one that Accept names in full to one that only a wildcard matches, and then
 // the order of the constants above. Without an Accept header every format is
-// acceptable. The error is a [Problem] with status 406.
+// acceptable. The error is a [sse.Problem] with status 406.
 func Negotiate(h http.Header) (Format, error) {
 	accept := h.Values("Accept")
 	if len(accept) == 0 {
@@ -51,7 +53,7 @@ func Negotiate(h http.Header) (Format, error) {
 		}
 	}
 	if best < 0 {
-		return 0, &Problem{
+		return 0, &sse.Problem{
 			Status:    http.StatusNotAcceptable,
 			Detail:    fmt.Sprintf("Accept: %s: the stream is not available in any of these formats; ask for one of those offered", strings.Join(accept, ", ")),
 			Parameter: "Accept",
@@ -103,11 +105,11 @@ const maxTake = 1000
 // Take reads the query parameter take: how many values the client wants, 0 for
 // all of them. finite says that the stream ends by itself. A JSON array needs
 // take unless its stream is finite, and holds at most 1000 values. The error is
-// a [Problem] with status 400.
+// a [sse.Problem] with status 400.
 func Take(q url.Values, f Format, finite bool) (int, error) {
 	if !q.Has("take") {
 		if f == JSONArray && !finite {
-			return 0, &Problem{
+			return 0, &sse.Problem{
 				Status:    http.StatusBadRequest,
 				Detail:    fmt.Sprintf("this stream does not end, so a JSON array of it needs the query parameter take, from 1 to %d; or ask for application/x-ndjson", maxTake),
 				Parameter: "take",
@@ -119,13 +121,13 @@ func Take(q url.Values, f Format, finite bool) (int, error) {
 	n, err := strconv.Atoi(text)
 	switch {
 	case err != nil || n < 1:
-		return 0, &Problem{
+		return 0, &sse.Problem{
 			Status:    http.StatusBadRequest,
 			Detail:    fmt.Sprintf("take=%.40q is not a count: write a whole number, 1 or more", text),
 			Parameter: "take",
 		}
 	case f == JSONArray && n > maxTake:
-		return 0, &Problem{
+		return 0, &sse.Problem{
 			Status:    http.StatusBadRequest,
 			Detail:    fmt.Sprintf("take=%d is more than the %d values that one JSON array may hold; ask for application/x-ndjson", n, maxTake),
 			Parameter: "take",

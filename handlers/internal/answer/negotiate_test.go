@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 	"testing"
+
+	"github.com/fluxwire-go/fluxwire/sse"
 )
 
 func TestNegotiate(t *testing.T) {
@@ -39,7 +41,7 @@ func TestNegotiate(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := Negotiate(http.Header{"Accept": tt.accept})
 			if tt.want == none {
-				if p, ok := errors.AsType[*Problem](err); !ok || p.Status != 406 || len(p.Offered) != 3 || p.Parameter != "Accept" {
+				if p, ok := errors.AsType[*sse.Problem](err); !ok || p.Status != 406 || len(p.Offered) != 3 || p.Parameter != "Accept" {
 					t.Errorf("Negotiate(%q) = %v, %v; want a 406 that lists three forms", tt.accept, got, err)
 				}
 				return
@@ -90,7 +92,7 @@ func TestTake(t *testing.T) {
 			}
 			got, err := Take(q, tt.f, tt.finite)
 			if tt.fails {
-				if p, ok := errors.AsType[*Problem](err); !ok || p.Status != 400 || p.Parameter != "take" {
+				if p, ok := errors.AsType[*sse.Problem](err); !ok || p.Status != 400 || p.Parameter != "take" {
 					t.Errorf("Take(%q) = %d, %v; want a 400 that names take", tt.query, got, err)
 				}
 				return

@@ -1,11 +1,14 @@
 package answer
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http/httptest"
 	"strconv"
 	"testing"
+
+	"github.com/fluxwire-go/fluxwire/sse"
 )
 
 func TestWriteProblem(t *testing.T) {
@@ -15,12 +18,15 @@ func TestWriteProblem(t *testing.T) {
 		status int
 		body   string
 	}{
-		{"title is the status's", &Problem{Status: 409, Detail: "busy"}, 409, `{"title":"Conflict","status":409,"detail":"busy"}`},
-		{"wrapped", fmt.Errorf("opening: %w", &Problem{Status: 404}), 404, `{"title":"Not Found","status":404}`},
-		{"all fields", &Problem{Type: "https://a.example/late", Title: "Too late", Status: 410, Detail: "gone", Parameter: "since", Offered: []string{"latest"}}, 410,
+		{"title is the status's", &sse.Problem{Status: 409, Detail: "busy"}, 409, `{"title":"Conflict","status":409,"detail":"busy"}`},
+		{"wrapped", fmt.Errorf("opening: %w", &sse.Problem{Status: 404}), 404, `{"title":"Not Found","status":404}`},
+		{"all fields", &sse.Problem{Type: "https://a.example/late", Title: "Too late", Status: 410, Detail: "gone", Parameter: "since", Offered: []string{"latest"}}, 410,
 			`{"type":"https://a.example/late","title":"Too late","status":410,"detail":"gone","parameter":"since","offered":["latest"]}`},
-		{"status defaults to 500", &Problem{Detail: "lost"}, 500, `{"title":"Internal Server Error","status":500,"detail":"lost"}`},
-		{"a status that is not an error's", &Problem{Status: 200}, 500, `{"title":"Internal Server Error","status":500}`},
+		{"extensions, without those that are not JSON", &sse.Problem{Status: 402, Extensions: map[string]json.RawMessage{"balance": json.RawMessage("30"), "cost": json.RawMessage("{")}}, 402,
+			`{"title":"Payment Required","status":402,"balance":30}`},
+		{"a nil problem", (*sse.Problem)(nil), 500, `{"title":"Internal Server Error","status":500}`},
+		{"status defaults to 500", &sse.Problem{Detail: "lost"}, 500, `{"title":"Internal Server Error","status":500,"detail":"lost"}`},
+		{"a status that is not an error's", &sse.Problem{Status: 200}, 500, `{"title":"Internal Server Error","status":500}`},
 		{"another error's text is not told", errors.New("password: 1234"), 500, `{"title":"Internal Server Error","status":500}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -40,5 +46,13 @@ func TestWriteProblem(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestProblemOfLeavesTheErrorAsItIs(t *testing.T) {
+	p := &sse.Problem{Extensions: map[string]json.RawMessage{"cost": json.RawMessage("{")}}
+	ProblemOf(p)
+	if p.Status != 0 || p.Title != "" || len(p.Extensions) != 1 {
+		t.Errorf("it is %+v now", p)
 	}
 }
