@@ -15,20 +15,22 @@ const module = "github.com/fluxwire-go/fluxwire"
 // rooms says what each room may import of ours, and which rooms alone may
 // import what of others'.
 var rooms = map[string][]string{
-	"sse":                      {},
-	"internal/window":          {},
-	"internal/socket":          {},
-	"streams":                  {"sse", "internal/window"},
-	"streams/rx":               {"streams"},
-	"eventlog":                 {"sse", "internal/window"},
-	"hub":                      {"sse", "streams", "eventlog", "internal/window"},
-	"handlers":                 {"sse", "streams", "eventlog", "hub", "internal/socket", "handlers/internal/answer"},
+	"sse":             {},
+	"internal/window": {},
+	"internal/socket": {},
+	"streams":         {"sse", "internal/window"},
+	"streams/rx":      {"streams"},
+	"eventlog":        {"sse", "internal/window"},
+	"hub":             {"sse", "streams", "eventlog", "internal/window"},
+	"handlers":        {"sse", "streams", "eventlog", "hub", "internal/socket", "handlers/internal/answer"},
+
 	"handlers/internal/answer": {"sse"},
+	"handlers/echov4":          {"handlers", "handlers/internal/answer"},
 
 	"client":           {"sse", "streams"},
 	"metrics":          {"hub", "handlers"},
 	"web":              {},
-	"internal/service": {"sse", "streams", "streams/rx", "hub", "handlers", "metrics", "web"},
+	"internal/service": {"sse", "streams", "streams/rx", "hub", "handlers", "handlers/echov4", "metrics", "web"},
 	"internal/cli":     {"client", "sse"},
 	"":                 {"internal/service", "internal/cli"},
 
@@ -41,15 +43,15 @@ var rooms = map[string][]string{
 
 var importers = map[string][]string{
 	"github.com/reactivex/rxgo":           {"streams/rx", "internal/service"},
-	"github.com/labstack/echo":            {"handlers", "internal/service"},
+	"github.com/labstack/echo":            {"handlers/echov4", "internal/service"},
 	"github.com/prometheus/client_golang": {"metrics", "internal/service"},
 	"testing":                             {"eventlog/logtest", "internal/browser", "internal/require"},
 	"github.com/nats-io":                  {},
 	"github.com/stretchr/testify":         {},
 }
 
-// standardOnly are the rooms that need nothing beside the standard library.
-var standardOnly = []string{"sse", "internal/window", "internal/socket", "streams", "eventlog", "hub", "handlers/internal/answer", "client", "internal/cli"}
+// standardOnly are the rooms that need nothing but the standard library.
+var standardOnly = []string{"sse", "internal/window", "internal/socket", "streams", "eventlog", "hub", "handlers", "handlers/internal/answer", "client", "internal/cli"}
 
 type goPackage struct {
 	ImportPath string

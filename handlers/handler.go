@@ -72,22 +72,16 @@ func (s *Server) newHandler(typed bool, opts []Option) *Handler {
 	return h
 }
 
+var readMethods = []string{http.MethodGet, http.MethodHead}
+
 // ServeHTTP serves the stream until it ends.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w = answer.Uncompressed(w)
-	h.serve(w, w, r, r.Pattern)
-}
-
-var readMethods = []string{http.MethodGet, http.MethodHead}
-
-// serve answers r through w; flush is the writer to flush, w itself or what it
-// wraps.
-func (h *Handler) serve(w, flush http.ResponseWriter, r *http.Request, pattern string) {
 	if !h.srv.cors.Admit(w, r, readMethods) {
 		return
 	}
 	w.Header().Add("Vary", "Accept")
-	if err := answer.CheckFlush(flush); err != nil {
+	if err := answer.CheckFlush(w); err != nil {
 		h.srv.cfg.Logger.Error(err.Error(), "path", r.URL.Path)
 		WriteProblem(w, &Problem{Detail: err.Error()})
 		return
@@ -111,7 +105,7 @@ func (h *Handler) serve(w, flush http.ResponseWriter, r *http.Request, pattern s
 		w.WriteHeader(http.StatusOK)
 		return
 	}
-	control := http.NewResponseController(flush)
+	control := http.NewResponseController(w)
 	if err := answer.DiscardBody(control, r, h.srv.cfg.WriteTimeout); err != nil {
 		WriteProblem(w, err)
 		return
@@ -120,8 +114,8 @@ func (h *Handler) serve(w, flush http.ResponseWriter, r *http.Request, pattern s
 	name := h.name
 	switch {
 	case name != "":
-	case pattern != "":
-		name = pattern
+	case r.Pattern != "":
+		name = r.Pattern
 	default:
 		name = r.URL.Path
 	}
@@ -183,7 +177,7 @@ func (h *Handler) serve(w, flush http.ResponseWriter, r *http.Request, pattern s
 		take:      uint64(take),
 		heartbeat: h.heartbeat(f),
 		position:  st.place,
-		lane:      h.lane(flush, r, st, take),
+		lane:      h.lane(answer.Beneath(w), r, st, take),
 	}
 	if wr.settle(r.Context()) { // at once: it needs nothing of what follows
 		handed = h.conclude(r.Context(), wr, r, errSettled, expires)
