@@ -23,11 +23,17 @@ var rooms = map[string][]string{
 	"streams/rx":       {"streams"},
 	"eventlog":         {"sse", "internal/window"},
 	"hub":              {"sse", "streams", "eventlog", "internal/window", "internal/reading"},
-	"handlers":         {"sse", "streams", "eventlog", "hub", "internal/socket", "internal/reading"},
+
+	"handlers":                  {"sse", "streams", "eventlog", "hub", "internal/socket", "internal/reading", "handlers/internal/answer", "handlers/internal/session", "handlers/internal/carry"},
+	"handlers/echov4":           {"handlers", "handlers/internal/answer"},
+	"handlers/internal/answer":  {"sse"},
+	"handlers/internal/session": {"sse", "internal/reading"},
+	"handlers/internal/carry":   {"sse", "streams", "eventlog", "hub", "internal/socket", "internal/reading", "handlers/internal/session"},
+
 	"client":           {"sse", "streams"},
 	"metrics":          {"hub", "handlers"},
 	"web":              {},
-	"internal/service": {"sse", "streams", "streams/rx", "hub", "handlers", "metrics", "web"},
+	"internal/service": {"sse", "streams", "streams/rx", "hub", "handlers", "handlers/echov4", "metrics", "web"},
 	"internal/cli":     {"client", "sse"},
 	"":                 {"internal/service", "internal/cli"},
 
@@ -40,15 +46,15 @@ var rooms = map[string][]string{
 
 var importers = map[string][]string{
 	"github.com/reactivex/rxgo":           {"streams/rx", "internal/service"},
-	"github.com/labstack/echo":            {"handlers", "internal/service"},
+	"github.com/labstack/echo":            {"handlers/echov4", "internal/service"},
 	"github.com/prometheus/client_golang": {"metrics", "internal/service"},
 	"testing":                             {"eventlog/logtest", "internal/browser", "internal/require"},
 	"github.com/nats-io":                  {},
 	"github.com/stretchr/testify":         {},
 }
 
-// standardOnly are the rooms that need nothing beside the standard library.
-var standardOnly = []string{"sse", "internal/window", "internal/reading", "internal/socket", "streams", "eventlog", "hub", "client", "internal/cli"}
+// standardOnly are the rooms that need nothing but the standard library.
+var standardOnly = []string{"sse", "internal/window", "internal/reading", "internal/socket", "streams", "eventlog", "hub", "handlers", "handlers/internal/answer", "handlers/internal/session", "handlers/internal/carry", "client", "internal/cli"}
 
 type goPackage struct {
 	ImportPath string

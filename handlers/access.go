@@ -18,8 +18,16 @@ const (
 	Publish                 // send to it
 )
 
-// String returns the action's name, in lower case.
-func (a Action) String() string { return [...]string{"subscribe", "replay", "publish"}[a] }
+var actions = [...]string{Subscribe: "subscribe", Replay: "replay", Publish: "publish"}
+
+// String returns the action's name, in lower case, and "unknown" for a value
+// that is not one of the constants.
+func (a Action) String() string {
+	if a < 0 || int(a) >= len(actions) {
+		return "unknown"
+	}
+	return actions[a]
+}
 
 // An Access is what a request asks for.
 type Access struct {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/handlers/internal/answer"
 )
 
 // maxArray bounds the size of a JSON array, which is kept in memory until it
@@ -33,7 +34,7 @@ func (a *array) write(ctx context.Context, encode func(dst []byte) ([]byte, erro
 }
 
 func (a *array) tell(ctx context.Context, ev control) error {
-	return a.add(ctx, func(dst []byte) ([]byte, error) { return ev.append(dst, ndjson), nil }, false)
+	return a.add(ctx, func(dst []byte) ([]byte, error) { return ev.append(dst, answer.NDJSON), nil }, false)
 }
 
 func (a *array) add(ctx context.Context, encode func(dst []byte) ([]byte, error), counts bool) error {
@@ -85,7 +86,7 @@ func (h *Handler) serveArray(ctx context.Context, w http.ResponseWriter, flush *
 			body = []byte{'['}
 		}
 		body = append(body, ']', '\n')
-		streamHeaders(w.Header(), jsonArray, 0)
+		answer.StreamHeaders(w.Header(), answer.JSONArray, 0)
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 		wr.started = true
 		if wr.put(body, h.srv.cfg.WriteTimeout) != nil {
@@ -95,7 +96,7 @@ func (h *Handler) serveArray(ctx context.Context, w http.ResponseWriter, flush *
 	case Failed:
 		WriteProblem(w, err)
 	case Drained, Expired, Revoked, Cut:
-		setRetryAfter(w.Header(), h.srv.retryElsewhere())
+		answer.SetRetryAfter(w.Header(), h.srv.retryElsewhere())
 		WriteProblem(w, &Problem{
 			Status: http.StatusServiceUnavailable,
 			Detail: fmt.Sprintf("the array was not whole (%d values) when the stream ended (%s); try again, or ask for application/x-ndjson", st.events.Load(), reason),

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fluxwire-go/fluxwire/handlers/internal/answer"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
@@ -19,12 +20,12 @@ type control struct {
 
 // append appends the wire form of c. Control events are made of the server's
 // own words, so that they always encode.
-func (c control) append(dst []byte, f format) []byte {
+func (c control) append(dst []byte, f answer.Format) []byte {
 	data, err := json.Marshal(c.data)
 	if err != nil {
 		panic(err)
 	}
-	if f == eventStream {
+	if f == answer.EventStream {
 		return mustAppend(sse.Append(dst, sse.ServerSentEvent[[]byte]{ID: c.id, Event: c.name, Retry: c.retry, Data: data}))
 	}
 	return append(appendObject(dst, c.id, c.name, data), '\n')

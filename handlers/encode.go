@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/fluxwire-go/fluxwire/handlers/internal/answer"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
@@ -13,11 +14,11 @@ import (
 type encoder[T any] struct {
 	enc     *sse.Encoder[T]
 	trusted bool // the codec's JSON is one line, and is JSON
-	f       format
+	f       answer.Format
 	data    []byte
 }
 
-func newEncoder[T any](c sse.Codec, f format) *encoder[T] {
+func newEncoder[T any](c sse.Codec, f answer.Format) *encoder[T] {
 	return &encoder[T]{enc: sse.NewEncoder[T](c), trusted: c == nil || c == sse.JSON, f: f}
 }
 
@@ -26,7 +27,7 @@ func (e *encoder[T]) event(dst []byte, ev sse.ServerSentEvent[T]) ([]byte, error
 	if err := checkReserved(ev.ID, ev.Event); err != nil {
 		return dst, err
 	}
-	if e.f == eventStream {
+	if e.f == answer.EventStream {
 		return e.enc.Append(dst, ev)
 	}
 	if err := ev.Validate(); err != nil {
@@ -41,7 +42,7 @@ func (e *encoder[T]) event(dst []byte, ev sse.ServerSentEvent[T]) ([]byte, error
 
 // value appends v: the data of an unnamed event, or a line of JSON.
 func (e *encoder[T]) value(dst []byte, v T) ([]byte, error) {
-	if e.f == eventStream {
+	if e.f == answer.EventStream {
 		return e.enc.Append(dst, sse.ServerSentEvent[T]{Data: v})
 	}
 	data, err := e.json(v)

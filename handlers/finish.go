@@ -4,11 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"math"
 	"net/http"
 	"os"
-	"strconv"
 	"time"
+
+	"github.com/fluxwire-go/fluxwire/handlers/internal/answer"
 )
 
 // outcome says why a stream has ended: written is the first failure of its
@@ -65,7 +65,7 @@ func (w *wire) finish(reason Reason, cause error) (abort bool) {
 	if errors.Is(w.err, errTaken) {
 		c.id = endID // also where ids are positions: the client has all that it wanted
 	}
-	if w.st.format == ndjson && !w.typed {
+	if w.st.format == answer.NDJSON && !w.typed {
 		if reason == Completed {
 			if !w.started {
 				w.put(nil, timeout)
@@ -94,7 +94,7 @@ func (st *stream) lastWord(reason Reason, cause error) control {
 		}
 		return c
 	case Failed:
-		return control{name: "stream.error", data: asProblem(cause)}
+		return control{name: "stream.error", data: answer.ProblemOf(cause)}
 	case Drained:
 		return bye(string(reason), st.srv.retryElsewhere())
 	}
@@ -113,23 +113,18 @@ func bye(reason string, retry time.Duration) control {
 // refuse answers a request for a stream that cannot be opened now. An
 // EventSource would give up for good at any status but 200, so it is given a
 // stream that says goodbye.
-func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, f format, no *refusal) {
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, f answer.Format, no *refusal) {
 	retry := h.srv.retryElsewhere()
-	if f == eventStream {
-		streamHeaders(w.Header(), f, 0)
+	if f == answer.EventStream {
+		answer.StreamHeaders(w.Header(), f, 0)
 		if r.ProtoMajor < 2 && no == refusedDraining {
 			w.Header().Set("Connection", "close")
 		}
 		w.Write(bye(no.reason, retry).append(nil, f))
 		return
 	}
-	setRetryAfter(w.Header(), retry)
+	answer.SetRetryAfter(w.Header(), retry)
 	WriteProblem(w, &Problem{Status: no.status, Detail: no.detail})
-}
-
-// setRetryAfter asks for retry in whole seconds, at least one.
-func setRetryAfter(h http.Header, retry time.Duration) {
-	h.Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(retry.Seconds())))))
 }
 
 // reset resets an HTTP/1.0 connection, of which the end is also the end of the

@@ -7,6 +7,7 @@ import (
 	"io"
 	"reflect"
 
+	"github.com/fluxwire-go/fluxwire/handlers/internal/answer"
 	"github.com/fluxwire-go/fluxwire/hub"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
@@ -28,7 +29,7 @@ func (w *wire) frames(ctx context.Context, b hub.Batch, text textual) error {
 		}
 	}
 	switch {
-	case w.st.format == ndjson:
+	case w.st.format == answer.NDJSON:
 		lines, err := w.lines.append(w.buf[:0], frames, text)
 		if err != nil {
 			return err

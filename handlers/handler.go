@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/handlers/internal/answer"
 	"github.com/fluxwire-go/fluxwire/hub"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
@@ -71,47 +72,41 @@ func (s *Server) newHandler(typed bool, opts []Option) *Handler {
 	return h
 }
 
-// ServeHTTP serves the stream until it ends.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w = uncompressed(w)
-	h.serve(w, w, r, r.Pattern)
-}
-
 var readMethods = []string{http.MethodGet, http.MethodHead}
 
-// serve answers r through w; flush is the writer to flush, w itself or what it
-// wraps.
-func (h *Handler) serve(w, flush http.ResponseWriter, r *http.Request, pattern string) {
-	if !h.srv.admit(w, r, readMethods) {
+// ServeHTTP serves the stream until it ends.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w = answer.Uncompressed(w)
+	if !h.srv.cors.Admit(w, r, readMethods) {
 		return
 	}
 	w.Header().Add("Vary", "Accept")
-	if err := checkFlush(flush); err != nil {
+	if err := answer.CheckFlush(w); err != nil {
 		h.srv.cfg.Logger.Error(err.Error(), "path", r.URL.Path)
 		WriteProblem(w, &Problem{Detail: err.Error()})
 		return
 	}
-	f, err := negotiate(r.Header)
+	f, err := answer.Negotiate(r.Header)
 	if err != nil {
 		WriteProblem(w, err)
 		return
 	}
-	take, err := parseTake(query(r), f, h.finite)
+	take, err := answer.Take(answer.Query(r), f, h.finite)
 	if err != nil {
 		WriteProblem(w, err)
 		return
 	}
-	if f == eventStream && LastEventID(r) == endID {
+	if f == answer.EventStream && LastEventID(r) == endID {
 		w.WriteHeader(http.StatusNoContent) // tells an EventSource to stop (HTML standard, 9.2.3)
 		return
 	}
 	if r.Method == http.MethodHead {
-		streamHeaders(w.Header(), f, h.heartbeat(f))
+		answer.StreamHeaders(w.Header(), f, h.heartbeat(f))
 		w.WriteHeader(http.StatusOK)
 		return
 	}
-	control := http.NewResponseController(flush)
-	if err := discardBody(control, r, h.srv.cfg.WriteTimeout); err != nil {
+	control := http.NewResponseController(w)
+	if err := answer.DiscardBody(control, r, h.srv.cfg.WriteTimeout); err != nil {
 		WriteProblem(w, err)
 		return
 	}
@@ -119,13 +114,13 @@ func (h *Handler) serve(w, flush http.ResponseWriter, r *http.Request, pattern s
 	name := h.name
 	switch {
 	case name != "":
-	case pattern != "":
-		name = pattern
+	case r.Pattern != "":
+		name = r.Pattern
 	default:
 		name = r.URL.Path
 	}
 	access := Access{Route: name, Action: Subscribe}
-	if h.replays && asksForHistory(r) {
+	if h.replays && answer.AsksForHistory(r) {
 		access.Action = Replay
 	}
 	grant, err := h.srv.authorize(r, access)
@@ -182,7 +177,7 @@ func (h *Handler) serve(w, flush http.ResponseWriter, r *http.Request, pattern s
 		take:      uint64(take),
 		heartbeat: h.heartbeat(f),
 		position:  st.place,
-		lane:      h.lane(flush, r, st, take),
+		lane:      h.lane(answer.Beneath(w), r, st, take),
 	}
 	if wr.settle(r.Context()) { // at once: it needs nothing of what follows
 		handed = h.conclude(r.Context(), wr, r, errSettled, expires)
@@ -196,15 +191,15 @@ func (h *Handler) serve(w, flush http.ResponseWriter, r *http.Request, pattern s
 		ctx, stop = context.WithDeadlineCause(ctx, expires, why)
 		defer stop()
 	}
-	if f == jsonArray {
+	if f == answer.JSONArray {
 		h.serveArray(ctx, w, control, r, st, run, take)
 		return
 	}
 	handed = h.conclude(ctx, wr, r, h.runWire(ctx, wr, run), expires)
 }
 
-func (h *Handler) heartbeat(f format) time.Duration {
-	if f == jsonArray {
+func (h *Handler) heartbeat(f answer.Format) time.Duration {
+	if f == answer.JSONArray {
 		return 0
 	}
 	return max(h.srv.cfg.Heartbeat, 0)

@@ -11,6 +11,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/fluxwire-go/fluxwire/handlers/internal/answer"
 )
 
 // Config is the settings of a [Server]. The zero Config works.
@@ -91,7 +93,7 @@ type Config struct {
 // them, and waits for them. Its methods may be called from any goroutine.
 type Server struct {
 	cfg    Config
-	cors   cors
+	cors   answer.CORS
 	random func() float64 // in [0, 1)
 	fast   *fast          // nil: there is only the portable transport
 
@@ -117,9 +119,9 @@ func New(cfg Config) (*Server, error) {
 	check(cfg.Retry >= 0, "Retry: %v is negative", cfg.Retry)
 	check(cfg.Transport >= Auto && cfg.Transport <= Fast, "Transport: %d is none", int(cfg.Transport))
 	check(cfg.MaxEvent >= 0, "MaxEvent: %d is negative", cfg.MaxEvent)
-	cors, err := newCORS(cfg.Origins)
+	cors, err := answer.NewCORS(cfg.Origins)
 	if err != nil {
-		errs = append(errs, err)
+		check(false, "Origins: %w", err)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/handlers/internal/answer"
 	"github.com/fluxwire-go/fluxwire/hub"
 	"github.com/fluxwire-go/fluxwire/streams"
 )
@@ -52,7 +53,7 @@ type stream struct {
 	route   *route
 	remote  string
 	subject string
-	format  format
+	format  answer.Format
 	opened  time.Time
 	finish  time.Duration // how long it may go on while the server drains
 	revoked bool          // its age ends with its grant
@@ -145,7 +146,7 @@ func (st *stream) log(reason Reason, err error) {
 	switch reason {
 	case Failed:
 		level = slog.LevelError
-		if p, ok := errors.AsType[*Problem](err); ok && p.filled().Status < 500 {
+		if answer.ProblemOf(err).Status < 500 {
 			level = slog.LevelDebug // what the client got wrong
 		}
 	case Stalled:

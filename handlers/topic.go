@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/handlers/internal/answer"
 	"github.com/fluxwire-go/fluxwire/hub"
 )
 
@@ -50,7 +51,7 @@ func Topic[T any](s *Server, topic *hub.Topic[T], opts ...Option) *Handler {
 		}
 		st.follow(feed)
 		st.cursor = feed.Subscribe(start, h.policy, filter)
-		if err, ended := feed.Ended(); ended && err == nil && st.format == eventStream && LastEventID(r) != "" {
+		if err, ended := feed.Ended(); ended && err == nil && st.format == answer.EventStream && LastEventID(r) != "" {
 			// Nothing is left for a client that has it all: an EventSource stops at 204.
 			probe := feed.Subscribe(start, h.policy, filter)
 			if b, err := probe.Next(r.Context()); b.Empty() && errors.Is(err, io.EOF) {
@@ -163,7 +164,7 @@ func startAt(r *http.Request) (hub.Start, error) {
 	if id := LastEventID(r); id != "" {
 		return hub.After(id), nil
 	}
-	q := query(r)
+	q := answer.Query(r)
 	switch {
 	case q.Has("earliest"):
 		return hub.Earliest(), nil

@@ -51,7 +51,7 @@ func add(t *testing.T, topic *hub.Topic[string], data ...string) (ids []string) 
 }
 
 // primed reads the preamble and the block that sets the last event id.
-func (a *answer) primed() (id string) {
+func (a *reply) primed() (id string) {
 	a.t.Helper()
 	a.preamble("s")
 	id, ok := strings.CutPrefix(a.line(), "id: ")

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fluxwire-go/fluxwire/handlers/internal/answer"
 	"github.com/fluxwire-go/fluxwire/internal/socket"
 )
 
@@ -27,7 +28,7 @@ import (
 // them, as many events at once as are pending. It does one thing: event streams
 // of a [Topic] without a filter and without take, over HTTP/1.x in plain TCP (or
 // Unix sockets), on Linux, where nothing wraps net/http's response writer but
-// Echo's own. Clients cannot tell the two apart.
+// Echo's own (use package echov4). Clients cannot tell the two apart.
 //
 // Where a stream goes on without its handler, the handler returns early, and so do
 // the middleware around it and the request's context; [net/http.Server] forgets the
@@ -159,13 +160,13 @@ func (f *fast) lags(lags map[*route]uint64) {
 }
 
 // lane returns the shard for a stream, or nil if it is to stay with its handler.
-// flush is the response writer below Echo's.
-func (h *Handler) lane(flush http.ResponseWriter, r *http.Request, st *stream, take int) *shard {
+// w is the response writer, without a framework's own.
+func (h *Handler) lane(w http.ResponseWriter, r *http.Request, st *stream, take int) *shard {
 	f := h.srv.fast
-	if f == nil || h.feed == nil || st.format != eventStream {
+	if f == nil || h.feed == nil || st.format != answer.EventStream {
 		return nil
 	}
-	if why := h.unfit(flush, r, take); why != "" {
+	if why := h.unfit(w, r, take); why != "" {
 		h.srv.slow(r, why)
 		return nil
 	}
@@ -173,7 +174,7 @@ func (h *Handler) lane(flush http.ResponseWriter, r *http.Request, st *stream, t
 }
 
 // unfit says why a topic's event stream has to stay with its handler, or "".
-func (h *Handler) unfit(flush http.ResponseWriter, r *http.Request, take int) string {
+func (h *Handler) unfit(w http.ResponseWriter, r *http.Request, take int) string {
 	if h.filter != nil {
 		return "the handler has a filter"
 	}
@@ -189,7 +190,7 @@ func (h *Handler) unfit(flush http.ResponseWriter, r *http.Request, take int) st
 	if _, limited := r.Context().Deadline(); limited {
 		return "the request's context has a deadline"
 	}
-	if name := reflect.TypeOf(flush).String(); name != "*http.response" {
+	if name := reflect.TypeOf(w).String(); name != "*http.response" {
 		return "the response writer is wrapped in a " + name
 	}
 	addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
@@ -273,7 +274,7 @@ func (h *Handler) handOver(wr *wire, r *http.Request, expires time.Time) (handed
 			h.srv.fast.anyForeign.Store(true)
 		}
 		h.srv.slow(r, err.Error())
-		say(wr.st.lastWord(Expired, nil).append(nil, eventStream))
+		say(wr.st.lastWord(Expired, nil).append(nil, answer.EventStream))
 		wr.lane.forget()
 		wr.st.end(Expired, err)
 		return true, nil

@@ -5,16 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"os"
 	"runtime/debug"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/handlers/internal/answer"
 	"github.com/fluxwire-go/fluxwire/hub"
 	"github.com/fluxwire-go/fluxwire/sse"
 	"github.com/fluxwire-go/fluxwire/streams"
@@ -258,13 +257,13 @@ func (w *wire) hurry() {
 // head sends the status and the headers. The caller holds the lock.
 func (w *wire) head() {
 	w.started = true
-	streamHeaders(w.w.Header(), w.st.format, w.heartbeat)
+	answer.StreamHeaders(w.w.Header(), w.st.format, w.heartbeat)
 	if w.http1 {
 		// The connection ends with the stream: net/http promises nowhere that a
 		// deadline set here is not kept for the connection's next request.
 		w.w.Header().Set("Connection", "close")
 	}
-	if w.http1 && w.st.format == eventStream {
+	if w.http1 && w.st.format == answer.EventStream {
 		// The answer ends with the connection (RFC 9112, section 6.3): a lane knows
 		// nothing of chunks, and a chunk for each event costs something without it. An
 		// event stream needs none: its own last words tell an end from a cut.
@@ -273,18 +272,9 @@ func (w *wire) head() {
 	w.w.WriteHeader(http.StatusOK)
 }
 
-func streamHeaders(h http.Header, f format, heartbeat time.Duration) {
-	h.Set("Content-Type", f.String())
-	h.Set("Cache-Control", "no-cache, no-transform")
-	h.Set("X-Accel-Buffering", "no") // nginx would hold events back until its buffer is full
-	if heartbeat > 0 {
-		h.Set("Stream-Heartbeat", strconv.Itoa(int(math.Ceil(heartbeat.Seconds()))))
-	}
-}
-
 // preamble appends what comes before the first event. The caller holds the lock.
 func (w *wire) preamble(dst []byte) []byte {
-	if w.started || w.st.format != eventStream {
+	if w.started || w.st.format != answer.EventStream {
 		return dst
 	}
 	dst = mustAppend(sse.AppendRetry(dst, w.st.srv.retry()))
@@ -353,7 +343,7 @@ func (w *wire) idle() {
 		return
 	}
 	dst := w.buf[:0]
-	if w.st.format == eventStream {
+	if w.st.format == answer.EventStream {
 		if dst = w.prime(dst); len(dst) == 0 {
 			dst = mustAppend(sse.AppendComment(dst, ""))
 		}

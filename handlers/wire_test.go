@@ -149,7 +149,7 @@ func TestJitter(t *testing.T) {
 func TestShutdownTellsEveryClient(t *testing.T) {
 	const clients = 1000
 	virtual(t, Config{Grace: -1}, silent, func(h *harness) {
-		answers := make([]*answer, clients)
+		answers := make([]*reply, clients)
 		for i := range answers {
 			answers[i] = h.get("/")
 			answers[i].preamble("s")

@@ -1,4 +1,4 @@
-package handlers
+package answer
 
 import (
 	"fmt"
@@ -6,16 +6,22 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// cors answers the questions of the CORS protocol (Fetch standard, section 3.2).
-type cors struct {
+// CORS answers the questions of the CORS protocol (Fetch standard, section
+// 3.2). The zero CORS lets no page of another origin read anything.
+type CORS struct {
 	any     bool
 	origins []string
 }
 
-func newCORS(origins []string) (cors, error) {
-	var c cors
+// NewCORS returns a CORS that lets pages of origins read the response, such as
+// "https://app.example"; "*" is every origin. Pages of origins that are listed
+// may send credentials, pages that only "*" admits may not.
+func NewCORS(origins []string) (CORS, error) {
+	var c CORS
 	for _, o := range origins {
 		if o == "*" {
 			c.any = true
@@ -23,15 +29,15 @@ func newCORS(origins []string) (cors, error) {
 		}
 		u, err := url.Parse(o)
 		if err != nil || u.Scheme == "" || u.Host == "" || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "" {
-			return cors{}, fmt.Errorf(`handlers: config: Origins: %q is no origin: write scheme, host and port alone, as in "https://app.example", or "*"`, o)
+			return CORS{}, fmt.Errorf(`%q is not an origin: write only scheme, host and port, as in "https://app.example", or "*"`, o)
 		}
 		c.origins = append(c.origins, strings.ToLower(o))
 	}
 	return c, nil
 }
 
-// headers adds what lets a page of the request's origin read the answer.
-func (c cors) headers(h http.Header, r *http.Request) {
+// Headers adds what lets a page of r's origin read the response.
+func (c CORS) Headers(h http.Header, r *http.Request) {
 	if !c.any && len(c.origins) == 0 {
 		return
 	}
@@ -54,8 +60,9 @@ func (c cors) headers(h http.Header, r *http.Request) {
 	h.Set("Access-Control-Expose-Headers", "Stream-Heartbeat, Retry-After")
 }
 
-// preflight adds the answer to a preflight request, if r is one.
-func (c cors) preflight(h http.Header, r *http.Request, methods string) {
+// preflight adds the answer to a preflight request, if r is one. Headers must
+// have been called.
+func (c CORS) preflight(h http.Header, r *http.Request, methods string) {
 	if r.Header.Get("Origin") == "" || r.Header.Get("Access-Control-Request-Method") == "" || h.Get("Access-Control-Allow-Origin") == "" {
 		return
 	}
@@ -67,40 +74,23 @@ func (c cors) preflight(h http.Header, r *http.Request, methods string) {
 	h.Set("Access-Control-Max-Age", "7200") // two hours, the longest that Chromium keeps it
 }
 
-// Methods serves next for the methods listed (such as "GET, POST") under the
-// Server's CORS rules: it answers OPTIONS and preflight requests itself, and
-// any other method with 405 and Allow. HEAD is served where GET is listed.
-func (s *Server) Methods(methods string, next http.Handler) http.Handler {
-	var allowed []string
-	for m := range strings.SplitSeq(methods, ",") {
-		allowed = append(allowed, strings.TrimSpace(m))
-	}
-	if slices.Contains(allowed, http.MethodGet) {
-		allowed = append(allowed, http.MethodHead)
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.admit(w, r, allowed) {
-			next.ServeHTTP(w, r)
-		}
-	})
-}
-
-// admit sets the CORS headers and reports whether r's method is among the
-// allowed; if not, it has answered.
-func (s *Server) admit(w http.ResponseWriter, r *http.Request, allowed []string) bool {
+// Admit sets the CORS headers and reports whether r's method is one of methods.
+// If not, it has written the response: 204 to OPTIONS, with the answer to a
+// preflight request, and 405 to any other method.
+func (c CORS) Admit(w http.ResponseWriter, r *http.Request, methods []string) bool {
 	h := w.Header()
-	s.cors.headers(h, r)
-	if slices.Contains(allowed, r.Method) {
+	c.Headers(h, r)
+	if slices.Contains(methods, r.Method) {
 		return true
 	}
-	list := strings.Join(append(slices.Clip(allowed), http.MethodOptions), ", ")
+	list := strings.Join(append(slices.Clip(methods), http.MethodOptions), ", ")
 	h.Set("Allow", list)
 	if r.Method == http.MethodOptions {
-		s.cors.preflight(h, r, list)
+		c.preflight(h, r, list)
 		w.WriteHeader(http.StatusNoContent)
 		return false
 	}
-	WriteProblem(w, &Problem{
+	WriteProblem(w, &sse.Problem{
 		Status: http.StatusMethodNotAllowed,
 		Detail: fmt.Sprintf("%s is not served here; use %s", r.Method, list),
 	})
