@@ -106,16 +106,7 @@ func (s *service) dial(request string) (*net.TCPConn, *bufio.Reader) {
 // carried is how many streams the shards serve.
 func (s *service) carried() (n int) {
 	for _, shard := range s.srv.fast.shards {
-		shard.mu.Lock()
-		runs := shard.looping
-		shard.mu.Unlock()
-		if runs {
-			shard.ask(func() {
-				for _, g := range shard.groups {
-					n += g.live
-				}
-			})
-		}
+		n += shard.Inspect().Conns
 	}
 	return n
 }

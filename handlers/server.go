@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/handlers/internal/answer"
+	"github.com/fluxwire-go/fluxwire/handlers/internal/carry"
 )
 
 // Config is the settings of a [Server]. The zero Config works.
@@ -94,13 +95,14 @@ type Config struct {
 type Server struct {
 	cfg    Config
 	cors   answer.CORS
+	base   time.Time      // of the sessions' times
 	random func() float64 // in [0, 1)
 	fast   *fast          // nil: there is only the portable transport
 
 	mu       sync.Mutex
-	open     map[*stream]struct{}
+	open     map[*carry.Stream]struct{}
 	subjects map[string]int // open streams of each
-	routes   map[string]*route
+	routes   map[string]*carry.Route
 	draining bool
 	drained  chan struct{} // closed once draining and open is empty
 	spread   time.Duration // over which the clients of a draining server are spread
@@ -139,10 +141,11 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg:      cfg,
 		cors:     cors,
+		base:     time.Now(),
 		random:   rand.Float64,
-		open:     make(map[*stream]struct{}),
+		open:     make(map[*carry.Stream]struct{}),
 		subjects: make(map[string]int),
-		routes:   make(map[string]*route),
+		routes:   make(map[string]*carry.Route),
 		drained:  make(chan struct{}),
 	}
 	if s.fast, err = newFast(s); err != nil {
@@ -191,19 +194,19 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	var finishing sync.WaitGroup
 	defer finishing.Wait()
 	for st := range s.open {
-		if st.finish <= 0 {
-			st.stop(errDraining)
+		if st.Finish <= 0 {
+			st.Drain()
 			continue
 		}
 		finishing.Go(func() {
-			wait := time.NewTimer(st.finish)
+			wait := time.NewTimer(st.Finish)
 			defer wait.Stop()
 			select {
 			case <-wait.C:
 			case <-ctx.Done():
 			case <-s.drained:
 			}
-			st.stop(errDraining)
+			st.Drain()
 		})
 	}
 	s.mu.Unlock()
@@ -225,7 +228,7 @@ func (s *Server) Draining() bool {
 }
 
 // add enters st among the open streams, or says why it may not run.
-func (s *Server) add(st *stream) *refusal {
+func (s *Server) add(st *carry.Stream) *refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch total, each := s.cfg.MaxStreams, s.cfg.MaxStreamsPerSubject; {
@@ -233,21 +236,21 @@ func (s *Server) add(st *stream) *refusal {
 		return refusedDraining
 	case total > 0 && len(s.open) >= total:
 		return refusedTotal
-	case each > 0 && s.subjects[st.subject] >= each:
+	case each > 0 && s.subjects[st.Subject] >= each:
 		return refusedSubject(each)
 	}
 	s.open[st] = struct{}{}
-	s.subjects[st.subject]++
-	st.route.opened.Add(1)
+	s.subjects[st.Subject]++
+	st.Route.Opened.Add(1)
 	return nil
 }
 
-func (s *Server) remove(st *stream) {
+func (s *Server) remove(st *carry.Stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.open, st)
-	if s.subjects[st.subject]--; s.subjects[st.subject] == 0 {
-		delete(s.subjects, st.subject)
+	if s.subjects[st.Subject]--; s.subjects[st.Subject] == 0 {
+		delete(s.subjects, st.Subject)
 	}
 	if s.draining && len(s.open) == 0 {
 		close(s.drained)

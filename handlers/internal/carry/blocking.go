@@ -89,6 +89,14 @@ func NewBlocking(cfg Config) *Blocking {
 	if !cfg.Pushes {
 		d.p.Source = &d.page
 	}
+	d.p.Gap = d.st.Route.Gap
+	d.p.Ending = func(err error) (session.Reason, []byte) {
+		reason, cause := cfg.Plan.Ending(err)
+		if reason == session.Failed && d.err == nil {
+			d.err = err
+		}
+		return reason, cause
+	}
 	d.r = session.Round{Pace: int64(cfg.Pace), Beat: int64(cfg.Heartbeat)}
 	d.limit.Store(session.Never)
 	d.rings.Store(session.Never)
@@ -208,9 +216,6 @@ func (d *Blocking) fail(err error) {
 // turn does everything that is due: it writes what the session has to say. The caller
 // holds the lock.
 func (d *Blocking) turn() {
-	if d.closed {
-		return
-	}
 	d.p.Now, d.p.Many = d.now(), false
 	d.letters()
 	d.s.Tick(&d.p)
@@ -226,7 +231,7 @@ func (d *Blocking) turn() {
 	d.r.Done(d.p.Now, sent, d.p.Many)
 	d.st.Route.settle(&d.p)
 	if !d.cfg.Pushes {
-		d.st.position.Store(d.s.Spot().At)
+		d.st.position.Store(d.s.Spot().At - d.s.Unsent())
 	}
 	switch d.s.State() {
 	case session.Leaving, session.Ended:
@@ -255,9 +260,11 @@ func (d *Blocking) drive() (sent bool) {
 	case d.s.State() == session.Opening, abort:
 	case d.s.State() == session.Ended && (reason == session.Failed || reason == session.Left):
 	default: // a stream without opening words
-		if err := d.cfg.Peer.head(); err != nil {
+		first, err := d.cfg.Peer.head()
+		if err != nil {
 			d.s.Gone(errors.Is(err, os.ErrDeadlineExceeded))
 		}
+		return sent || first
 	}
 	return sent
 }
@@ -266,6 +273,7 @@ func (d *Blocking) drive() (sent bool) {
 func (d *Blocking) offer(b []byte) (more bool) {
 	if d.s.State() == session.Leaving {
 		d.limit.Store(d.s.Due())
+		d.arm(d.p.Now, d.s.Due())
 	}
 	n, err := d.write(b)
 	more = d.s.Took(&d.p, n)
@@ -320,17 +328,27 @@ func (d *Blocking) letters() bool {
 	return true
 }
 
-// drain implements driver. It does not wait: the timer does the rest.
+// drain implements driver.
 func (d *Blocking) drain(*Stream) {
 	now := d.now()
-	if d.hurry.CompareAndSwap(0, now+1) {
-		d.arm(now, now+1)
+	if !d.hurry.CompareAndSwap(0, now+1) {
+		return
+	}
+	d.timerMu.Lock()
+	defer d.timerMu.Unlock()
+	if !d.stopped {
+		d.timing.Go(d.look)
 	}
 }
 
 // ring is the timer's function.
 func (d *Blocking) ring() {
 	defer d.timing.Done()
+	d.look()
+}
+
+// look does what is due, or watches the write that is under way.
+func (d *Blocking) look() {
 	d.rings.Store(session.Never)
 	now := d.now()
 	select {
@@ -398,6 +416,9 @@ func (d *Blocking) Finish(reason session.Reason, err error, gone bool) {
 	d.lock <- struct{}{}
 	defer d.release()
 	d.p.Now = d.now()
+	if d.closed { // the timer watches no longer
+		d.cfg.Peer.deadline(time.Now().Add(time.Duration(d.cfg.Plan.Timeout)))
+	}
 	d.letters()
 	switch {
 	case gone:

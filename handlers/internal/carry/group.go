@@ -51,8 +51,8 @@ type group struct {
 
 const none = -1
 
-// maxTurn is how much is sent to one connection before others have their turn.
-const maxTurn = 256 << 10
+// MaxTurn is how much is sent to one connection before others have their turn.
+const MaxTurn = 256 << 10
 
 // A token identifies a connection in a socket event: 24 bits of group, 16 of
 // generation, 24 of slot.
@@ -154,7 +154,7 @@ func (g *group) count() {
 // or has had its turn, or the stream has ended.
 func (g *group) serve(slot uint32) {
 	c, s := &g.conns[slot], g.shard
-	for turn := maxTurn; ; {
+	for turn := MaxTurn; ; {
 		b := c.s.Next(&g.pass)
 		if len(b) == 0 {
 			break
@@ -318,7 +318,7 @@ func (g *group) lag() uint64 {
 	least := end
 	for i := range g.conns {
 		if c := &g.conns[i]; c.st != nil {
-			least = min(least, c.s.Spot().At)
+			least = min(least, c.s.Spot().At-c.s.Unsent())
 		}
 	}
 	return end - least

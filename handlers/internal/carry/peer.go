@@ -2,14 +2,15 @@ package carry
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net/http"
 	"time"
 )
 
 // A Peer is what a [Blocking] driver writes to.
 type Peer interface {
-	// head sends what comes before the first byte, once.
-	head() error
+	// head sends what comes before the first byte, if that has not been sent.
+	head() (first bool, err error)
 	// write sends b, and returns when it is with the kernel, or kept.
 	write(b []byte) (n int, err error)
 	// deadline is when a write that is under way, or begins later, fails; the zero time
@@ -36,12 +37,12 @@ func (r *Response) start() {
 	}
 }
 
-func (r *Response) head() error {
+func (r *Response) head() (first bool, err error) {
 	if r.started {
-		return nil
+		return false, nil
 	}
 	r.start()
-	return r.Control.Flush()
+	return true, r.Control.Flush()
 }
 
 func (r *Response) write(b []byte) (int, error) {
@@ -55,6 +56,22 @@ func (r *Response) write(b []byte) (int, error) {
 
 // deadline does nothing for a writer without deadlines, such as a test's recorder.
 func (r *Response) deadline(t time.Time) { r.Control.SetWriteDeadline(t) }
+
+// Put writes b, which is not a session's, within timeout. It counts the bytes of st, if
+// that is not nil.
+func (r *Response) Put(b []byte, timeout time.Duration, st *Stream) error {
+	r.deadline(time.Now().Add(timeout))
+	n, err := r.write(b)
+	if st != nil {
+		st.bytes = uint64(n)
+		st.Route.Bytes.Add(uint64(n))
+	}
+	if err != nil {
+		return fmt.Errorf("handlers: write: %w", err)
+	}
+	r.deadline(time.Time{}) // it is not for the connection's next request
+	return nil
+}
 
 // Reset resets an HTTP/1.0 connection, of which the end is also the end of the
 // answer: closed, what was cut would look whole. It is what nginx speaks to the
@@ -89,8 +106,8 @@ type failure struct{ error }
 
 func (f failure) Unwrap() error { return f.error }
 
-func (a *Array) head() error        { return nil }
-func (a *Array) deadline(time.Time) {}
+func (a *Array) head() (bool, error) { return false, nil }
+func (a *Array) deadline(time.Time)  {}
 
 func (a *Array) write(b []byte) (int, error) {
 	if len(a.body) == 0 {

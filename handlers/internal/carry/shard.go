@@ -165,21 +165,11 @@ func (s *Shard) clock() int64 { return int64(time.Since(s.base)) }
 
 // Lags adds to lags how far the stream furthest behind is, for each route.
 func (s *Shard) Lags(lags map[*Route]uint64) {
-	done := make(chan struct{})
-	s.mu.Lock()
-	if !s.looping {
-		s.mu.Unlock()
-		return
-	}
-	s.inbox = append(s.inbox, func() {
-		defer close(done)
+	s.ask(func() {
 		for _, g := range s.groups {
 			lags[g.route] = max(lags[g.route], g.lag())
 		}
 	})
-	s.mu.Unlock()
-	s.poke()
-	<-done
 }
 
 // changed queues g for the next pass.

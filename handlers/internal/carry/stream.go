@@ -11,6 +11,7 @@
 package carry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -19,6 +20,7 @@ import (
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/handlers/internal/session"
+	"github.com/fluxwire-go/fluxwire/internal/reading"
 )
 
 // A Stream is the books of one open stream, whatever driver carries it. It keeps what
@@ -39,6 +41,7 @@ type Stream struct {
 	drained  bool
 	driver   driver
 	newest   func() uint64 // number that the topic's next event will get, or nil
+	live     uint64        // number of the event that was next when the stream began
 	position atomic.Uint64 // number of the event to be written next, of a Blocking driver
 
 	// For the shard's loop.
@@ -82,13 +85,14 @@ func (st *Stream) Fast() bool {
 	return fast
 }
 
-// Reads says that the stream reads a topic. newest returns the number that the topic's
-// next event will get.
-func (st *Stream) Reads(newest func() uint64) {
+// Reads says that the stream reads a topic from spot on. newest returns the number that
+// the topic's next event will get.
+func (st *Stream) Reads(newest func() uint64, spot reading.Spot) {
 	st.mu.Lock() // it is among the open streams, and may be asked for its lag
 	defer st.mu.Unlock()
 	st.newest = newest
-	st.position.Store(newest())
+	st.live = newest()
+	st.position.Store(cmp.Or(spot.At, st.live))
 }
 
 // Lag returns how many events of its topic a stream that a Blocking driver carries has
@@ -133,6 +137,10 @@ func (st *Stream) Log(logger *slog.Logger, level slog.Level, reason session.Reas
 
 // ErrEnded is matched by the error of a send to a stream that has ended.
 var ErrEnded = errors.New("handlers: the stream has ended")
+
+// EndedBy returns the cause in the error of a send to a stream that ended because of
+// reason.
+func EndedBy(reason session.Reason) error { return ended[reason] }
 
 // ended is the error of a send to a stream that ends for one of the reasons.
 var ended = [session.Reasons]error{

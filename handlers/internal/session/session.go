@@ -317,6 +317,7 @@ func (s *Session) tookOwn(p *Pass, n int) (more bool) {
 		case n == 0:
 			return false // the client is full: the heartbeat is forgotten
 		case n < len(p.beat):
+			p.Beats++
 			s.keep(p.beat[n:], 0, false)
 			s.full(p, n)
 			return false
@@ -362,7 +363,7 @@ func (s *Session) keep(rest []byte, count int, lent bool) {
 // full notes that the client took only n of the bytes it was offered.
 func (s *Session) full(p *Pass, n int) {
 	if s.stalls == Never || n > 0 {
-		s.stalls = Later(p.Now, p.Timeout)
+		s.stalls = min(Later(p.Now, p.Timeout), Never-1)
 	}
 	if s.state == Leaving {
 		s.stalls = min(s.stalls, s.expires)
@@ -482,8 +483,20 @@ func (s *Session) Full() bool { return s.stalls != Never }
 // Spot returns the position behind all that was offered.
 func (s *Session) Spot() reading.Spot { return s.spot }
 
+// Move sets the position of a session that is [Session.Settled], for a source that
+// names it in another way.
+func (s *Session) Move(spot reading.Spot) { s.spot = spot }
+
 // Settled reports whether there is nothing to say to this client alone.
 func (s *Session) Settled() bool { return s.state == Live && s.own.empty() && s.stalls == Never }
+
+// Unsent returns how many events before [Session.Spot] have not been written whole.
+func (s *Session) Unsent() uint64 {
+	if s.own == nil {
+		return 0
+	}
+	return uint64(s.own.events)
+}
 
 // Counts returns how many events and bytes the client has taken.
 func (s *Session) Counts() (events, bytes uint64) { return s.events, s.bytes }

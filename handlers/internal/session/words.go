@@ -71,6 +71,11 @@ func (w *Words) Last(dst []byte, reason Reason, cause []byte, taken bool) (words
 	return w.control(dst, c), true
 }
 
+// Bye returns a goodbye of an event stream that was never opened.
+func Bye(reason string, retry time.Duration) []byte {
+	return must(sse.Bye{Reason: reason, Retry: retry.Milliseconds()}.Control().Append(nil))
+}
+
 func bye(reason Reason, retry time.Duration) sse.Control {
 	return sse.Bye{Reason: reason.String(), Retry: retry.Milliseconds()}.Control()
 }
