@@ -13,7 +13,7 @@ import (
 )
 
 func main() {
-	prices := streams.NewSubject[int](streams.SubjectConfig{})
+	prices := streams.NewSubject[int]()
 
 	var early, late []int
 	var subscribers sync.WaitGroup
