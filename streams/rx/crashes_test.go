@@ -59,7 +59,7 @@ var crashes = []crash{
 		at := func(any) time.Time { return time.Time{} }
 		return in.Filter(none).Join(joiner, rxgo.Empty(), at, rxgo.WithDuration(time.Second))
 	})},
-	{"Count and every other Single, observed twice", sendOnClosed, twice(func(in rxgo.Observable) rxgo.Iterable {
+	{"Count and other Singles, observed twice", sendOnClosed, twice(func(in rxgo.Observable) rxgo.Iterable {
 		return in.Count()
 	})},
 	{"BackOffRetry, cancelled", closedTwice, func() {
