@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"github.com/fluxwire-go/fluxwire/internal/window"
@@ -47,7 +48,8 @@ type SubjectConfig struct {
 // Any number of goroutines may call a Subject's methods at once. All subscribers see
 // the values in the same order. A Subject must not be copied after first use.
 type Subject[T any] struct {
-	shared      atomic.Pointer[window.Window[T]] // see window
+	once        sync.Once // sets values
+	values      *window.Window[T]
 	subscribers atomic.Int64
 	missed      atomic.Uint64
 
@@ -70,22 +72,22 @@ func NewSubject[T any](config ...SubjectConfig) *Subject[T] {
 	if len(config) > 1 {
 		panic("streams: NewSubject: more than one SubjectConfig")
 	}
-	var cfg SubjectConfig
-	if len(config) == 1 {
-		cfg = config[0]
-	}
 	s := new(Subject[T])
-	s.shared.Store(window.New[T](window.Config{Keep: cfg.Window}))
+	for _, cfg := range config {
+		s.init(cfg)
+	}
 	return s
 }
 
-// window returns the window of s. For a zero Subject the first call makes it.
+// init makes the window. Only the first call counts.
+func (s *Subject[T]) init(cfg SubjectConfig) {
+	s.once.Do(func() { s.values = window.New[T](window.Config{Keep: cfg.Window}) })
+}
+
+// window returns the window of s, and makes it if s was the zero Subject.
 func (s *Subject[T]) window() *window.Window[T] {
-	if w := s.shared.Load(); w != nil {
-		return w
-	}
-	s.shared.CompareAndSwap(nil, window.New[T](window.Config{}))
-	return s.shared.Load()
+	s.init(SubjectConfig{})
+	return s.values
 }
 
 // Next publishes v. It never waits for a subscriber. After Complete or Error it

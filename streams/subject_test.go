@@ -151,9 +151,11 @@ func TestSubjectZeroValue(t *testing.T) {
 		for range 100 {
 			var s streams.Subject[int]
 			var wg sync.WaitGroup
+			start := make(chan struct{})
 			for range 8 {
-				wg.Go(func() { _ = s.Next(1) })
+				wg.Go(func() { <-start; _ = s.Next(1) })
 			}
+			close(start)
 			wg.Wait()
 			if n := s.Stats().Published; n != 8 {
 				t.Fatalf("%d values were published, want 8: there was more than one window", n)
