@@ -1,6 +1,7 @@
 package session
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/fluxwire-go/fluxwire/internal/reading"
@@ -127,5 +128,68 @@ func TestRestIsCopiedWhereItIsSmall(t *testing.T) {
 		if got := &r.s.Next(&r.p)[0] != &b[1]; got != copied {
 			t.Errorf("a rest of %d bytes: copied %t; want %t", size, got, copied)
 		}
+	}
+}
+
+// Between two passes nothing keeps the source's window alive.
+func TestRefreshKeepsNothing(t *testing.T) {
+	r := newRig(t, stream)
+	r.news("1")
+	r.all()
+	r.p.Refresh()
+	if r.p.pending.Frames != nil || r.p.ready != nil {
+		t.Errorf("the pass keeps %q, %q", r.p.pending.Frames, r.p.ready)
+	}
+}
+
+// Lines are made in one buffer, unless they are so many that the next would rarely need
+// it: then they are new, and a rest of them is not copied.
+func TestLinesShareABuffer(t *testing.T) {
+	r := newRig(t, typed)
+	r.news(strings.Repeat("1", keepWhole))
+	n := testing.AllocsPerRun(100, func() {
+		r.p.Refresh()
+		r.src.Read(r.s.spot)
+		r.s.Next(&r.p)
+	})
+	reads := testing.AllocsPerRun(100, func() { r.src.Read(r.s.spot) })
+	if n > 2*reads {
+		t.Errorf("a line makes %v allocations, %v of which are the source's", n, 2*reads)
+	}
+
+	r = newRig(t, typed)
+	x, y := strings.Repeat("1", 2*joinUpTo), strings.Repeat("2", 2*joinUpTo)
+	r.news(x)
+	b := r.s.Next(&r.p)
+	if r.p.scratch != nil {
+		t.Errorf("the pass keeps a buffer of %d bytes", cap(r.p.scratch))
+	}
+	r.take(b, 1)
+	other := New(r.src.spot(2), Never, false)
+	other.state = Live
+	r.news(y)
+	if got := string(other.Next(&r.p)); got != line(y) {
+		t.Errorf("another session is offered %d bytes; want %d", len(got), len(line(y)))
+	}
+	if rest := r.s.Next(&r.p); &rest[0] != &b[1] || string(rest) != line(x)[1:] {
+		t.Errorf("the rest of a large line was copied, or has changed")
+	}
+}
+
+func TestGapWithoutAPlanForIt(t *testing.T) {
+	r := newRig(t, stream)
+	r.p.Gap = nil
+	r.news("1")
+	r.src.oldest = 2
+	r.once(gapOne)
+}
+
+func TestPushedEventsMoveNoPosition(t *testing.T) {
+	r := newRig(t, single).pushes()
+	r.s.spot = reading.Spot{At: 5, Stamp: 36, Life: 2}
+	r.s.Push([]byte(a), 1)
+	r.all()
+	if got := (reading.Spot{At: 5, Stamp: 36, Life: 2}); r.s.Spot() != got {
+		t.Errorf("the session is at %v; want %v", r.s.Spot(), got)
 	}
 }
