@@ -97,6 +97,13 @@ func TestIdleSessionIsSmall(t *testing.T) {
 	}
 }
 
+func TestIdleSessionOfLinesIsSmall(t *testing.T) {
+	r := newRig(t, typed)
+	if r.s.own != nil {
+		t.Errorf("the session holds %+v", r.s.own)
+	}
+}
+
 // A pushing source's session allocates nothing for an event.
 func TestPushAllocatesNothing(t *testing.T) {
 	r := newRig(t, single).pushes()

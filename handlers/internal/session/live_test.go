@@ -807,6 +807,17 @@ func TestEnded(t *testing.T) {
 				r.t.Error("Took = true")
 			}
 		}, same},
+		{"Took behind a batch changes nothing", plain, func(r *rig) {
+			*r = *newRig(r.t, plain)
+			r.news("1")
+			r.all()
+			r.s.Leave(&r.p, Cut, nil)
+			r.once("")
+			r.forget()
+			if r.s.Took(&r.p, 0) {
+				r.t.Error("Took = true")
+			}
+		}, want{state: Ended, reason: Cut, abort: true}},
 		{"Beat says nothing", stream, func(r *rig) { r.beat(3) }, same},
 		{"Tick changes nothing", stream, func(r *rig) { r.later(1e6); r.s.Tick(&r.p) }, same},
 		{"Drain changes nothing", stream, func(r *rig) { r.s.Drain(&r.p); r.once("") }, same},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -351,11 +352,9 @@ func (m *model) look(c *client, reasons ...Reason) {
 		return
 	}
 	c.reason = got
-	for _, r := range reasons {
-		if r == got {
-			c.leave(&m.pass)
-			return
-		}
+	if slices.Contains(reasons, got) {
+		c.leave(&m.pass)
+		return
 	}
 	m.failf("the session leaves by %v; want %v", got, reasons)
 }
