@@ -93,6 +93,11 @@ func (p *Pass) load(s *Session) {
 	}
 }
 
+// empty reports whether what was read is nothing to say.
+func (p *Pass) empty() bool {
+	return p.ready == nil && p.pending.Gap == nil && !p.pending.Ended
+}
+
 func (p *Pass) tell(g *sse.Gap) {
 	if p.Gap != nil {
 		p.Gap(g)
@@ -118,7 +123,7 @@ func (w *Words) unfinished(b []byte, n, count int) int {
 		return count
 	}
 	if w.Lines {
-		return bytes.Count(b[n:], heartbeat[1:2])
+		return min(bytes.Count(b[n:], heartbeat[1:2]), count)
 	}
 	left := bytes.Count(b[n:], heartbeat[1:])
 	if b[n-1] == '\n' && b[n] == '\n' {

@@ -67,7 +67,7 @@ type Session struct {
 
 // own is what is to be said to one client alone, in the order in which it goes out.
 type own struct {
-	rest   []byte // of what was begun: it goes out before anything else
+	rest   []byte // of what was begun, or is to leave in one write: it goes out before anything else
 	events int    // that end in rest
 	words  []byte // opening words, or a gap
 	pushed []byte // an event of a source that pushes
@@ -157,7 +157,7 @@ func (s *Session) next(p *Pass) []byte {
 			s.state = Ended
 			continue
 		}
-		p.load(s)
+		s.look(p)
 		switch {
 		case p.pending.Gap != nil:
 			s.gap(p)
@@ -174,34 +174,57 @@ func (s *Session) next(p *Pass) []byte {
 	return nil
 }
 
+// look reads what is pending behind what a filter passes over.
+func (s *Session) look(p *Pass) {
+	p.load(s)
+	for p.empty() && p.pending.More && s.spot != p.pending.Next {
+		s.spot = p.pending.Next
+		p.load(s)
+	}
+}
+
 // begin makes the opening words, with what follows at once where that is small. It
 // returns false if there is nothing to say before the grace is over.
 func (s *Session) begin(p *Pass) bool {
-	pushed := s.own != nil && len(s.own.pushed) > 0
-	if !pushed {
-		p.load(s)
-		if !p.Open && p.ready == nil && p.pending.Gap == nil && !p.pending.Ended {
-			s.spot = p.pending.Next
-			return false
-		}
-		if p.pending.Ended && p.reason == Failed {
-			s.Leave(p, Failed, p.cause) // the answer can still be a status
-			return false
-		}
+	if s.own != nil && len(s.own.pushed) > 0 {
+		s.open(p)
+		return true
 	}
-	s.state = Live
-	o := s.alone()
-	o.words = p.Words.Open(nil, s.spot)
-	p.told = s.spot
+	s.look(p)
 	switch {
-	case pushed && len(o.words) > 0 && len(o.pushed) <= joinUpTo:
-		o.pushed = append(o.words, o.pushed...)
-		o.words = nil
-	case !pushed && len(o.words) > 0 && len(p.ready) > 0 && len(p.ready) <= joinUpTo:
-		o.pushed, o.count = append(o.words, p.ready...), p.pending.Count
-		o.words = nil
+	case p.pending.Ended && p.reason == Failed:
+		s.Leave(p, Failed, p.cause) // the answer can still be a status
+		return false
+	case p.empty() && !p.Open:
+		s.spot = p.pending.Next
+		return false
+	}
+	s.open(p)
+	if s.own.join(p.ready, p.pending.Count) {
 		s.spot, p.told = p.pending.Next, p.pending.Next
 	}
+	return true
+}
+
+// open queues the opening words, before what the server said and the source pushed.
+func (s *Session) open(p *Pass) {
+	s.state = Live
+	p.told = s.spot
+	o := s.alone()
+	o.words = append(p.Words.Open(nil, s.spot), o.words...)
+	if o.join(o.pushed, o.count) {
+		o.pushed, o.count = nil, 0
+	}
+}
+
+// join has frames leave in one write with the words before them, if both are there
+// and the frames are small.
+func (o *own) join(frames []byte, count int) bool {
+	if len(o.words) == 0 || len(frames) == 0 || len(frames) > joinUpTo {
+		return false
+	}
+	o.rest, o.events = append(o.words, frames...), count
+	o.words = nil
 	return true
 }
 
@@ -219,12 +242,11 @@ func (s *Session) Say(p *Pass, words []byte) {
 	if s.state >= Leaving {
 		return
 	}
-	if s.state == Opening {
-		p.Open = true
-		s.begin(p)
-	}
 	o := s.alone()
 	o.words = append(o.words, words...)
+	if s.state == Opening {
+		p.Open = true // the opening words go before them
+	}
 }
 
 func (s *Session) alone() *own {
@@ -313,17 +335,16 @@ func (s *Session) tookOwn(p *Pass, n int) (more bool) {
 		o.pushed, o.count = nil, 0
 		s.counted(p, count)
 	case offerBeat:
-		switch {
-		case n == 0:
+		if n == 0 {
 			return false // the client is full: the heartbeat is forgotten
-		case n < len(p.beat):
-			p.Beats++
+		}
+		p.told = s.spot
+		p.Beats++
+		if n < len(p.beat) {
 			s.keep(p.beat[n:], 0, false)
 			s.full(p, n)
 			return false
 		}
-		p.told = s.spot
-		p.Beats++
 	default:
 		return false
 	}
@@ -390,15 +411,12 @@ func (s *Session) Leave(p *Pass, reason Reason, cause []byte) {
 		return
 	}
 	s.reason = reason
-	if s.state == Opening && reason == Failed {
-		s.state = Ended
-		return
-	}
 	if s.state == Opening {
-		p.Open = true
-		if !s.begin(p) {
-			return // the source has failed meanwhile
+		if reason == Failed && (s.own == nil || len(s.own.pushed) == 0) {
+			s.state = Ended
+			return
 		}
+		s.open(p)
 	}
 	patience := p.Timeout
 	if reason == Drained {
@@ -471,7 +489,12 @@ func (s *Session) Tick(p *Pass) {
 }
 
 // Due returns when Tick has something to do, or [Never].
-func (s *Session) Due() int64 { return min(s.expires, s.stalls) }
+func (s *Session) Due() int64 {
+	if s.state == Ended {
+		return Never
+	}
+	return min(s.expires, s.stalls)
+}
 
 // State returns how far the stream has got.
 func (s *Session) State() State { return s.state }
