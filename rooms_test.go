@@ -15,24 +15,23 @@ const module = "github.com/fluxwire-go/fluxwire"
 // rooms says what each room may import of ours, and which rooms alone may
 // import what of others'.
 var rooms = map[string][]string{
-	"sse":             {},
-	"internal/window": {},
-	"internal/socket": {},
-	"streams":         {"sse", "internal/window"},
-	"streams/rx":      {"streams"},
-	"eventlog":        {"sse", "internal/window"},
-	"hub":             {"sse", "streams", "eventlog", "internal/window"},
-	"handlers":        {"sse", "streams", "eventlog", "hub", "internal/socket", "handlers/internal/answer"},
-
-	"handlers/internal/answer": {"sse"},
-	"handlers/echov4":          {"handlers", "handlers/internal/answer"},
-
+	"sse":              {},
+	"internal/window":  {},
+	"internal/socket":  {},
+	"streams":          {"sse", "internal/window"},
+	"streams/rx":       {"streams"},
+	"eventlog":         {"sse", "internal/window"},
+	"hub":              {"sse", "streams", "eventlog", "internal/window"},
+	"handlers":         {"sse", "streams", "eventlog", "hub", "internal/socket", "handlers/internal/answer"},
 	"client":           {"sse", "streams"},
 	"metrics":          {"hub", "handlers"},
 	"web":              {},
 	"internal/service": {"sse", "streams", "streams/rx", "hub", "handlers", "handlers/echov4", "metrics", "web"},
 	"internal/cli":     {"client", "sse"},
 	"":                 {"internal/service", "internal/cli"},
+
+	"handlers/internal/answer": {"sse"},
+	"handlers/echov4":          {"handlers", "handlers/internal/answer"},
 
 	// For tests alone: no room may import these but in its tests.
 	"eventlog/logtest": {"eventlog"},
