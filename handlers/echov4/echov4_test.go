@@ -149,14 +149,14 @@ func TestHandlerRequest(t *testing.T) {
 	e.GET("/users/:id/*", echov4.Handler(h))
 	mux := http.NewServeMux()
 	mux.Handle("/", e)
-	mux.Handle("/{id}/", e)
+	mux.Handle("/{id}/{more}/", e)
 
 	for _, tt := range []struct {
 		path, pattern, id, rest  string
 		outerPattern, outerValue string // of the request outside, which must not change
 	}{
 		{"/plain", "/plain", "", "", "/", ""},
-		{"/users/a%20b/c/d", "/users/:id/*", "a b", "c/d", "/{id}/", "users"},
+		{"/users/a%20b/c/d", "/users/:id/*", "a b", "c/d", "/{id}/{more}/", "users"},
 	} {
 		r := httptest.NewRequest("GET", tt.path, nil)
 		mux.ServeHTTP(httptest.NewRecorder(), r)
