@@ -2,7 +2,10 @@ package sse
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -74,6 +77,19 @@ type Gap struct {
 	// ID is the id that is sent with the gap: the position where the stream
 	// continues. A client that resumes there is not told of the gap again.
 	ID string `json:"-"`
+}
+
+// String says how many events are missing, where, and why.
+func (g Gap) String() string {
+	missed := "an unknown number of events is"
+	switch {
+	case g.Missed == nil:
+	case *g.Missed == 1:
+		missed = "1 event is"
+	default:
+		missed = strconv.FormatUint(*g.Missed, 10) + " events are"
+	}
+	return fmt.Sprintf("%s missing between %q and %q: %s", missed, g.From, g.To, cmp.Or(g.Reason, "no reason given"))
 }
 
 // Control returns the event that carries g.

@@ -170,3 +170,16 @@ func TestProblemError(t *testing.T) {
 		}
 	}
 }
+
+func TestGapString(t *testing.T) {
+	for want, g := range map[string]sse.Gap{
+		`5 events are missing between "1" and "7": retention`:                       {Reason: sse.GapRetention, From: "1", To: "7", Missed: new(uint64(5))},
+		`1 event is missing between "1" and "2": slow`:                              {Reason: sse.GapSlow, From: "1", To: "2", Missed: new(uint64(1))},
+		`0 events are missing between "1" and "1": slow`:                            {Reason: sse.GapSlow, From: "1", To: "1", Missed: new(uint64(0))},
+		`an unknown number of events is missing between "" and "": no reason given`: {},
+	} {
+		if got := g.String(); got != want {
+			t.Errorf("String() = %s, want %s", got, want)
+		}
+	}
+}
