@@ -333,6 +333,7 @@ func (inXML) AppendData(dst []byte, v any) ([]byte, error) {
 	return append(dst, p...), err
 }
 func (inXML) DecodeData(data []byte, v any) error { return xml.Unmarshal(data, v) }
+func (inXML) IsText(any) bool                     { return true }
 
 func TestXML(t *testing.T) {
 	type price struct {

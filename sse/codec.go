@@ -21,11 +21,13 @@ import (
 // DecodeData sets *v from data. It must not keep data, which is overwritten when
 // the next event is read.
 //
-// A Codec whose data can be JSON should have a method IsText(v any) bool too: see
-// [Encoder.IsText].
+// IsText reports whether the data of *v is plain text, and not a JSON value. The
+// answer depends on the type of *v alone or, if that is an interface, on the type
+// of what it holds. See [Encoder.IsText].
 type Codec interface {
 	AppendData(dst []byte, v any) ([]byte, error)
 	DecodeData(data []byte, v any) error
+	IsText(v any) bool
 }
 
 // JSON is the default Codec. The first rule that fits decides:
@@ -47,8 +49,9 @@ type Codec interface {
 // Reading follows the same rules with UnmarshalText and UnmarshalJSON; a type
 // without them is read the way it is written. The data null read into a pointer
 // sets it to nil, even if the pointer is a *string.
-var JSON Codec = jsonCodec{}
+var JSON jsonCodec
 
+// A jsonCodec has a type of its own so that nothing else can be assigned to [JSON].
 type jsonCodec struct{}
 
 func (jsonCodec) AppendData(dst []byte, v any) ([]byte, error) {

@@ -64,7 +64,7 @@ type Decoder struct {
 
 // NewDecoder returns a Decoder that reads from r.
 func NewDecoder(r io.Reader) *Decoder {
-	d := &Decoder{data: []byte{}} // empty data is not nil
+	d := new(Decoder)
 	d.Reset(r)
 	return d
 }
@@ -267,6 +267,9 @@ func (d *Decoder) dispatch(ev *Event) bool {
 		ev.ID, ev.HasID = d.lastID, true
 	}
 	ev.LastEventID = d.lastID
+	if d.data == nil {
+		d.data = []byte{} // empty data is not nil
+	}
 	ev.Data = d.data
 	ev.Retry, ev.HasRetry = d.blockRetry, d.hasBlockRetry
 	ev.Comment = d.texts.text(d.comment)

@@ -489,3 +489,16 @@ func TestLongLinesAtAnyChunking(t *testing.T) {
 		}
 	}
 }
+
+func TestZeroDecoder(t *testing.T) {
+	d := sse.Decoder{MaxEventSize: 8}
+	if _, err := d.Decode(); err == nil || !strings.Contains(err.Error(), "no reader") {
+		t.Errorf("Decode() without a reader = %v, want an error that says so", err)
+	}
+	d.Reset(strings.NewReader("data:\n\ndata: x\n\n"))
+	for _, want := range []string{"", "x"} {
+		if ev, err := d.Decode(); err != nil || ev.Data == nil || string(ev.Data) != want {
+			t.Errorf("Decode() after Reset = %#v, %v; want data %q that is not nil", ev, err, want)
+		}
+	}
+}

@@ -100,18 +100,12 @@ func (e *Encoder[T]) AppendData(dst []byte, v T) ([]byte, error) {
 // puts data into JSON, a line of NDJSON say, makes a JSON string of text and
 // embeds the rest as it is.
 //
-// The answer depends on the codec and on the type alone. It is thus the same for
-// all v, and the zero T will do to ask, unless T is an interface: then it depends
-// on the type of what v holds (a nil interface is JSON). A codec answers by a
-// method IsText(v any) bool, where v is a pointer to the value; one that has none
-// writes text.
+// The answer depends on the codec and on the type alone. It is the same for all v,
+// so that the zero T can be passed, unless T is an interface: then it depends on
+// the type of what v holds (a nil interface is JSON).
 func (e *Encoder[T]) IsText(v T) bool {
-	c, ok := e.dataCodec().(interface{ IsText(v any) bool })
-	if !ok {
-		return true
-	}
 	e.v = v
-	text := c.IsText(&e.v)
+	text := e.dataCodec().IsText(&e.v)
 	var zero T
 	e.v = zero
 	return text

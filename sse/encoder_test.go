@@ -96,6 +96,7 @@ type brokenCodec struct{ out string }
 
 func (c brokenCodec) AppendData([]byte, any) ([]byte, error) { return []byte(c.out), nil }
 func (c brokenCodec) DecodeData([]byte, any) error           { return nil }
+func (c brokenCodec) IsText(any) bool                        { return true }
 
 // failingCodec leaves half a value behind.
 type failingCodec struct{ err error }
@@ -104,6 +105,7 @@ func (c failingCodec) AppendData(dst []byte, _ any) ([]byte, error) {
 	return append(dst, "half\n"...), c.err
 }
 func (c failingCodec) DecodeData([]byte, any) error { return c.err }
+func (c failingCodec) IsText(any) bool              { return true }
 
 func TestCodecErrors(t *testing.T) {
 	type event = sse.ServerSentEvent[int]

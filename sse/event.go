@@ -22,6 +22,18 @@ type ServerSentEvent[T any] struct {
 	Comment string
 }
 
+// Named returns an event with a name and data, for the many that have nothing
+// else.
+func Named[T any](name string, data T) ServerSentEvent[T] {
+	return ServerSentEvent[T]{Event: name, Data: data}
+}
+
+// As returns a function that makes events of one name out of values: what a stream
+// of values is mapped with to become a stream of events.
+func As[T any](name string) func(data T) ServerSentEvent[T] {
+	return func(data T) ServerSentEvent[T] { return Named(name, data) }
+}
+
 // Validate reports the first field of ev that an event stream cannot carry, as
 // a [*FieldError]. It does not look at Data, which only its encoding shows.
 // [Append] checks the same; Validate is for code that writes events in another

@@ -1,6 +1,8 @@
 package sse_test
 
 import (
+	"bytes"
+	"context"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/sse"
+	"github.com/fluxwire-go/fluxwire/streams"
 )
 
 // A Price is what the examples send.
@@ -107,6 +110,8 @@ func (XML) AppendData(dst []byte, v any) ([]byte, error) {
 }
 
 func (XML) DecodeData(data []byte, v any) error { return xml.Unmarshal(data, v) }
+
+func (XML) IsText(any) bool { return true } // it is not JSON
 
 func ExampleCodec() {
 	block, err := sse.NewEncoder[Price](XML{}).Append(nil, sse.ServerSentEvent[Price]{Data: Price{"EUR/USD", 1.08}})
@@ -219,4 +224,74 @@ func ExampleEventTooLargeError() {
 	// Output:
 	// dropped event 1, over 8 bytes
 	// 2: fits
+}
+
+func ExampleNamed() {
+	block, err := sse.Append(nil, sse.Named("price", Price{"EUR/USD", 1.08}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	os.Stdout.Write(block)
+	// Output:
+	// event: price
+	// data: {"pair":"EUR/USD","rate":1.08}
+}
+
+// A stream of values becomes a stream of events.
+func ExampleAs() {
+	prices := streams.Of(Price{"EUR/USD", 1.08}, Price{"EUR/USD", 1.09})
+	for ev, err := range streams.Map(prices, sse.As[Price]("price")).All(context.Background()) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(ev.Event, ev.Data.Rate)
+	}
+	// Output:
+	// price 1.08
+	// price 1.09
+}
+
+// What a server says about its stream, and how a client reads it.
+func ExampleControl() {
+	gap := sse.Gap{Reason: sse.GapRetention, From: "7.k3x", To: "12.k3x", Missed: new(uint64(5)), ID: "12.k3x"}
+	block, err := gap.Control().Append(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	os.Stdout.Write(block)
+
+	ev, err := sse.NewDecoder(bytes.NewReader(block)).Decode()
+	if err != nil {
+		log.Fatal(err)
+	}
+	if ev.Event == sse.ControlGap {
+		fmt.Println(sse.ParseGap(ev.Data))
+	}
+	// Output:
+	// id: 12.k3x
+	// event: stream.gap
+	// data: {"reason":"retention","from":"7.k3x","to":"12.k3x","missed":5}
+	//
+	// 5 events are missing between "7.k3x" and "12.k3x": retention
+}
+
+// A log keeps the blocks of its events, and puts the id line in front when an event
+// has its number.
+func ExampleFrames() {
+	var stored []byte
+	for i, text := range []string{"one", "two"} {
+		block, err := sse.Append(nil, sse.Named("word", text))
+		if err != nil {
+			log.Fatal(err)
+		}
+		stored = fmt.Appendf(stored, "id: %d\n%s", i+1, block)
+	}
+	for frame := range sse.Frames(stored) {
+		id, _, _ := sse.CutIDLine(frame)
+		name, data, _ := sse.ParseFrame(frame, nil)
+		fmt.Printf("%s: %s %s\n", id, name, data)
+	}
+	// Output:
+	// 1: word one
+	// 2: word two
 }

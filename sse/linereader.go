@@ -2,6 +2,7 @@ package sse
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -15,6 +16,8 @@ const (
 	maxRead    = 64 << 10
 	quietReads = 8
 )
+
+var errNoReader = errors.New("sse: read: the Decoder has no reader: use NewDecoder, or Reset")
 
 var byteOrderMark = []byte("\uFEFF")
 
@@ -98,6 +101,10 @@ func (l *lineReader) index(c byte, from int) int {
 // fill reads once, behind the bytes that are still there: no end of line is among
 // them.
 func (l *lineReader) fill() {
+	if l.r == nil {
+		l.err = errNoReader
+		return
+	}
 	to := l.buf
 	switch {
 	case l.buf == nil || l.filled && len(l.buf) < maxRead:
