@@ -15,7 +15,7 @@ import (
 
 func TestLargeEventsByPolicy(t *testing.T) {
 	body := "id: 1\ndata: 1\n\nid: 2\nevent: big\ndata: " + strings.Repeat("9", 100) + "\ndata: more\n\nid: 3\ndata: 3\n\n"
-	const large = `sse: event too large: more than 50 bytes (name "big", id "2"); raise the limit or skip it`
+	const large = `sse: event too large: more than 50 bytes (name "big", id "2"); raise the limit, or skip the event`
 	for policy, want := range map[Policy][]string{
 		PolicyEnd:     {"1", large},
 		PolicySurface: {"1", large, "3"},

@@ -54,7 +54,8 @@ const (
 	GapRetention GapReason = "retention"
 	// GapSlow: the client read too slowly and fell out of the window.
 	GapSlow GapReason = "slow"
-	// GapRestart: the position belongs to an earlier incarnation of the log.
+	// GapRestart: the position belongs to an earlier incarnation of the log, which
+	// numbered its events independently.
 	GapRestart GapReason = "restart"
 	// GapMalformed: the id is not a position of this stream.
 	GapMalformed GapReason = "malformed"
@@ -161,8 +162,8 @@ func memberText(v json.RawMessage) string {
 	return string(v)
 }
 
-// A Control is a control event to be written. Unlike a [ServerSentEvent] of a
-// user, its name begins with [ReservedPrefix].
+// A Control is a control event to be written. Its name begins with [ReservedPrefix],
+// which servers refuse in the events of users.
 type Control struct {
 	Name string
 	// ID is the event's id; "" writes none.
@@ -173,8 +174,8 @@ type Control struct {
 	Data any
 }
 
-// Append appends the wire block of c to dst. If c cannot be encoded, it returns
-// the error, and dst as it was.
+// Append appends the wire block of c to dst. If c cannot be encoded, it returns a
+// [*FieldError], and dst unchanged.
 func (c Control) Append(dst []byte) ([]byte, error) {
 	data, err := c.JSON()
 	if err != nil {
@@ -183,7 +184,7 @@ func (c Control) Append(dst []byte) ([]byte, error) {
 	return Append(dst, ServerSentEvent[[]byte]{ID: c.ID, Event: c.Name, Retry: c.Retry, Data: data})
 }
 
-// JSON returns the data of c alone, for streams in another format.
+// JSON returns only the data of c, for streams in another format.
 func (c Control) JSON() ([]byte, error) {
 	if c.Data == nil {
 		return []byte("{}"), nil

@@ -55,7 +55,7 @@ func TestControlAppend(t *testing.T) {
 	}
 }
 
-func TestControlAppend_refuses_what_cannot_be_encoded(t *testing.T) {
+func TestControlAppendErrors(t *testing.T) {
 	for name, c := range map[string]sse.Control{
 		"data": {Name: sse.ControlOpen, Data: math.NaN()},
 		"id":   {Name: sse.ControlOpen, ID: "a\nb"},
@@ -128,7 +128,7 @@ func TestProblemRoundTrip(t *testing.T) {
 	}
 }
 
-func TestProblem_extensions_do_not_replace_fields(t *testing.T) {
+func TestProblemExtensions(t *testing.T) {
 	p := sse.Problem{Title: "no", Status: 500, Extensions: map[string]json.RawMessage{"status": json.RawMessage("200")}}
 	if data, err := json.Marshal(p); err != nil || string(data) != `{"title":"no","status":500}` {
 		t.Errorf("Marshal() = %s, %v; want the status 500 alone", data, err)

@@ -16,7 +16,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/streams"
 )
 
-// A Price is what the examples send.
+// A Price is the data of most examples.
 type Price struct {
 	Pair string  `json:"pair" xml:"pair,attr"`
 	Rate float64 `json:"rate" xml:",chardata"`
@@ -40,7 +40,7 @@ func ExampleAppend() {
 	// data: {"pair":"EUR/USD","rate":1.08}
 }
 
-// Text is not JSON: it goes out as it is, line by line.
+// Text is written as it is, line by line, not as JSON.
 func ExampleAppend_text() {
 	block, err := sse.Append(nil, sse.ServerSentEvent[string]{Data: "first line\nsecond line"})
 	if err != nil {
@@ -58,11 +58,11 @@ func ExampleFieldError() {
 	fmt.Println(err)
 	fmt.Println(errors.Is(err, sse.ErrLineBreak))
 	// Output:
-	// sse: id: line break at byte 1; the field is one line, take line breaks out
+	// sse: id: line break at byte 1; the field is one line, remove line breaks
 	// true
 }
 
-// An Encoder with a buffer that is used again does not allocate.
+// An Encoder whose buffer is reused does not allocate.
 func ExampleEncoder() {
 	enc := sse.NewEncoder[Price](nil)
 	var buf []byte
@@ -82,7 +82,7 @@ func ExampleEncoder() {
 	// data: {"pair":"EUR/USD","rate":1.09}
 }
 
-// Where data goes into JSON, text becomes a JSON string.
+// In a line of JSON, text becomes a JSON string and other data is embedded.
 func ExampleEncoder_IsText() {
 	enc := sse.NewEncoder[any](nil)
 	for _, v := range []any{"1.08", 1.08} {
@@ -135,8 +135,7 @@ func ExampleCodec() {
 	// EUR/USD 1.08
 }
 
-// Blocks that carry no event: what a server says first, and when it has nothing
-// to say.
+// Blocks that carry no event: a server sends them first, and as heartbeats.
 func ExampleAppendComment() {
 	buf, err := sse.AppendRetry(nil, 2*time.Second)
 	if err == nil {
@@ -183,7 +182,7 @@ func ExampleDecoder() {
 	// "a line\nand another"
 }
 
-// A stream breaks, and the next connection asks for what came after.
+// A connection breaks, and the next one resumes after the last event.
 func ExampleDecoder_Reset() {
 	d := sse.NewDecoder(strings.NewReader("retry: 500\nid: 7\ndata: seen\n\nid: 8\ndata: cut off"))
 	for ev := range d.Events() {
@@ -251,7 +250,7 @@ func ExampleAs() {
 	// price 1.09
 }
 
-// What a server says about its stream, and how a client reads it.
+// A server tells a client that events are missing.
 func ExampleControl() {
 	gap := sse.Gap{Reason: sse.GapRetention, From: "7.k3x", To: "12.k3x", Missed: new(uint64(5)), ID: "12.k3x"}
 	block, err := gap.Control().Append(nil)
@@ -275,8 +274,7 @@ func ExampleControl() {
 	// 5 events are missing between "7.k3x" and "12.k3x": retention
 }
 
-// A log keeps the blocks of its events, and puts the id line in front when an event
-// has its number.
+// A log stores the block of each event with an id line in front.
 func ExampleFrames() {
 	var stored []byte
 	for i, text := range []string{"one", "two"} {
