@@ -30,10 +30,10 @@ func OnGap(f func(sse.Gap)) Option {
 	return func(c *config) { set(c, &c.onGap, f, f == nil, "OnGap") }
 }
 
-// Gaps sets what becomes of a gap in the loop, after [OnGap] has heard of it. A gap
-// with an id, which our servers give it, is told once: a client that reconnects goes
-// on from there. With [Strict] there are no gaps, only events named stream.gap.
-// Defaults to [ PolicySkip], which logs it at level Warn.
+// Gaps sets what the loop does with a gap, after [OnGap] has returned. A gap with an
+// id, as our servers send it, is reported once: a client that reconnects resumes after
+// it. With [Strict] there are no gaps, only events named stream.gap. Defaults to
+// [PolicySkip], which logs the gap at level Warn.
 func Gaps(p Policy) Option {
 	return func(c *config) { set(c, &c.gaps, p, p.bad(), "Gaps") }
 }

@@ -638,7 +638,7 @@ func TestBadCursorOptions(t *testing.T) {
 		opt  Option
 		want string
 	}{
-		{Resume(nil), "client: option Resume: <nil> is not a possible value"},
+		{Resume(nil), "client: option Resume: <nil> is not a valid value"},
 		{SaveEvery(-1, time.Second), "client: option SaveEvery: -1 events, 1s: the number must be 0 or more, the time more than 0"},
 		{SaveEvery(1, 0), "client: option SaveEvery: 1 events, 0s: the number must be 0 or more, the time more than 0"},
 	} {

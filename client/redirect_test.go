@@ -143,7 +143,7 @@ func TestRedirectsThatAreNotFollowed(t *testing.T) {
 		{"a script", "javascript:alert(1)", `client: redirect: from http://host.test/: to the scheme "javascript": only http and https are followed`},
 		{"a file", "file:///etc/passwd", `client: redirect: from http://host.test/: to the scheme "file": only http and https are followed`},
 		{"no host", "https:///x", `client: redirect: from http://host.test/: to a URL without a host`},
-		{"no URL", "http://host.test:hidden/", `client: redirect: from http://host.test/: the Location is no URL`},
+		{"no URL", "http://host.test:hidden/", `client: redirect: from http://host.test/: the Location is not a URL`},
 		{"no Location", "", "client: the server answered 302 Found without a Location"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -374,9 +374,9 @@ func TestTimeoutOptionsAreChecked(t *testing.T) {
 		opt  Option
 		want string
 	}{
-		{ConnectTimeout(0), "client: option ConnectTimeout: 0s is not a possible value"},
-		{HeadTimeout(-2), "client: option HeadTimeout: -2ns is not a possible value"},
-		{LastEventIDQuery(""), "client: option LastEventIDQuery:  is not a possible value"},
+		{ConnectTimeout(0), "client: option ConnectTimeout: 0s is not a valid value"},
+		{HeadTimeout(-2), "client: option HeadTimeout: -2ns is not a valid value"},
+		{LastEventIDQuery(""), "client: option LastEventIDQuery:  is not a valid value"},
 	} {
 		if _, err := Exchange(t.Context(), host, tt.opt); errText(err) != tt.want {
 			t.Errorf("Exchange returns %q, want %q", errText(err), tt.want)
