@@ -65,7 +65,7 @@ func TestOnceErrors(t *testing.T) {
 			t.Errorf("a body as large as the limit: %q, %v", v, err)
 		}
 		_, err := Once[string](t.Context(), host, HTTPClient(s.HTTP), MaxBody(8))
-		if e, ok := errors.AsType[*BodyTooLargeError](err); !ok || e.Limit != 8 || err.Error() != "client: body: the answer is larger than 8 bytes: raise it with the option MaxBody" {
+		if e, ok := errors.AsType[*BodyTooLargeError](err); !ok || e.Limit != 8 || err.Error() != "client: body: the answer is larger than 8 bytes: raise the limit with the option MaxBody" {
 			t.Errorf("a larger body: %v, want a *BodyTooLargeError", err)
 		}
 		if _, err := once(); !strings.Contains(errText(err), "use Follow or Values") {

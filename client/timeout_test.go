@@ -78,7 +78,7 @@ func TestConnectTimeout(t *testing.T) {
 		{name: "retried after a first success",
 			stall: []int{2, 3}, steps: []step{sends(ev)}, opts: []Option{ConnectTimeout(5 * time.Second)}, want: seconds(0, 2, 11, 24), end: 24 * time.Second},
 		{name: "retried at first, if that is asked for",
-			stall: []int{1}, opts: []Option{ConnectTimeout(5 * time.Second), Retry(RetryPolicy{First: true, Jitter: NoJitter})}, want: seconds(0, 7), end: 7 * time.Second},
+			stall: []int{1}, opts: []Option{ConnectTimeout(5 * time.Second), Retry(RetryPolicy{RetryFirst: true, Jitter: Off})}, want: seconds(0, 7), end: 7 * time.Second},
 		{name: "strict: a network error like any other",
 			stall: []int{1}, opts: []Option{ConnectTimeout(5 * time.Second), Strict()}, want: seconds(0, 7), end: 7 * time.Second},
 		{name: "no reconnecting",
@@ -91,7 +91,7 @@ func TestConnectTimeout(t *testing.T) {
 		{name: "an idle limit of the caller's covers it",
 			stall: []int{1}, opts: []Option{IdleLimit(time.Second)}, want: seconds(0), end: time.Second, err: "client: the server was silent for 1s"},
 		{name: "switched off",
-			stall: []int{1}, opts: []Option{ConnectTimeout(NoTimeout), IdleLimit(time.Hour)}, want: seconds(0), end: time.Hour, err: "client: the server was silent for 1h0m0s"},
+			stall: []int{1}, opts: []Option{ConnectTimeout(Off), IdleLimit(time.Hour)}, want: seconds(0), end: time.Hour, err: "client: the server was silent for 1h0m0s"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -154,7 +154,7 @@ func TestHeadTimeout(t *testing.T) {
 		{name: "no limit, if nothing is said",
 			steps: []step{after(240*time.Hour, sends(done))}, want: seconds(0), end: 240 * time.Hour},
 		{name: "no limit, if that is said",
-			steps: []step{after(240*time.Hour, sends(done))}, opts: []Option{five, HeadTimeout(NoTimeout)}, want: seconds(0), end: 240 * time.Hour},
+			steps: []step{after(240*time.Hour, sends(done))}, opts: []Option{five, HeadTimeout(Off)}, want: seconds(0), end: 240 * time.Hour},
 		{name: "the caller's limit",
 			steps: []step{hang}, opts: []Option{five}, want: seconds(0), end: 5 * sec, err: late(lateHead, "5s")},
 		{name: "in time",
@@ -164,7 +164,7 @@ func TestHeadTimeout(t *testing.T) {
 		{name: "retried after a first success",
 			steps: []step{sends(ev), hang, hang}, opts: []Option{five}, want: seconds(0, 2, 11, 24), end: 24 * sec},
 		{name: "retried at first, if that is asked for",
-			steps: []step{hang}, opts: []Option{five, Retry(RetryPolicy{First: true, Jitter: NoJitter})}, want: seconds(0, 7), end: 7 * sec},
+			steps: []step{hang}, opts: []Option{five, Retry(RetryPolicy{RetryFirst: true, Jitter: Off})}, want: seconds(0, 7), end: 7 * sec},
 		{name: "strict: a network error like any other",
 			steps: []step{hang}, opts: []Option{five, Strict()}, want: seconds(0, 7), end: 7 * sec},
 		{name: "no reconnecting",
@@ -183,7 +183,7 @@ func TestHeadTimeout(t *testing.T) {
 		{name: "without it the announced silence counts",
 			steps: []step{beating, hang}, want: seconds(0, 2, 11), end: 11 * sec},
 		{name: "no limit at all is not what it says of the announced silence",
-			steps: []step{beating, hang}, opts: []Option{HeadTimeout(NoTimeout)}, want: seconds(0, 2, 11), end: 11 * sec},
+			steps: []step{beating, hang}, opts: []Option{HeadTimeout(Off)}, want: seconds(0, 2, 11), end: 11 * sec},
 		{name: "of an idle limit of the caller's and this the shorter one counts",
 			steps: []step{hang}, opts: []Option{five, IdleLimit(3 * sec)}, want: seconds(0), end: 3 * sec, err: "client: the server was silent for 3s"},
 		{name: "the other way round",
@@ -374,9 +374,9 @@ func TestTimeoutOptionsAreChecked(t *testing.T) {
 		opt  Option
 		want string
 	}{
-		{ConnectTimeout(0), "client: option ConnectTimeout: 0s is not a possible value"},
-		{HeadTimeout(-2), "client: option HeadTimeout: -2ns is not a possible value"},
-		{LastEventIDQuery(""), "client: option LastEventIDQuery:  is not a possible value"},
+		{ConnectTimeout(0), "client: option ConnectTimeout: 0s is not a valid value"},
+		{HeadTimeout(-2), "client: option HeadTimeout: -2ns is not a valid value"},
+		{LastEventIDQuery(""), "client: option LastEventIDQuery:  is not a valid value"},
 	} {
 		if _, err := Exchange(t.Context(), host, tt.opt); errText(err) != tt.want {
 			t.Errorf("Exchange returns %q, want %q", errText(err), tt.want)

@@ -165,7 +165,7 @@ func (f *fast) lags(lags map[*carry.Route]uint64) {
 
 // A lane leads from the handler that opened a stream to the shard that may carry it.
 type lane struct {
-	srv      *Server
+	srv   *Server
 	shard *carry.Shard // nil: the stream stays with its handler
 	spot  reading.Spot // where the shard resumes
 }

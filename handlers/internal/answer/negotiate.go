@@ -55,7 +55,7 @@ func Negotiate(h http.Header) (Format, error) {
 	if best < 0 {
 		return 0, &sse.Problem{
 			Status:    http.StatusNotAcceptable,
-			Detail:    fmt.Sprintf("Accept: %s: the stream is not available in any of these formats; ask for one of those offered", strings.Join(accept, ", ")),
+			Detail:    fmt.Sprintf("Accept: %s: none of these formats is available; ask for one of those offered", strings.Join(accept, ", ")),
 			Parameter: "Accept",
 			Offered:   mediaTypes[:],
 		}
