@@ -183,7 +183,7 @@ func (s *vectorServer) check(t *testing.T, l net.Listener, transport *http.Trans
 	wg.Go(func() { s.serve(serving, l) })
 
 	c, err := newConfig(t.Context(), s.base+"/", []Option{HTTPClient(&http.Client{Transport: transport}), Strict(),
-		Retry(RetryPolicy{Delay: 150 * time.Millisecond, Jitter: NoJitter})})
+		Retry(RetryPolicy{Delay: 150 * time.Millisecond, Jitter: Off})})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,7 @@ func (e *CursorError) Unwrap() error { return e.Err }
 // Observe, when the operators have taken it. The event at which the loop is left, by
 // break, return or panic, is not: it comes again, as it must if it could not be
 // handled. (Who leaves a loop in content saves the last event's ID, once the loop is
-// over.) Nor is what ends the stream by the policy [End], an event that does not decode
+// over.) Nor is what ends the stream by the policy [PolicyEnd], an event that does not decode
 // or a gap, nor a [Sentinel]: the next start meets it again.
 //
 // An id that comes without an event is saved like that of an event, in its turn,
@@ -170,7 +170,7 @@ func (s *stream) settle(ctx context.Context, err *error) {
 		*err = cursorError("save", s.pos.at, failed)
 	case *err == errLeft:
 		s.logger.LogAttrs(ctx, slog.LevelError, "position of the event stream not saved",
-			slog.String("url", place(s.url)), slog.Any("error", failed))
+			slog.String("url", logURL(s.url)), slog.Any("error", failed))
 	default:
 		*err = errors.Join(*err, cursorError("save", s.pos.at, failed))
 	}

@@ -202,12 +202,12 @@ func TestWhatEndsTheStreamComesAgain(t *testing.T) {
 		leave bool // at the error that surfaces
 		want  string
 	}{
-		{"a gap that ends the stream", gap, []Option{Gaps(End)}, false, "1"},
-		{"a gap at which the loop is left", gap, []Option{Gaps(Surface)}, true, "1"},
-		{"a gap that is passed by", gap, []Option{Gaps(Surface)}, false, "9"},
-		{"a gap that is skipped", gap, []Option{Gaps(Skip)}, false, "9"},
-		{"an unknown event that ends the stream", unknown, []Option{types, UnknownEvents(End)}, false, "1"},
-		{"an unknown event at which the loop is left", unknown, []Option{types, UnknownEvents(Surface)}, true, "1"},
+		{"a gap that ends the stream", gap, []Option{Gaps(PolicyEnd)}, false, "1"},
+		{"a gap at which the loop is left", gap, []Option{Gaps(PolicySurface)}, true, "1"},
+		{"a gap that is passed by", gap, []Option{Gaps(PolicySurface)}, false, "9"},
+		{"a gap that is skipped", gap, []Option{Gaps(PolicySkip)}, false, "9"},
+		{"an unknown event that ends the stream", unknown, []Option{types, UnknownEvents(PolicyEnd)}, false, "1"},
+		{"an unknown event at which the loop is left", unknown, []Option{types, UnknownEvents(PolicySurface)}, true, "1"},
 		{"an unknown event that is skipped", unknown, []Option{types}, false, "9"},
 		{"a sentinel", last, []Option{Sentinel("[DONE]")}, false, "1"},
 	} {
@@ -231,7 +231,7 @@ func TestWhatEndsTheStreamComesAgain(t *testing.T) {
 		d := &diary{}
 		s := newScript(t, open("id: 1\ndata: a\n\n"+gap))
 		ctx, cancel := context.WithCancel(t.Context())
-		for ev, err := range Follow[string](ctx, host, HTTPClient(s.HTTP), Resume(d), Gaps(Surface), OnGap(func(Gap) { cancel() })) {
+		for ev, err := range Follow[string](ctx, host, HTTPClient(s.HTTP), Resume(d), Gaps(PolicySurface), OnGap(func(sse.Gap) { cancel() })) {
 			if ev.Data != "a" && err != context.Canceled {
 				t.Errorf("event %+v, %v; want a and the cancellation", ev, err)
 			}
@@ -256,7 +256,7 @@ func TestEventsThatAreSkippedAreHandled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &diary{}
 		s := newScript(t, open("id: 1\ndata: x\n\n", time.Second, "id: 2\ndata: "+strings.Repeat("9", 100)+"\n\n", time.Second, "event: stream.complete\ndata\n\n"))
-		for ev, err := range Follow[int](t.Context(), host, HTTPClient(s.HTTP), Resume(d), each, MaxEvent(64), DecodeErrors(Skip)) {
+		for ev, err := range Follow[int](t.Context(), host, HTTPClient(s.HTTP), Resume(d), each, MaxEvent(64), DecodeErrors(PolicySkip)) {
 			t.Errorf("event %+v, %v; want none", ev, err)
 		}
 		d.want(t, "save 1", "save 2")
@@ -275,7 +275,7 @@ func TestIDsWithoutAnEventAreSavedInTheirTurn(t *testing.T) {
 				"id: 7\nevent: stream.gap\ndata: {}\n\n", time.Second,
 				"id\n\n", time.Second,
 				"id: end\nevent: stream.complete\ndata\n\n"))
-		for ev, err := range Follow[string](t.Context(), host, HTTPClient(s.HTTP), Resume(d), each, OnGap(func(Gap) { d.note("gap") })) {
+		for ev, err := range Follow[string](t.Context(), host, HTTPClient(s.HTTP), Resume(d), each, OnGap(func(sse.Gap) { d.note("gap") })) {
 			if err != nil {
 				t.Fatal(err)
 			}

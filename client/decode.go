@@ -22,7 +22,7 @@ func MaxEvent(bytes int) Option {
 // DecodeErrors sets what becomes of an event that cannot be handed out: its data does
 // not decode, a [*DecodeError], or it is larger than [MaxEvent], an
 // [*sse.EventTooLargeError]. Its id counts like any other, once its blank line has
-// arrived: a stream that reconnects goes on behind it. Defaults to [End]. [Skip]
+// arrived: a stream that reconnects goes on behind it. Defaults to [ PolicyEnd]. [PolicySkip]
 // logs it at level Warn.
 func DecodeErrors(p Policy) Option {
 	return func(c *config) { set(c, &c.decodeErrors, p, p.bad(), "DecodeErrors") }
@@ -81,9 +81,9 @@ func typed[T any](c *config, yield func(sse.ServerSentEvent[T], error) bool) fun
 			return nil
 		}
 		switch c.policy(err) {
-		case Skip:
-			c.logger.Warn("event skipped", slog.String("url", place(c.url)), slog.Any("error", err))
-		case Surface:
+		case PolicySkip:
+			c.logger.Warn("event skipped", slog.String("url", logURL(c.url)), slog.Any("error", err))
+		case PolicySurface:
 			if !yield(sse.ServerSentEvent[T]{}, err) {
 				return errLeft
 			}

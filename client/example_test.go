@@ -250,7 +250,7 @@ func ExampleUnknownEvents() {
 	defer server.Close()
 
 	for v, err := range client.Values[any](context.Background(), server.URL, client.NoReconnect(),
-		client.Types(client.Type[Pong]("pong")), client.UnknownEvents(client.Surface)) {
+		client.Types(client.Type[Pong]("pong")), client.UnknownEvents(client.PolicySurface)) {
 		if e, ok := errors.AsType[*client.UnknownEventError](err); ok {
 			fmt.Printf("what is %s? %s\n", e.Event, e.Data)
 			continue
@@ -296,9 +296,9 @@ func ExampleGaps() {
 	defer server.Close()
 
 	for v, err := range client.Values[string](context.Background(), server.URL,
-		client.LastEventID("2"), client.Gaps(client.Surface)) {
-		if gap, ok := errors.AsType[*client.Gap](err); ok {
-			fmt.Println("load a snapshot:", gap.Missed, "events are missing")
+		client.LastEventID("2"), client.Gaps(client.PolicySurface)) {
+		if gap, ok := errors.AsType[*client.GapError](err); ok {
+			fmt.Println("load a snapshot:", gap.Gap)
 			continue
 		}
 		if err != nil {
@@ -307,6 +307,6 @@ func ExampleGaps() {
 		fmt.Println(v)
 	}
 	// Output:
-	// load a snapshot: 7 events are missing
+	// load a snapshot: 7 events are missing between "2" and "9": retention
 	// ten
 }

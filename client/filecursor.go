@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 )
 
@@ -16,12 +17,12 @@ var (
 	// ErrCursorDamaged is matched by the error of a [FileCursor] whose file is no
 	// cursor, or not a whole one. Nothing is guessed: put the file back from a
 	// backup, or remove it to start without a position.
-	ErrCursorDamaged = errors.New("the file is no cursor, or damaged: restore it, or remove it to start without a position")
+	ErrCursorDamaged = errors.New("client: cursor: the file is damaged, or not a cursor: restore it, or remove it to start without a position")
 
 	// ErrCursorInUse is matched by the error of [NewFileCursor] for a file that
 	// another FileCursor has, in this process or another. Give each stream a file of
 	// its own.
-	ErrCursorInUse = errors.New("the file is in use by another stream: give each a file of its own")
+	ErrCursorInUse = errors.New("client: cursor: the file is in use by another stream: give each a file of its own")
 )
 
 // maxCursorID is the longest id a file holds, in bytes. No server takes a header as
@@ -59,7 +60,7 @@ func NewFileCursor(path string) (*FileCursor, error) {
 	}
 	lock, err := lockFile(abs + ".lock")
 	if err != nil {
-		return nil, cursorError("open", "", fmt.Errorf("%s: %w", abs, err))
+		return nil, cursorError("open", "", &cursorFileError{abs, err})
 	}
 	c := &FileCursor{path: abs, lock: lock}
 	if _, err := c.read(); err != nil {
@@ -140,7 +141,7 @@ func (c *FileCursor) read() (string, error) {
 	}
 	id, ok := decodeCursor(b)
 	if !ok {
-		return "", fmt.Errorf("%s: %w", c.path, ErrCursorDamaged)
+		return "", &cursorFileError{c.path, ErrCursorDamaged}
 	}
 	return id, nil
 }
@@ -167,6 +168,18 @@ func (c *FileCursor) write(b []byte) error {
 	}
 	return syncDir(filepath.Dir(c.path))
 }
+
+// A cursorFileError adds the file's path to an error.
+type cursorFileError struct {
+	path string
+	err  error
+}
+
+func (e *cursorFileError) Error() string {
+	return e.path + ": " + strings.TrimPrefix(e.err.Error(), "client: cursor: ") // the CursorError around it says that
+}
+
+func (e *cursorFileError) Unwrap() error { return e.err }
 
 // A cursor file is a line with the format's name, the checksum (CRC-32C) and the
 // length of the id, then the id and a line feed.

@@ -89,7 +89,7 @@ func TestFileCursorRefusesWhatIsNoCursor(t *testing.T) {
 		}
 	}
 	path := filepath.Join(t.TempDir(), "cursor")
-	want := "client: cursor: open: " + path + ": the file is no cursor, or damaged: restore it, or remove it to start without a position"
+	want := "client: cursor: open: " + path + ": the file is damaged, or not a cursor: restore it, or remove it to start without a position"
 	for name, content := range files {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)

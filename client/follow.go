@@ -37,13 +37,13 @@ import (
 //   - [*StreamError] when the server ended the stream because its source failed;
 //   - [*DecodeError] and [*sse.EventTooLargeError] for an event that cannot be
 //     handed out ([DecodeErrors]);
-//   - [*UnknownEventError] for an event that is no case of [Types], and [*Gap] where
+//   - [*UnknownEventError] for an event that is no case of [Types], and [*GapError] where
 //     events are missing, if asked for ([UnknownEvents], [Gaps]);
 //   - [*CursorError] if the cursor of [Resume] fails;
 //   - the cause of ctx, once it is cancelled; the loop ends at once, also while it
 //     waits to reconnect;
 //   - the last attempt's error, when there are to be no more: a network error, an
-//     [*IdleError], a [*TimeoutError], a [*Bye], an end without its [Sentinel];
+//     [*IdleError], a [*TimeoutError], a [*ByeError], an end without its [Sentinel];
 //   - what is wrong with the options, before anything is sent; [ErrClientTimeout].
 //
 // Leaving the loop closes the connection before the loop statement is over. No

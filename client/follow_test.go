@@ -326,8 +326,8 @@ func TestEventsThatCannotBeHandedOut(t *testing.T) {
 		logged int
 	}{
 		{"end it", nil, []int{1}, 1, 0},
-		{"surface", []Option{DecodeErrors(Surface)}, []int{1, 4}, 2, 0},
-		{"are skipped", []Option{DecodeErrors(Skip)}, []int{1, 4}, 0, 2},
+		{"surface", []Option{DecodeErrors(PolicySurface)}, []int{1, 4}, 2, 0},
+		{"are skipped", []Option{DecodeErrors(PolicySkip)}, []int{1, 4}, 0, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -371,7 +371,7 @@ func TestEventsThatCannotBeHandedOut(t *testing.T) {
 func TestTheLoopCanBeLeftAtAnErrorThatSurfaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, open("data: x\n\ndata: 2\n\n"))
-		for v, err := range Values[int](t.Context(), host, HTTPClient(s.HTTP), DecodeErrors(Surface)) {
+		for v, err := range Values[int](t.Context(), host, HTTPClient(s.HTTP), DecodeErrors(PolicySurface)) {
 			if !isDecodeError(err) {
 				t.Errorf("yielded %v, %v; want a *DecodeError", v, err)
 			}
@@ -424,7 +424,7 @@ func TestHooksHearInOrder(t *testing.T) {
 			OnConnect(func(r *http.Response) { hear("connect", r.Header.Get("X-Node")) }),
 			OnDisconnect(func(err error) { hear("disconnect", errText(err)) }),
 			OnRetry(func(err error, d time.Duration) { hear("retry", d.String(), errText(err)) }),
-			OnGap(func(g Gap) { hear("gap", g.Reason) }),
+			OnGap(func(g sse.Gap) { hear("gap", string(g.Reason)) }),
 			OnComment(func(c string) { hear("comment", c) })) {
 			hear("event", ev.Data, errText(err))
 		}
@@ -499,7 +499,7 @@ func TestLogTellsOfLossesAndNoSecrets(t *testing.T) {
 			`level=WARN msg="event stream lost, reconnecting" url=http://host.test/a%20b error=EOF wait=2s`,
 			`level=WARN msg="event stream lost, reconnecting" url=http://host.test/a%20b error="client: request: Get \"http://host.test/a%20b\": connection refused" wait=4s`,
 			`level=DEBUG msg="event stream open" url=http://host.test/a%20b`,
-			`level=WARN msg="event stream has a gap" url=http://host.test/a%20b reason=retention from=a to=b missed=-1`,
+			`level=WARN msg="event stream has a gap" url=http://host.test/a%20b reason=retention from=a to=b missed=unknown`,
 			`level=WARN msg="event stream lost, reconnecting" url=http://host.test/a%20b error=EOF wait=2s`,
 		}
 		if got := strings.Split(strings.TrimSpace(log.String()), "\n"); !slices.Equal(got, want) {

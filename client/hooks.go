@@ -26,7 +26,7 @@ func OnConnect(f func(*http.Response)) Option {
 
 // OnDisconnect sets a function that hears of the end of every connection, exactly
 // once for each call of [OnConnect], and why: [io.EOF] when the server closed it
-// without a word, [*Bye] when it asked to come again, [*IdleError], the cause of
+// without a word, [*ByeError] when it asked to come again, [*IdleError], the cause of
 // the context, a network error, the error that ends the stream; nil when the
 // stream was complete or the caller left.
 func OnDisconnect(f func(error)) Option {

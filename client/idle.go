@@ -14,13 +14,10 @@ import (
 // takes over an event. Defaults to 2.5 times what the server announces in its
 // Stream-Heartbeat header, and to no limit if it announces nothing; what the last
 // connection announced also bounds the wait for the next answer, unless
-// [HeadTimeout] does. NoIdleLimit switches it off.
+// [HeadTimeout] does. [Off] switches it off.
 func IdleLimit(d time.Duration) Option {
-	return func(c *config) { set(c, &c.idle, d, d <= 0 && d != NoIdleLimit, "IdleLimit") }
+	return func(c *config) { set(c, &c.idle, d, d <= 0 && d != Off, "IdleLimit") }
 }
-
-// NoIdleLimit, given to [IdleLimit], lets a connection be silent for ever.
-const NoIdleLimit time.Duration = -1
 
 // An IdleError says that a connection was closed because nothing arrived on it
 // for Limit: see [IdleLimit].

@@ -38,7 +38,7 @@ func TestSilentConnectionsAreMadeAnew(t *testing.T) {
 		{name: "the caller's limit counts more",
 			steps: []step{beating("15", ev)}, opts: []Option{IdleLimit(5 * sec)}, want: seconds(0, 7)},
 		{name: "the caller wants none",
-			steps: []step{beating("15", ev, time.Hour, done)}, opts: []Option{IdleLimit(NoIdleLimit)}, want: seconds(0)},
+			steps: []step{beating("15", ev, time.Hour, done)}, opts: []Option{IdleLimit(Off)}, want: seconds(0)},
 		{name: "nothing announced, no limit",
 			steps: []step{open(ev, 240*time.Hour, done)}, want: seconds(0)},
 		{name: "nonsense announces nothing",

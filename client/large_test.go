@@ -15,18 +15,18 @@ import (
 
 func TestLargeEventsByPolicy(t *testing.T) {
 	body := "id: 1\ndata: 1\n\nid: 2\nevent: big\ndata: " + strings.Repeat("9", 100) + "\ndata: more\n\nid: 3\ndata: 3\n\n"
-	const large = `sse: event too large: more than 50 bytes (name "big", id "2"); raise the limit or skip it`
+	const large = `sse: event too large: more than 50 bytes (name "big", id "2"); raise the limit, or skip the event`
 	for policy, want := range map[Policy][]string{
-		End:     {"1", large},
-		Surface: {"1", large, "3"},
-		Skip:    {"1", "3"},
+		PolicyEnd:     {"1", large},
+		PolicySurface: {"1", large, "3"},
+		PolicySkip:    {"1", "3"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			all := func(got map[string][]string) {
 				t.Helper()
 				for call, got := range got {
 					want := want
-					if call == "Observe" && policy == Surface {
+					if call == "Observe" && policy == PolicySurface {
 						want = []string{"1", "3"}
 					}
 					if !slices.Equal(got, want) {
@@ -38,7 +38,7 @@ func TestLargeEventsByPolicy(t *testing.T) {
 			all(happened[int](t, s, MaxEvent(50), DecodeErrors(policy)))
 			// The name of a large event may not have been read: no policy for names counts.
 			s = newScript(t, sends(body), sends(body), sends(body), sends(body))
-			all(happened[any](t, s, MaxEvent(50), DecodeErrors(policy), Types(Type[int]("")), UnknownEvents(End)))
+			all(happened[any](t, s, MaxEvent(50), DecodeErrors(policy), Types(Type[int]("")), UnknownEvents(PolicyEnd)))
 		})
 	}
 }
@@ -59,7 +59,7 @@ func TestWhereAStreamResumesAfterALargeEvent(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newScript(t, sends(tt.body))
-			if _, err := collect(t.Context(), s, MaxEvent(50), DecodeErrors(Skip)); err != nil {
+			if _, err := collect(t.Context(), s, MaxEvent(50), DecodeErrors(PolicySkip)); err != nil {
 				t.Error(err)
 			}
 			if got, want := s.header("Last-Event-ID"), []string{"", tt.want}; !slices.Equal(got, want) {
@@ -119,7 +119,7 @@ func TestMemoryIsBounded(t *testing.T) {
 				runtime.ReadMemStats(&before)
 				var errs []error
 				data := ""
-				for v, err := range Values[string](t.Context(), host, HTTPClient(s.HTTP), NoReconnect(), DecodeErrors(Surface)) {
+				for v, err := range Values[string](t.Context(), host, HTTPClient(s.HTTP), NoReconnect(), DecodeErrors(PolicySurface)) {
 					if err != nil {
 						errs = append(errs, err)
 						continue

@@ -63,11 +63,15 @@ type config struct {
 	onConnect    func(*http.Response)
 	onDisconnect func(error)
 	onRetry      func(error, time.Duration)
-	onGap        func(Gap)
+	onGap        func(sse.Gap)
 	onComment    func(string)
 
 	errs []error
 }
+
+// Off switches off a limit that is on by default ([ConnectTimeout], [HeadTimeout],
+// [IdleLimit]), or the Jitter of a [RetryPolicy].
+const Off = -1
 
 // The defaults that are not a zero value.
 const (
@@ -87,8 +91,8 @@ func newConfig(ctx context.Context, rawURL string, opts []Option) (*config, erro
 		logger:   slog.New(slog.DiscardHandler),
 
 		connectLimit:  defaultConnectTimeout,
-		unknownEvents: Skip,
-		gaps:          Skip,
+		unknownEvents: PolicySkip,
+		gaps:          PolicySkip,
 	}
 	if ctx == nil {
 		c.fail("the context is nil")

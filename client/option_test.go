@@ -35,9 +35,9 @@ func TestFaultsAreNamedBeforeAnythingIsSent(t *testing.T) {
 		{"a nil logger", host, []Option{Logger(nil)}, "client: option Logger: <nil> is not a possible value"},
 		{"no room for an event", host, []Option{MaxEvent(0)}, "client: option MaxEvent: 0 is not a possible value"},
 		{"no room for a body", host, []Option{MaxBody(-1)}, "client: option MaxBody: -1 is not a possible value"},
-		{"an unknown policy", host, []Option{DecodeErrors(7)}, "client: option DecodeErrors: 7 is not a possible value"},
-		{"an unknown policy for unknown events", host, []Option{UnknownEvents(7)}, "client: option UnknownEvents: 7 is not a possible value"},
-		{"an unknown policy for gaps", host, []Option{Gaps(-1)}, "client: option Gaps: -1 is not a possible value"},
+		{"an unknown policy", host, []Option{DecodeErrors(7)}, "client: option DecodeErrors: Policy(7) is not a possible value"},
+		{"an unknown policy for unknown events", host, []Option{UnknownEvents(7)}, "client: option UnknownEvents: Policy(7) is not a possible value"},
+		{"an unknown policy for gaps", host, []Option{Gaps(-1)}, "client: option Gaps: Policy(-1) is not a possible value"},
 		{"a sentinel that no data can be", host, []Option{Sentinel("a\r")}, `client: option Sentinel: "a\r" is the data of no event, which is UTF-8 without a CR`},
 		{"types without a case", host, []Option{Types()}, "client: option Types: there is no case: give one Type for each event name"},
 		{"no patience at all", host, []Option{IdleLimit(0)}, "client: option IdleLimit: 0s is not a possible value"},
@@ -125,7 +125,7 @@ func TestOptionsAreShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, answer(http.StatusOK, "12345"), sends("data: 12345\n\n"))
 		all := []Option{HTTPClient(s.HTTP), Retry(exact), NoReconnect(), IdleLimit(time.Second), MaxEvent(5), MaxBody(5),
-			OnGap(func(Gap) {}), Strict(), DecodeErrors(Skip)}
+			OnGap(func(sse.Gap) {}), Strict(), DecodeErrors(PolicySkip)}
 		if v, err := Once[string](t.Context(), host, all...); v != "12345" || err != nil {
 			t.Errorf("Once = %q, %v", v, err)
 		}

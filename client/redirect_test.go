@@ -101,7 +101,7 @@ func TestWhereRequestsGo(t *testing.T) {
 			steps: []step{to(301, "/new"), sends(ev), answer(404, "")}, opts: []Option{OnStatus(func(*http.Response) error { return errChanged })},
 			want: []string{"host.test/", "host.test/new", "host.test/new"}, err: errChanged.Error()},
 		{name: "attempts at both count in a row",
-			steps: []step{to(301, "/new"), sends(ev), nil, nil}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, MaxAttempts: 2})},
+			steps: []step{to(301, "/new"), sends(ev), nil, nil}, opts: []Option{Retry(RetryPolicy{Jitter: Off, MaxAttempts: 2})},
 			want: []string{"host.test/", "host.test/new", "refused", "refused"},
 			err:  `client: gave up after 2 attempts to reconnect: client: request: Get "http://host.test": connection refused`},
 
@@ -149,7 +149,7 @@ func TestRedirectsThatAreNotFollowed(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				url := host + "/?token=hidden"
-				for name, opts := range map[string][]Option{"plain": nil, "strict": {Strict()}, "first": {Retry(RetryPolicy{First: true})}} {
+				for name, opts := range map[string][]Option{"plain": nil, "strict": {Strict()}, "first": {Retry(RetryPolicy{RetryFirst: true})}} {
 					s := newScript(t, to(302, tt.location))
 					var errs []string
 					for _, err := range Follow[string](t.Context(), url, append(opts, HTTPClient(s.HTTP))...) {

@@ -198,7 +198,7 @@ func (c *config) do(req *http.Request, cancel context.CancelCauseFunc) (res *htt
 	}
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		if u, perr := url.Parse(e.URL); perr == nil {
-			e.URL = place(u) // net/http takes out the password, but not the query
+			e.URL = logURL(u) // net/http takes out the password, but not the query
 		}
 		// net/http has no type for it; unrecognised it would be a network error.
 		if strings.HasPrefix(e.Err.Error(), "failed to parse Location header") {
@@ -210,7 +210,7 @@ func (c *config) do(req *http.Request, cancel context.CancelCauseFunc) (res *htt
 
 // place is a URL as it may stand in a log: without user, query and fragment, where
 // tokens travel.
-func place(u *url.URL) string {
+func logURL(u *url.URL) string {
 	return u.Scheme + "://" + u.Host + u.EscapedPath()
 }
 

@@ -26,14 +26,14 @@ func Retry(p RetryPolicy) Option {
 // zero value is a good policy.
 //
 // The wait is Delay, or the time the server named (a retry: field, which stays in
-// force; a [Bye], which counts once), multiplied by Factor once for every wait
+// force; a [ByeError], which counts once), multiplied by Factor once for every wait
 // since the last good attempt, but no longer than MaxDelay; then the jitter. Of a
 // time the server named, Retry-After included, and with [Strict] of any, jitter
 // makes more but never less.
 //
 // An attempt was good if it brought an event or a [Gap], or lasted for as long as the
 // reconnection time and no less than a second: a server that accepts connections and drops
-// them at once meets the same backoff as one that refuses them. A [Bye] that names
+// them at once meets the same backoff as one that refuses them. A [ByeError] that names
 // a time is never multiplied.
 type RetryPolicy struct {
 	// Delay is the wait before the first attempt. Defaults to 2 s.
@@ -45,7 +45,7 @@ type RetryPolicy struct {
 	// Defaults to 2.
 	Factor float64
 	// Jitter is the part by which a wait varies at random, up to 1: 0.5 makes 2 s
-	// something between 1 s and 3 s. NoJitter makes waits exact. Defaults to 0.5.
+	// something between 1 s and 3 s. [Off] makes waits exact. Defaults to 0.5.
 	Jitter float64
 	// MaxAttempts is how many attempts to reconnect may fail in a row before the
 	// stream ends with the last one's error. Defaults to no limit.
@@ -56,13 +56,10 @@ type RetryPolicy struct {
 	// attempt that is under way is not cut; [ConnectTimeout], [HeadTimeout] and
 	// [IdleLimit] bound it. Defaults to no limit.
 	MaxElapsed time.Duration
-	// First retries the first connection like a lost one, in place of failing at
+	// RetryFirst retries the first connection like a lost one, in place of failing at
 	// once: for a client that may start before its server.
-	First bool
+	RetryFirst bool
 }
-
-// NoJitter, as the Jitter of a [RetryPolicy], makes waits exact.
-const NoJitter = -1
 
 // NoReconnect makes a stream one request and no more, for answers that are a
 // stream once, such as the tokens of a language model: a body that ends is the
@@ -86,8 +83,8 @@ func (p RetryPolicy) check() error {
 	if p.Factor != 0 && !(p.Factor >= 1) || math.IsInf(p.Factor, 0) {
 		bad("Factor", p.Factor, "1 or more")
 	}
-	if p.Jitter != NoJitter && !(p.Jitter >= 0 && p.Jitter <= 1) {
-		bad("Jitter", p.Jitter, "between 0 and 1, or NoJitter")
+	if p.Jitter != Off && !(p.Jitter >= 0 && p.Jitter <= 1) {
+		bad("Jitter", p.Jitter, "between 0 and 1, or Off")
 	}
 	if p.MaxAttempts < 0 {
 		bad("MaxAttempts", p.MaxAttempts, "0 or more (NoReconnect switches reconnecting off)")

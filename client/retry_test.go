@@ -27,7 +27,7 @@ func collect(ctx context.Context, s *script, opts ...Option) (data []string, err
 }
 
 // exact waits the documented times to the nanosecond.
-var exact = RetryPolicy{Jitter: NoJitter}
+var exact = RetryPolicy{Jitter: Off}
 
 func seconds(all ...float64) []time.Duration {
 	var ds []time.Duration
@@ -56,12 +56,12 @@ func TestWhenRequestsAreMade(t *testing.T) {
 		{name: "two seconds after a connection that brought an event",
 			steps: []step{sends(ev), sends(ev), sends(ev)}, want: seconds(0, 2, 4, 6)},
 		{name: "the caller's delay",
-			steps: []step{sends(ev), sends(ev)}, opts: []Option{Retry(RetryPolicy{Delay: 7 * time.Second, Jitter: NoJitter})}, want: seconds(0, 7, 14)},
+			steps: []step{sends(ev), sends(ev)}, opts: []Option{Retry(RetryPolicy{Delay: 7 * time.Second, Jitter: Off})}, want: seconds(0, 7, 14)},
 		{name: "refused connections back off to thirty seconds",
 			steps: []step{sends(ev), nil, nil, nil, nil, nil, nil}, want: seconds(0, 2, 6, 14, 30, 60, 90, 120)},
 		{name: "the caller's backoff",
 			steps: []step{sends(ev), nil, nil, nil, nil},
-			opts:  []Option{Retry(RetryPolicy{Delay: time.Second, MaxDelay: 5 * time.Second, Factor: 3, Jitter: NoJitter})},
+			opts:  []Option{Retry(RetryPolicy{Delay: time.Second, MaxDelay: 5 * time.Second, Factor: 3, Jitter: Off})},
 			want:  seconds(0, 1, 4, 9, 14, 19)},
 		{name: "an event ends the backoff",
 			steps: []step{sends(ev), nil, nil, sends(ev), nil}, want: seconds(0, 2, 6, 14, 16, 20)},
@@ -72,7 +72,7 @@ func TestWhenRequestsAreMade(t *testing.T) {
 			want:  seconds(0, 2, 6, 11, 16)},
 		{name: "less than a second is never long",
 			steps: []step{last(500 * time.Millisecond), last(500 * time.Millisecond), last(time.Second)},
-			opts:  []Option{Retry(RetryPolicy{Delay: 100 * time.Millisecond, Jitter: NoJitter})}, want: seconds(0, 0.6, 1.3, 2.4)},
+			opts:  []Option{Retry(RetryPolicy{Delay: 100 * time.Millisecond, Jitter: Off})}, want: seconds(0, 0.6, 1.3, 2.4)},
 		{name: "a broken connection is like one that ended",
 			steps: []step{open(ev), drop, drop}, opts: []Option{IdleLimit(time.Minute)}, want: seconds(0, 62, 66, 74)},
 		{name: "retry is respected, and stays",
@@ -107,42 +107,42 @@ func TestWhenRequestsAreMade(t *testing.T) {
 		{name: "bye is not waited upon",
 			steps: []step{open("event: stream.bye\ndata: {\"retry\":1000}\n\n", time.Hour)}, want: seconds(0, 1)},
 		{name: "attempts run out",
-			steps: []step{sends(ev), nil, retry503(), nil}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, MaxAttempts: 3})},
+			steps: []step{sends(ev), nil, retry503(), nil}, opts: []Option{Retry(RetryPolicy{Jitter: Off, MaxAttempts: 3})},
 			want: seconds(0, 2, 6, 14), err: "client: gave up after 3 attempts to reconnect: client: request: Get \"http://host.test\": connection refused"},
 		{name: "attempts count in a row",
-			steps: []step{sends(ev), nil, sends(ev), nil, sends(ev)}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, MaxAttempts: 2})},
+			steps: []step{sends(ev), nil, sends(ev), nil, sends(ev)}, opts: []Option{Retry(RetryPolicy{Jitter: Off, MaxAttempts: 2})},
 			want: seconds(0, 2, 6, 8, 12, 14)},
 		{name: "time runs out: a wait that would pass the limit is not begun",
-			steps: []step{sends(ev), nil, nil, nil}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, MaxElapsed: 20 * time.Second})},
+			steps: []step{sends(ev), nil, nil, nil}, opts: []Option{Retry(RetryPolicy{Jitter: Off, MaxElapsed: 20 * time.Second})},
 			want: seconds(0, 2, 6, 14),
 			err:  "client: gave up after 14s without a good connection, before a wait of 16s (MaxElapsed is 20s): client: request: Get \"http://host.test\": connection refused"},
 		{name: "time runs out: a wait that ends at the limit is begun",
-			steps: []step{sends(ev), nil, nil}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, MaxElapsed: 14 * time.Second})},
+			steps: []step{sends(ev), nil, nil}, opts: []Option{Retry(RetryPolicy{Jitter: Off, MaxElapsed: 14 * time.Second})},
 			want: seconds(0, 2, 6, 14)},
 		{name: "time counts from the end of a good connection",
 			steps: []step{last(time.Hour, ev), nil, last(time.Hour), nil, nil, sends(ev)},
-			opts:  []Option{Retry(RetryPolicy{Jitter: NoJitter, MaxElapsed: 14 * time.Second})},
+			opts:  []Option{Retry(RetryPolicy{Jitter: Off, MaxElapsed: 14 * time.Second})},
 			want:  seconds(0, 3602, 3606, 7208, 7212, 7220, 7222)},
 		{name: "time is not won by connections that bring nothing",
-			steps: []step{sends(ev), sends(""), sends(""), sends("")}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, MaxElapsed: 10 * time.Second})},
+			steps: []step{sends(ev), sends(""), sends(""), sends("")}, opts: []Option{Retry(RetryPolicy{Jitter: Off, MaxElapsed: 10 * time.Second})},
 			want: seconds(0, 2, 6), err: "client: gave up after 6s without a good connection, before a wait of 8s (MaxElapsed is 10s): EOF"},
 		{name: "time counts from the beginning before the first connection",
-			steps: []step{nil, nil, nil}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, MaxElapsed: 5 * time.Second, First: true})},
+			steps: []step{nil, nil, nil}, opts: []Option{Retry(RetryPolicy{Jitter: Off, MaxElapsed: 5 * time.Second, RetryFirst: true})},
 			want: seconds(0, 2), err: "client: gave up after 2s without a good connection, before a wait of 4s (MaxElapsed is 5s): client: request: Get \"http://host.test\": connection refused"},
 		{name: "time runs out before a Retry-After does",
-			steps: []step{sends(ev), retry503("Retry-After", "60")}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, MaxElapsed: time.Minute})},
+			steps: []step{sends(ev), retry503("Retry-After", "60")}, opts: []Option{Retry(RetryPolicy{Jitter: Off, MaxElapsed: time.Minute})},
 			want: seconds(0, 2), err: "client: gave up after 2s without a good connection, before a wait of 1m0s (MaxElapsed is 1m0s): client: the server answered 503 Service Unavailable"},
 		{name: "of two limits the first one ends the stream",
-			steps: []step{sends(ev), nil}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, MaxAttempts: 1, MaxElapsed: time.Hour})},
+			steps: []step{sends(ev), nil}, opts: []Option{Retry(RetryPolicy{Jitter: Off, MaxAttempts: 1, MaxElapsed: time.Hour})},
 			want: seconds(0, 2), err: "client: gave up after 1 attempts to reconnect: client: request: Get \"http://host.test\": connection refused"},
 		{name: "the first connection fails at once when it is refused",
 			steps: []step{nil}, want: seconds(0), err: "client: request: Get \"http://host.test\": connection refused"},
 		{name: "the first connection fails at once when the server is busy",
 			steps: []step{retry503()}, want: seconds(0), err: "client: the server answered 503 Service Unavailable"},
 		{name: "the first connection is retried when that is asked for",
-			steps: []step{nil, retry503(), sends(ev)}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, First: true})}, want: seconds(0, 2, 6, 8)},
+			steps: []step{nil, retry503(), sends(ev)}, opts: []Option{Retry(RetryPolicy{Jitter: Off, RetryFirst: true})}, want: seconds(0, 2, 6, 8)},
 		{name: "the first connection is not retried when the answer is no",
-			steps: []step{nil, answer(http.StatusForbidden, "")}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, First: true})},
+			steps: []step{nil, answer(http.StatusForbidden, "")}, opts: []Option{Retry(RetryPolicy{Jitter: Off, RetryFirst: true})},
 			want: seconds(0, 2), err: "client: the server answered 403 Forbidden"},
 		{name: "no reconnecting: the end of the body is the end",
 			steps: []step{sends(ev), sends(ev)}, opts: []Option{NoReconnect()}, want: seconds(0)},
@@ -167,7 +167,7 @@ func TestWhenRequestsAreMade(t *testing.T) {
 // come, and the last error can be found.
 func TestGivingUpWrapsTheLastErrorAndAnnouncesNoWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for _, p := range []RetryPolicy{{Jitter: NoJitter, MaxElapsed: 5 * time.Second}, {Jitter: NoJitter, MaxAttempts: 1}} {
+		for _, p := range []RetryPolicy{{Jitter: Off, MaxElapsed: 5 * time.Second}, {Jitter: Off, MaxAttempts: 1}} {
 			s := newScript(t, sends("data: x\n\n"), retry503("X-A", "b"), nil)
 			var waits []time.Duration
 			_, err := collect(t.Context(), s, Retry(p), OnRetry(func(_ error, d time.Duration) { waits = append(waits, d) }))
@@ -283,8 +283,8 @@ func TestRetryPolicyIsChecked(t *testing.T) {
 		{RetryPolicy{Factor: 0.5}, "client: option Retry: Factor: 0.5 is not 1 or more"},
 		{RetryPolicy{Factor: math.NaN()}, "client: option Retry: Factor: NaN is not 1 or more"},
 		{RetryPolicy{Factor: math.Inf(1)}, "client: option Retry: Factor: +Inf is not 1 or more"},
-		{RetryPolicy{Jitter: 2}, "client: option Retry: Jitter: 2 is not between 0 and 1, or NoJitter"},
-		{RetryPolicy{Jitter: math.NaN()}, "client: option Retry: Jitter: NaN is not between 0 and 1, or NoJitter"},
+		{RetryPolicy{Jitter: 2}, "client: option Retry: Jitter: 2 is not between 0 and 1, or Off"},
+		{RetryPolicy{Jitter: math.NaN()}, "client: option Retry: Jitter: NaN is not between 0 and 1, or Off"},
 		{RetryPolicy{MaxElapsed: -1}, "client: option Retry: MaxElapsed: -1ns is not 0 or more (NoReconnect switches reconnecting off)"},
 		{RetryPolicy{MaxAttempts: -1}, "client: option Retry: MaxAttempts: -1 is not 0 or more (NoReconnect switches reconnecting off)"},
 	} {

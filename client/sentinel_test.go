@@ -57,7 +57,7 @@ func TestASentinelEndsEveryCall(t *testing.T) {
 			}
 		}
 		s = newScript(t, sends(body), sends(body), sends(body), sends(body))
-		for call, got := range happened[any](t, s, Sentinel("[DONE]"), Types(Type[int]("n")), UnknownEvents(End)) {
+		for call, got := range happened[any](t, s, Sentinel("[DONE]"), Types(Type[int]("n")), UnknownEvents(PolicyEnd)) {
 			if want := []string{"1"}; !slices.Equal(got, want) {
 				t.Errorf("%s with Types: %q, want %q", call, got, want)
 			}

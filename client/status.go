@@ -2,13 +2,14 @@ package client
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/fluxwire-go/fluxwire/sse"
 )
 
 // How much of the body of a failed answer is kept, and how long it may take.
@@ -35,7 +36,7 @@ type StatusError struct {
 	// Body is what the answer said, up to its first 64 KiB.
 	Body []byte
 	// Problem is the body, if it was application/problem+json that can be read.
-	Problem *Problem
+	Problem *sse.Problem
 }
 
 func (e *StatusError) Error() string {
@@ -48,7 +49,7 @@ func (e *StatusError) Error() string {
 	}
 	switch {
 	case e.Problem != nil:
-		s += ": " + e.Problem.String()
+		s += ": " + e.Problem.Message()
 	case len(e.Body) > 0:
 		s += ": " + excerpt(e.Body)
 	}
@@ -66,53 +67,6 @@ func (e *ContentTypeError) Error() string {
 	return fmt.Sprintf("client: content type: the server answered %q, not %s: %s", e.ContentType, eventStream, excerpt(e.Body))
 }
 
-// A Problem is an application/problem+json object (RFC 9457).
-type Problem struct {
-	Type     string // "about:blank" if the server named none
-	Title    string
-	Status   int
-	Detail   string
-	Instance string
-	// Extensions holds every other member.
-	Extensions map[string]json.RawMessage
-}
-
-// String returns the title and the detail.
-func (p *Problem) String() string {
-	switch {
-	case p.Title == "" && p.Detail == "":
-		return p.Type
-	case p.Title == "":
-		return p.Detail
-	case p.Detail == "":
-		return p.Title
-	}
-	return p.Title + ": " + p.Detail
-}
-
-// parseProblem reads a problem object. A member whose type is wrong is ignored,
-// as RFC 9457, section 3.1, demands; nil is returned for what is no object.
-func parseProblem(data []byte) *Problem {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(data, &members); err != nil || members == nil {
-		return nil
-	}
-	p := &Problem{}
-	for name, dst := range map[string]any{
-		"type": &p.Type, "title": &p.Title, "status": &p.Status, "detail": &p.Detail, "instance": &p.Instance,
-	} {
-		_ = json.Unmarshal(members[name], dst) // absent or of a wrong type: ignored
-		delete(members, name)
-	}
-	if p.Type == "" {
-		p.Type = "about:blank"
-	}
-	if len(members) > 0 {
-		p.Extensions = members
-	}
-	return p
-}
-
 // statusError makes the error of an answer that is not welcome, after [OnStatus]
 // has seen it. decided is true if the error is OnStatus' own and nothing must be
 // retried. Closing the body is left to the caller.
@@ -127,7 +81,7 @@ func (c *config) statusError(res *http.Response) (err error, decided bool) {
 	}
 	e := &StatusError{StatusCode: res.StatusCode, Status: res.Status, Header: res.Header, Body: body}
 	if isMediaType(res.Header.Get("Content-Type"), "application/problem+json") {
-		e.Problem = parseProblem(body)
+		e.Problem = sse.ParseProblem(body)
 	}
 	return e, false
 }

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/fluxwire-go/fluxwire/sse"
 )
 
 func TestStatusErrors(t *testing.T) {
@@ -20,15 +22,15 @@ func TestStatusErrors(t *testing.T) {
 		name    string
 		answer  step
 		text    string
-		problem *Problem
+		problem *sse.Problem
 	}{
 		{"a problem is read", answer(409, problem, "Content-Type", "application/problem+json; charset=utf-8"),
 			"client: the server answered 409 Conflict: Name taken: choose another",
-			&Problem{"https://example.com/taken", "Name taken", 409, "choose another", "/a", map[string]json.RawMessage{"alternatives": json.RawMessage(`["b"]`)}}},
+			&sse.Problem{Type: "https://example.com/taken", Title: "Name taken", Status: 409, Detail: "choose another", Instance: "/a", Extensions: map[string]json.RawMessage{"alternatives": json.RawMessage(`["b"]`)}}},
 		{"members of a wrong type are ignored", answer(400, `{"title":7,"status":"x","detail":"still here"}`, "Content-Type", "application/problem+json"),
-			"client: the server answered 400 Bad Request: still here", &Problem{Type: "about:blank", Detail: "still here"}},
+			"client: the server answered 400 Bad Request: still here", &sse.Problem{Type: "about:blank", Detail: "still here"}},
 		{"a title alone", answer(400, `{"title":"Bad"}`, "Content-Type", "application/problem+json"),
-			"client: the server answered 400 Bad Request: Bad", &Problem{Type: "about:blank", Title: "Bad"}},
+			"client: the server answered 400 Bad Request: Bad", &sse.Problem{Type: "about:blank", Title: "Bad"}},
 		{"what claims to be a problem and is none", answer(400, `[1]`, "Content-Type", "application/problem+json"),
 			"client: the server answered 400 Bad Request: [1]", nil},
 		{"JSON is no problem", answer(400, `{"title":"x"}`, "Content-Type", "application/json"),

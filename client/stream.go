@@ -120,7 +120,7 @@ func (s *stream) wait(ctx context.Context, o outcome) error {
 			time.Since(s.since).Round(time.Millisecond), d.Round(time.Millisecond), most, o.err)
 	}
 	s.logger.LogAttrs(ctx, slog.LevelWarn, "event stream lost, reconnecting",
-		slog.String("url", place(s.url)), slog.Any("error", o.err), slog.Duration("wait", d))
+		slog.String("url", logURL(s.url)), slog.Any("error", o.err), slog.Duration("wait", d))
 	if s.onRetry != nil {
 		s.onRetry(o.err, d)
 	}
@@ -160,7 +160,7 @@ func (s *stream) attempt(parent context.Context) outcome {
 	head.disarm()
 	// The standard tells no first attempt from a later one: a network error is
 	// retried.
-	patient := s.connected || s.retry.First
+	patient := s.connected || s.retry.RetryFirst
 	if err != nil {
 		_, futile := errors.AsType[*RedirectError](err)
 		return s.missed(outcome{err: err, again: !futile && (patient || s.strict)})
@@ -203,7 +203,7 @@ func (s *stream) refused(res *http.Response, patient bool) (outcome, bool) {
 
 // read hands on the events of one connection.
 func (s *stream) read(parent, ctx context.Context, res *http.Response) (o outcome) {
-	s.logger.LogAttrs(ctx, slog.LevelDebug, "event stream open", slog.String("url", place(s.url)))
+	s.logger.LogAttrs(ctx, slog.LevelDebug, "event stream open", slog.String("url", logURL(s.url)))
 	if s.onConnect != nil {
 		s.onConnect(res)
 	}
@@ -242,8 +242,8 @@ func (s *stream) read(parent, ctx context.Context, res *http.Response) (o outcom
 				return outcome{err: err, again: true, good: good()}
 			}
 		}
-		if err == nil && !s.strict && isControl(ev.Event) {
-			if ev.Event != controlGap {
+		if err == nil && !s.strict && obeyed(ev.Event) {
+			if ev.Event != sse.ControlGap {
 				end := end(ev)
 				end.good = good()
 				if err := s.handled(parent); err != nil {

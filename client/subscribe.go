@@ -23,7 +23,7 @@ type Subscription struct {
 // next is called for every event, in order. After the last one exactly one of
 // onError and complete is called, once: complete if the stream ended without an
 // error, otherwise onError with what Follow would have yielded, the cause of a
-// cancelled ctx included. (Of what is asked to [Surface] onError hears too, in
+// cancelled ctx included. (Of what is asked to [PolicySurface] onError hears too, in
 // its place.) Either may be nil, and is then left out; a nil next is an error. All
 // calls come from the one goroutine, and the stream waits for each.
 //

@@ -33,34 +33,31 @@ const (
 	PhaseHead    Phase = "head"    // from the request's last byte to the answer's head
 )
 
-// NoTimeout, given to [ConnectTimeout] or [HeadTimeout], sets no limit.
-const NoTimeout time.Duration = -1
-
 const defaultConnectTimeout = 30 * time.Second
 
 // ConnectTimeout limits how long it may take to get a connection, name resolution,
 // proxy and TLS included; a connection that is used again takes no time. After it
 // the attempt fails with a [*TimeoutError], which a stream treats like any lost
-// connection. Each redirect counts anew. Defaults to 30 s; [NoTimeout] switches it
+// connection. Each redirect counts anew. Defaults to 30 s; [Off] switches it
 // off.
 //
 // The [http.Client] has to tell of its connections by [httptrace], as
 // [http.Transport] does, over HTTP/2 too. Over a transport that does not, this
 // limit means nothing.
 func ConnectTimeout(d time.Duration) Option {
-	return func(c *config) { set(c, &c.connectLimit, d, d <= 0 && d != NoTimeout, "ConnectTimeout") }
+	return func(c *config) { set(c, &c.connectLimit, d, d <= 0 && d != Off, "ConnectTimeout") }
 }
 
 // HeadTimeout limits the wait for the head of an answer, from when the request,
 // its body included, has been written; each redirect counts anew. After it the
 // attempt fails with a [*TimeoutError], which a stream treats like any lost
-// connection. Defaults to [NoTimeout]: many servers send the head of a stream only
+// connection. Defaults to [Off]: many servers send the head of a stream only
 // with its first event, and that may be hours away.
 //
 // Over a transport that does not tell of its requests by [httptrace] the limit
 // counts from the beginning and to the end of all redirects.
 func HeadTimeout(d time.Duration) Option {
-	return func(c *config) { set(c, &c.headLimit, d, d <= 0 && d != NoTimeout, "HeadTimeout") }
+	return func(c *config) { set(c, &c.headLimit, d, d <= 0 && d != Off, "HeadTimeout") }
 }
 
 // A stopwatch bounds the phases of one request and of the redirects it meets. It

@@ -85,7 +85,7 @@ func (c *config) checkCases(t reflect.Type) error {
 	for _, k := range c.cases {
 		switch {
 		case k.typ == nil: // the option has said so
-		case !c.strict && isControl(k.event):
+		case !c.strict && obeyed(k.event):
 			bad(k, "a control event is obeyed, never handed out: take the case out, or use Gaps or Strict")
 		case k.typ.Implements(t):
 		case reflect.PointerTo(k.typ).Implements(t):
@@ -123,17 +123,17 @@ var errSkipped = errors.New("client: skipped")
 // unknown is the error of an event that no case names. One that is skipped costs
 // nothing: there may be many.
 func (c *config) unknown(ev sse.Event) error {
-	if c.unknownEvents != Skip {
+	if c.unknownEvents != PolicySkip {
 		return &UnknownEventError{ID: ev.ID, Event: ev.Event, Data: append([]byte(nil), ev.Data...)}
 	}
 	if c.logger.Enabled(context.Background(), slog.LevelDebug) {
-		c.logger.Debug("unknown event skipped", slog.String("url", place(c.url)), slog.String("id", ev.ID), slog.String("event", ev.Event))
+		c.logger.Debug("unknown event skipped", slog.String("url", logURL(c.url)), slog.String("id", ev.ID), slog.String("event", ev.Event))
 	}
 	return errSkipped
 }
 
 // UnknownEvents sets what becomes of an event whose name is no case of [Types];
-// without Types there are none. Defaults to [Skip], which logs it at level Debug: a
+// without Types there are none. Defaults to [ PolicySkip], which logs it at level Debug: a
 // server must be free to send a new kind of event before its clients have been taught it, and a
 // browser drops events nobody listens for, too. Whoever would miss something by
 // that asks for another policy. The id of a skipped event counts like any other.

@@ -55,6 +55,7 @@ func (xmlCodec) AppendData(dst []byte, v any) ([]byte, error) {
 	return append(dst, b...), err
 }
 func (xmlCodec) DecodeData(data []byte, v any) error { return xml.Unmarshal(data, v) }
+func (xmlCodec) IsText(any) bool                     { return true }
 
 type lyingCodec struct{}
 

@@ -61,7 +61,7 @@ func runPing(ctx context.Context, env Env, args []string) error {
 	defer cancel()
 	sent := false
 	form := url.Values{"message": {message}}.Encode()
-	options := append(headers.options(), client.HTTPClient(env.Client), client.ConnectTimeout(client.NoTimeout), onRequest(&sent), client.Body(formType, func() (io.Reader, error) {
+	options := append(headers.options(), client.HTTPClient(env.Client), client.ConnectTimeout(client.Off), onRequest(&sent), client.Body(formType, func() (io.Reader, error) {
 		return strings.NewReader(form), nil
 	}))
 	answer, err := client.Once[string](ctx, service.JoinPath("ping").String(), options...)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestValidateRefusesWhatAppendRefuses(t *testing.T) {
+func TestValidate(t *testing.T) {
 	for _, ev := range []ServerSentEvent[string]{
 		{},
 		{ID: "1", Event: "a", Retry: 1, Comment: "c\nd"},
