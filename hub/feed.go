@@ -49,16 +49,6 @@ const pagesAtOnce = 8
 // An ending is how a topic has ended.
 type ending struct{ err error }
 
-// framed is a log whose own frames serve the readers. The type of Frames is internal:
-// only logs of this module can be it, and [eventlog.Memory] is.
-type framed interface {
-	eventlog.Log
-	Frames() *window.Frames
-	Stamp() uint32
-}
-
-var _ framed = (*eventlog.Memory)(nil)
-
 func newFeed(cfg Config) *Feed {
 	f := &Feed{
 		name:   cfg.Name,
@@ -70,8 +60,8 @@ func newFeed(cfg Config) *Feed {
 		stop:   func() {},
 	}
 	f.life, f.finish = context.WithCancel(context.Background())
-	if own, ok := cfg.Log.(framed); ok {
-		f.current.Store(&epoch{frames: own.Frames(), complete: true, stamp: own.Stamp()})
+	if frames, stamp, ok := window.OfMemory(cfg.Log); ok {
+		f.current.Store(&epoch{frames: frames, complete: true, stamp: stamp})
 		close(f.warm)
 		return f
 	}

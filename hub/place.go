@@ -18,6 +18,8 @@ type spot struct {
 	part  uint32 // bytes of the next event that have been taken; a Cursor takes whole ones
 }
 
+var blank = []byte("\n\n")
+
 // pos is the place of a spot whose epoch is known.
 func (s *spot) pos() eventlog.Pos { return eventlog.Pos{Seq: s.at - 1, Stamp: s.stamp} }
 

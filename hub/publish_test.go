@@ -225,9 +225,6 @@ func TestPublishToAnUncertainLog(t *testing.T) {
 		var want []string
 		for i := range 200 {
 			ev := textEvent{Data: fmt.Sprint(i)}
-			if i%2 == 0 {
-				ev.ID = "key " + ev.Data
-			}
 			events, want = append(events, ev), append(want, ev.Data)
 		}
 		if err := topic.Publish(t.Context(), streams.Of(events...)); err != nil {
@@ -244,7 +241,42 @@ func TestPublishToAnUncertainLog(t *testing.T) {
 	})
 }
 
-// Append hands the log's doubts on to the caller, who tries again with the same id.
+// A source that emits its events again when it is run again is published only once.
+func TestPublishMessageIDs(t *testing.T) {
+	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
+		topic := open(Config{Logger: slog.New(slog.DiscardHandler)})
+		c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+		var began []time.Time
+		run := func(data ...string) func(context.Context, func(textEvent) bool) error {
+			return func(ctx context.Context, emit func(textEvent) bool) error {
+				for _, d := range data {
+					emit(textEvent{Data: d})
+				}
+				if len(began) < 3 {
+					return errors.New("the feed broke off")
+				}
+				return nil
+			}
+		}
+		source := scripted(&began, run("a", "b"), run("a", "b", "", "c", "panic"), run("b", "c", "", "d"))
+		calls := 0
+		err := topic.Publish(t.Context(), source, MessageIDs(func(ev textEvent) string {
+			if calls++; ev.Data == "panic" {
+				panic("no id")
+			}
+			return ev.Data // "" is for Publish to choose
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(t, "a subscriber", read(t, c), "a, b, , c, , d, EOF")
+		if s := topic.Stats(); s.Duplicates != 4 || s.Refused != 1 || calls != 11 {
+			t.Errorf("Stats: %d duplicates, %d refused, %d calls; want 4, 1, 11", s.Duplicates, s.Refused, calls)
+		}
+	})
+}
+
+// Append returns ErrUncertain to the caller, who tries again with the same message id.
 func TestAppendToAnUncertainLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newFakeLog(1000, 5)
@@ -253,7 +285,7 @@ func TestAppendToAnUncertainLog(t *testing.T) {
 		doubts := 0
 		for i := range 50 {
 			for {
-				pos, err := topic.Append(t.Context(), textEvent{ID: fmt.Sprint(i), Data: "x"})
+				pos, err := topic.Append(t.Context(), textEvent{Data: "x"}, MessageID(fmt.Sprint(i)))
 				if err == nil {
 					if pos.Seq != uint64(i+1) {
 						t.Fatalf("event %d is at %v", i, pos)

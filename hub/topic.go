@@ -4,16 +4,12 @@ import (
 	"context"
 	"errors"
 	"runtime/debug"
-	"strings"
 	"sync"
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
 	"github.com/fluxwire-go/fluxwire/sse"
 	"github.com/fluxwire-go/fluxwire/streams"
 )
-
-// reserved is how the names of the server's own events begin.
-const reserved = "stream."
 
 // A Topic is a hot stream of events with data of type T that any number of
 // subscribers read. Its methods may be called by any number of goroutines at once.
@@ -64,36 +60,55 @@ func New[T any](cfg Config) (*Topic[T], error) {
 // the event's id on the wire. The event is encoded once, here. Append never waits for
 // a subscriber.
 //
-// ev.ID does not go out: it is the idempotency key. An event whose key the log still
-// remembers (two minutes and 10,000 keys in an [eventlog.Memory]) is not stored again;
-// the result is the position of the first one. "" is no key.
+// ev.ID must be empty: the log numbers the events. To be able to append an event again
+// without storing it twice, give it a [MessageID].
 //
-// A [*RefusedError] says that the topic cannot carry the event, and why; the topic
-// goes on. [ErrEnded] says that the topic has ended. Other errors are the log's, or
-// the cause of ctx: after [eventlog.ErrUncertain] append the event again with the
-// same ID.
-func (t *Topic[T]) Append(ctx context.Context, ev sse.ServerSentEvent[T]) (eventlog.Pos, error) {
-	key := ev.ID
-	ev.ID = ""
+// A [*RefusedError] says that the topic cannot carry the event, and why; the topic is
+// not affected. [ErrEnded] says that the topic has ended. Other errors are the log's, or
+// the cause of ctx: after [eventlog.ErrUncertain] append the event again with the same
+// message id.
+func (t *Topic[T]) Append(ctx context.Context, ev sse.ServerSentEvent[T], opts ...AppendOption) (eventlog.Pos, error) {
+	var messageID string
+	for _, o := range opts {
+		messageID = o.messageID
+	}
+	return t.append(ctx, ev, messageID)
+}
+
+// An AppendOption is an option of [Topic.Append].
+type AppendOption struct{ messageID string }
+
+// MessageID makes [Topic.Append] idempotent: an event whose message id the log still
+// remembers (two minutes and 10,000 ids in an [eventlog.Memory]) is not stored again, and
+// the result is the position of the first one. The id never goes out. It names one
+// message, and not what the message is about: two changes of one order have two ids.
+// Empty is as without the option.
+func MessageID(id string) AppendOption { return AppendOption{id} }
+
+func (t *Topic[T]) append(ctx context.Context, ev sse.ServerSentEvent[T], messageID string) (eventlog.Pos, error) {
 	enc := t.encoders.Get().(*encoder[T])
 	block, err := t.encode(enc, ev)
 	if err == nil {
 		var pos eventlog.Pos
-		if pos, err = t.store(ctx, eventlog.Record{Block: block, Key: key}); err == nil {
-			t.release(enc, block)
+		pos, err = t.store(ctx, eventlog.Record{Block: block, MessageID: messageID})
+		t.release(enc, block)
+		if err == nil {
 			return pos, nil
 		}
 		if !errors.Is(err, eventlog.ErrTooLarge) && !errors.Is(err, eventlog.ErrBadRecord) {
-			t.release(enc, block)
 			return eventlog.Pos{}, err
 		}
-		t.release(enc, block)
 	}
-	t.feed.counts.refused.Add(1)
-	return eventlog.Pos{}, &RefusedError{Topic: t.cfg.Name, Event: ev.Event, Err: err}
+	return eventlog.Pos{}, t.refuse(ev.Event, err)
 }
 
-// release gives an encoder back whose block is not needed any more.
+// refuse counts an event that was refused and returns the error.
+func (t *Topic[T]) refuse(event string, err error) *RefusedError {
+	t.feed.counts.refused.Add(1)
+	return &RefusedError{Topic: t.cfg.Name, Event: event, Err: err}
+}
+
+// release puts an encoder back into the pool once its block is not needed any more.
 func (t *Topic[T]) release(enc *encoder[T], block []byte) {
 	enc.buf = block
 	if cap(block) > maxScratch {
@@ -105,8 +120,11 @@ func (t *Topic[T]) release(enc *encoder[T], block []byte) {
 // encode returns the wire block of ev, in the encoder's buffer. An encoder that has
 // panicked is not used again.
 func (t *Topic[T]) encode(enc *encoder[T], ev sse.ServerSentEvent[T]) (block []byte, err error) {
-	if strings.HasPrefix(ev.Event, reserved) {
+	switch {
+	case sse.IsControl(ev.Event):
 		return nil, ErrReservedName
+	case ev.ID != "":
+		return nil, ErrHasID
 	}
 	defer func() {
 		if v := recover(); v != nil {

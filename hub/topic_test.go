@@ -47,8 +47,7 @@ func TestAppendRefuses(t *testing.T) {
 		{"data that fails to encode", event{Data: picky{"fail"}}, errPicky},
 		{"data that panics", event{Data: picky{"panic"}}, errPicky},
 		{"more than MaxEvent", event{Data: picky{strings.Repeat("x", 1000)}}, eventlog.ErrTooLarge},
-		{"a line break in the key", event{ID: "a\nb"}, eventlog.ErrBadRecord},
-		{"a key that is too long", event{ID: strings.Repeat("k", 2000)}, eventlog.ErrTooLarge},
+		{"an ID", event{ID: "7"}, ErrHasID},
 		{"a negative retry", event{Retry: -1}, sse.ErrNegativeRetry},
 	} {
 		pos, err := topic.Append(t.Context(), tt.event)
@@ -64,15 +63,21 @@ func TestAppendRefuses(t *testing.T) {
 			t.Errorf("%s: PanicError is %t", tt.name, ok)
 		}
 	}
-	// The topic goes on.
+	for id, want := range map[string]error{"a\nb": eventlog.ErrBadRecord, strings.Repeat("k", 2000): eventlog.ErrTooLarge} {
+		_, err := topic.Append(t.Context(), event{}, MessageID(id))
+		if _, ok := errors.AsType[*RefusedError](err); !ok || !errors.Is(err, want) {
+			t.Errorf("Append with the message id %.10q = %v; want %v", id, err, want)
+		}
+	}
+	// The topic still takes events.
 	for i, name := range []string{"streams", "stream", "", "Stream.x"} {
 		pos, err := topic.Append(t.Context(), event{Event: name, Data: picky{"fine"}})
 		if err != nil || pos.Seq != uint64(i+1) {
 			t.Errorf("Append(%q) = %v, %v", name, pos, err)
 		}
 	}
-	if s := topic.Stats(); s.Refused != 10 || s.Appended != 4 {
-		t.Errorf("Stats: %d refused, %d appended; want 10, 4", s.Refused, s.Appended)
+	if s := topic.Stats(); s.Refused != 11 || s.Appended != 4 {
+		t.Errorf("Stats: %d refused, %d appended; want 11, 4", s.Refused, s.Appended)
 	}
 }
 
@@ -90,20 +95,21 @@ func TestMaxEvent(t *testing.T) {
 	}
 }
 
-// An event's own id is its idempotency key, and never goes out.
-func TestIdempotencyKeys(t *testing.T) {
+// TestMessageID checks that an event with a known message id is not stored again, and
+// that the message id never goes out.
+func TestMessageID(t *testing.T) {
 	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
 		topic := open(Config{})
 		var first eventlog.Pos
 		for i := range 3 {
-			pos, err := topic.Append(t.Context(), sse.ServerSentEvent[string]{ID: "order 7", Data: "paid", Event: "e", Retry: time.Second, Comment: "c"})
+			pos, err := topic.Append(t.Context(), sse.ServerSentEvent[string]{Data: "paid", Event: "e", Retry: time.Second, Comment: "c"}, MessageID("order 7 is paid"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			if i == 0 {
 				first = pos
 			} else if pos != first {
-				t.Errorf("the same key got %v, the first time it was %v", pos, first)
+				t.Errorf("the same message id got %v, the first time it was %v", pos, first)
 			}
 		}
 		put(t, topic, "other", "other")
