@@ -199,7 +199,7 @@ func badParameter(q url.Values, name, rule string) error {
 }
 
 // Policy says what becomes of a client that reads so slowly that its place is
-// no longer kept. Defaults to [hub.ToOldest]. It is for topics.
+// no longer kept. Defaults to [hub.PolicyToOldest]. It is for topics.
 func Policy(p hub.Policy) Option { return func(h *Handler) { h.policy = p } }
 
 // Filter gives each request a choice of the topic's events. Its error is

@@ -52,7 +52,7 @@ func (c *Cursor) begin() bool {
 		c.place(e, at, 0)
 	case startLost:
 		switch {
-		case c.policy == ToLatest:
+		case c.policy == PolicyToLatest:
 			first = max(first, next-1)
 		case !e.complete:
 			return false

@@ -18,7 +18,7 @@ var (
 	// this one once it runs again.
 	ErrClosed = errors.New("hub: the topic was closed")
 
-	// ErrCut ends a cursor with the policy [Cut] that fell out of the window. Its
+	// ErrCut ends a cursor with the policy [PolicyCut] that fell out of the window. Its
 	// subscriber may resume at the cursor's position and learns then what it missed.
 	ErrCut = errors.New("hub: the cursor fell out of the window and is cut")
 

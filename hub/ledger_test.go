@@ -311,7 +311,7 @@ func (l *memoryLedger) read(c *ledgerClient) error {
 	stats := l.topic.Stats()
 	switch {
 	case errors.Is(err, ErrCut):
-		if c.policy != Cut {
+		if c.policy != PolicyCut {
 			return fmt.Errorf("%s: cut with policy %v", c.name, c.policy)
 		}
 		l.total["cuts"]++
@@ -333,7 +333,7 @@ func (l *memoryLedger) read(c *ledgerClient) error {
 		if err := c.gap(g); err != nil {
 			return err
 		}
-		if c.policy == ToOldest && c.last >= stats.First {
+		if c.policy == PolicyToOldest && c.last >= stats.First {
 			return fmt.Errorf("%s: gap %+v, but the oldest kept is %d", c.name, g, stats.First)
 		}
 		l.total[string(g.Reason)]++

@@ -114,7 +114,7 @@ func TestMessageID(t *testing.T) {
 		}
 		put(t, topic, "other", "other")
 		settle()
-		c := topic.Feed().Subscribe(Latest(3), ToOldest, Filter{})
+		c := topic.Feed().Subscribe(Latest(3), PolicyToOldest, Filter{})
 		b, err := next(t, c)
 		if err != nil {
 			t.Fatal(err)
@@ -144,7 +144,7 @@ func TestEndings(t *testing.T) {
 			{"completion is not undone by a failure", func(t *Topic[string]) { t.Complete(); t.Fail(failure) }, io.EOF},
 		} {
 			topic := open(Config{})
-			waiting := topic.Feed().Subscribe(Live(), Cut, Filter{})
+			waiting := topic.Feed().Subscribe(Live(), PolicyCut, Filter{})
 			got := make(chan string, 1)
 			go func() { got <- read(t, waiting) }()
 			settle()
@@ -152,9 +152,9 @@ func TestEndings(t *testing.T) {
 			tt.end(topic) // at once: pending events are delivered first
 			check(t, tt.name, <-got, "1, 2, 3, "+tt.want.Error())
 			for range 2 {
-				late := topic.Feed().Subscribe(After("1"), ToOldest, Filter{})
+				late := topic.Feed().Subscribe(After("1"), PolicyToOldest, Filter{})
 				check(t, tt.name+", later", read(t, late), "2, 3, "+tt.want.Error())
-				check(t, tt.name+", live", read(t, topic.Feed().Subscribe(Live(), ToOldest, Filter{})), tt.want.Error())
+				check(t, tt.name+", live", read(t, topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})), tt.want.Error())
 				_, err := topic.Append(t.Context(), sse.ServerSentEvent[string]{Data: "4"})
 				if err != ErrEnded {
 					t.Errorf("%s: Append = %v, want ErrEnded", tt.name, err)
@@ -181,7 +181,7 @@ func TestClose(t *testing.T) {
 		settle()
 		var all []chan string
 		for range 20 {
-			c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+			c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 			got := make(chan string)
 			all = append(all, got)
 			go func() { got <- read(t, c) }()
@@ -203,7 +203,7 @@ func TestClose(t *testing.T) {
 		for _, got := range all {
 			check(t, "a subscriber", <-got, "1, "+ErrClosed.Error())
 		}
-		check(t, "a late one", read(t, topic.Feed().Subscribe(Latest(1), ToOldest, Filter{})), "1, "+ErrClosed.Error())
+		check(t, "a late one", read(t, topic.Feed().Subscribe(Latest(1), PolicyToOldest, Filter{})), "1, "+ErrClosed.Error())
 		if _, err := topic.Append(t.Context(), sse.ServerSentEvent[string]{}); err != ErrEnded {
 			t.Errorf("Append = %v, want ErrEnded", err)
 		}
@@ -218,7 +218,7 @@ func TestCloseBeforeCompletion(t *testing.T) {
 		log.delay = time.Minute
 		topic := open(t, Config{Log: log})
 		time.Sleep(2 * time.Minute)
-		c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+		c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 		put(t, topic, "1", "2", "3")
 		topic.Complete()
 		if _, ended := topic.Feed().Ended(); ended {
@@ -245,7 +245,7 @@ func TestTheLogIsClosed(t *testing.T) {
 			}
 			topic := open(t, Config{Log: log})
 			settle()
-			c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+			c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 			put(t, topic, "1")
 			settle()
 			m.Close()
