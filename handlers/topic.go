@@ -53,6 +53,7 @@ func Topic[T any](s *Server, topic *hub.Topic[T], opts ...Option) *Handler {
 		if err, ended := feed.Ended(); ended && err == nil && st.format == eventStream && LastEventID(r) != "" {
 			// Nothing is left for a client that has it all: an EventSource stops at 204.
 			probe := feed.Subscribe(start, h.policy, filter)
+			defer probe.Close()
 			if b, err := probe.Next(r.Context()); b.Empty() && errors.Is(err, io.EOF) {
 				return nil, errNothingLeft
 			}
@@ -63,6 +64,7 @@ func Topic[T any](s *Server, topic *hub.Topic[T], opts ...Option) *Handler {
 		st.place = st.cursor.Position()
 		st.reached(st.place)
 		return func(ctx context.Context, out sink) error {
+			defer st.cursor.Close()
 			return st.read(ctx, st.cursor, out, text)
 		}, nil
 	}

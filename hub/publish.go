@@ -42,7 +42,7 @@ func randomDraw() float64 { return mrand.Float64() }
 func (t *Topic[T]) Publish(ctx context.Context, source streams.Observable[sse.ServerSentEvent[T]], opts ...PublishOption[T]) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	if t.feed.life.Err() != nil {
+	if t.Feed().life.Err() != nil {
 		return ErrEnded
 	}
 	defer context.AfterFunc(t.feed.life, func() { cancel(ErrEnded) })()

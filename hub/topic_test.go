@@ -81,6 +81,31 @@ func TestAppendRefuses(t *testing.T) {
 	}
 }
 
+func TestZeroTopic(t *testing.T) {
+	for name, call := range map[string]func(*Topic[string]){
+		"Append":   func(tp *Topic[string]) { _, _ = tp.Append(t.Context(), textEvent{}) },
+		"Publish":  func(tp *Topic[string]) { _ = tp.Publish(t.Context(), streams.Of[textEvent]()) },
+		"Complete": func(tp *Topic[string]) { tp.Complete() },
+		"Fail":     func(tp *Topic[string]) { tp.Fail(io.EOF) },
+		"Close":    func(tp *Topic[string]) { _ = tp.Close() },
+		"Feed":     func(tp *Topic[string]) { tp.Feed() },
+		"Name":     func(tp *Topic[string]) { _ = tp.Name() },
+		"Stats":    func(tp *Topic[string]) { tp.Stats() },
+	} {
+		func() {
+			defer func() {
+				if text, _ := recover().(string); !strings.Contains(text, "make one with New") {
+					t.Errorf("%s of a zero Topic panics with %q; want it to name New", name, text)
+				}
+			}()
+			call(new(Topic[string]))
+		}()
+	}
+	if name := open(t, Config{Name: "prices"}).Name(); name != "prices" {
+		t.Errorf("Name() = %q, want prices", name)
+	}
+}
+
 // The largest event is MaxEvent bytes without its id.
 func TestMaxEvent(t *testing.T) {
 	topic := open(t, Config{MaxEvent: 100, Bytes: 1000})
