@@ -30,6 +30,10 @@ type Feed struct {
 	// pages has room for the log's pages that are being read for subscribers.
 	pages chan struct{}
 
+	// looked, if not nil, is called between the looks of a reader at the topic, so that a
+	// test can append there. It is nil outside of tests.
+	looked func()
+
 	stop context.CancelFunc // ends the tail
 	tail sync.WaitGroup
 

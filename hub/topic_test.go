@@ -1,9 +1,11 @@
 package hub
 
 import (
+	"context"
 	"errors"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -310,5 +312,120 @@ func TestConfig(t *testing.T) {
 			t.Error(err)
 		}
 		topic.Close()
+	}
+}
+
+// A waitingLog stores nothing until it may.
+type waitingLog struct {
+	eventlog.Log
+	store chan struct{}
+}
+
+func (w waitingLog) Append(ctx context.Context, r eventlog.Record) (eventlog.Pos, bool, error) {
+	<-w.store
+	return w.Log.Append(ctx, r)
+}
+
+// An event whose Append is under way when the topic is completed or fails comes before
+// the end.
+func TestEndDuringAppend(t *testing.T) {
+	broken := errors.New("broken")
+	for name, end := range map[string]func(*Topic[string]){
+		"EOF":    (*Topic[string]).Complete,
+		"broken": func(topic *Topic[string]) { topic.Fail(broken) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m, err := eventlog.NewMemory(eventlog.MemoryConfig{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer m.Close()
+				log := waitingLog{m, make(chan struct{})}
+				topic := open(t, Config{Log: log})
+				got := make(chan string, 1)
+				c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
+				go func() { got <- read(t, c) }()
+				settle()
+				var work sync.WaitGroup
+				for _, data := range []string{"a", "b"} {
+					work.Go(func() { put(t, topic, data) }) // fails t if it is refused
+					settle()
+				}
+				end(topic)
+				settle()
+				if _, err := topic.Append(t.Context(), textEvent{Data: "late"}); err != ErrEnded {
+					t.Errorf("Append after the end = %v, want ErrEnded", err)
+				}
+				if err, ended := topic.Feed().Ended(); ended {
+					t.Errorf("the topic ended with %v while two events were being stored", err)
+				}
+				log.store <- struct{}{} // one of the two
+				settle()
+				if _, ended := topic.Feed().Ended(); ended {
+					t.Error("the topic ended while one event was being stored")
+				}
+				log.store <- struct{}{}
+				work.Wait()
+				text := <-got
+				if text != "a, b, "+name && text != "b, a, "+name {
+					t.Errorf("a subscriber got %q; want both events before the end", text)
+				}
+			})
+		})
+	}
+}
+
+// A reader gets the last event before the end, wherever between its looks at the topic
+// the event is stored and the topic ends.
+func TestEndBetweenLooks(t *testing.T) {
+	readers := map[string]func(*testing.T, *Topic[string]) func() (events int, ended bool){
+		"cursor": func(t *testing.T, topic *Topic[string]) func() (int, bool) {
+			c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
+			return func() (int, bool) {
+				b, err := c.Poll()
+				return b.Count, err != nil
+			}
+		},
+		"reader": func(t *testing.T, topic *Topic[string]) func() (int, bool) {
+			s, r := spotAtEnd(t, topic), newReader(topic, PolicyToOldest)
+			return func() (int, bool) {
+				got := r.Read(s)
+				s = got.Next
+				return got.Count, got.Ended
+			}
+		},
+	}
+	ends := map[string]func(*Topic[string]){
+		"complete":      (*Topic[string]).Complete,
+		"close the log": func(topic *Topic[string]) { topic.feed.log.Close() },
+	}
+	for who, begin := range readers {
+		for how, end := range ends {
+			for when := range 12 {
+				synctest.Test(t, func(t *testing.T) {
+					topic := open(t, Config{})
+					poll := begin(t, topic)
+					looks, stored := 0, false
+					topic.feed.looked = func() {
+						if looks++; looks == when+1 {
+							put(t, topic, "last")
+							stored = true
+							end(topic)
+						}
+					}
+					events := 0
+					for range 10 {
+						n, ended := poll()
+						if events += n; ended {
+							break
+						}
+					}
+					if !stored || events != 1 {
+						t.Errorf("%s, %s after look %d: %d events before the end, want 1", who, how, when+1, events)
+					}
+				})
+			}
+		}
 	}
 }
