@@ -37,9 +37,6 @@ var rooms = map[string][]string{
 	"internal/cli":     {"client", "sse"},
 	"":                 {"internal/service", "internal/cli"},
 
-	"handlers/internal/answer": {"sse"},
-	"handlers/echov4":          {"handlers", "handlers/internal/answer"},
-
 	// For tests alone: no room may import these but in its tests.
 	"eventlog/logtest": {"eventlog"},
 	"internal/memnet":  {},

@@ -160,7 +160,7 @@ func TestADayOfChurn(t *testing.T) {
 			t.Logf("FLUXWIRE_SEED=%d", seed)
 		}
 	}()
-	policies := []hub.Policy{hub.ToOldest, hub.ToLatest, hub.Cut}
+	policies := []hub.Policy{hub.PolicyToOldest, hub.PolicyToLatest, hub.PolicyCut}
 	var topic *hub.Topic[string]
 	mount := func(s *Server) http.Handler {
 		var err error

@@ -40,7 +40,8 @@ type Handler struct {
 	typed   bool
 	replays bool // the source is a topic, which keeps history that a request can ask for
 	feed    *hub.Feed
-	text    session.Text // of the topic's data
+	reader  reading.Reader // of the feed, for what any goroutine may ask
+	text    session.Text   // of the topic's data
 	policy  hub.Policy
 	filter  func(*http.Request) (hub.Filter, error)
 	open    func(r *http.Request, st *carry.Stream, f answer.Format) (opened, error)
@@ -167,6 +168,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // carry runs the stream st of an opened source to its end, or until a shard carries it:
 // then it returns true.
 func (h *Handler) carry(w http.ResponseWriter, control *http.ResponseController, r *http.Request, st *carry.Stream, f answer.Format, src opened, grant Grant, take uint64) (handed bool) {
+	if src.cursor != nil {
+		defer src.cursor.Close()
+	}
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	res := &carry.Response{W: w, Control: control, Head: func(w http.ResponseWriter) { h.head(w, r, f) }}

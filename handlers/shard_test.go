@@ -216,7 +216,7 @@ func fill(t *testing.T, topic *hub.Topic[string], size int) {
 	if next == 1 {
 		t.Fatal("fill: the topic has no event whose stamp could be looked at")
 	}
-	c := topic.Feed().Subscribe(hub.Latest(1), hub.ToOldest, hub.Filter{})
+	c := topic.Feed().Subscribe(hub.Latest(1), hub.PolicyToOldest, hub.Filter{})
 	b, err := c.Next(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -558,9 +558,9 @@ func TestThePoliciesOfTheFastTransport(t *testing.T) {
 		next   int // the event that follows
 		reason Reason
 	}{
-		{hub.ToOldest, `"reason":"slow"`, total - kept - held, total - kept, Left},
-		{hub.ToLatest, `"reason":"slow"`, total - 1 - held, total - 1, Left},
-		{hub.Cut, "", 0, 0, Cut},
+		{hub.PolicyToOldest, `"reason":"slow"`, total - kept - held, total - kept, Left},
+		{hub.PolicyToLatest, `"reason":"slow"`, total - 1 - held, total - 1, Left},
+		{hub.PolicyCut, "", 0, 0, Cut},
 	} {
 		t.Run(tt.policy.String(), func(t *testing.T) {
 			run := func(size int, test func(h *harness, a *peer, ids []string)) {
@@ -586,7 +586,7 @@ func TestThePoliciesOfTheFastTransport(t *testing.T) {
 				got := a.took()[held:]
 				a.leave()
 				h.ended("s", map[Reason]uint64{tt.reason: 1})
-				if tt.policy == hub.Cut {
+				if tt.policy == hub.PolicyCut {
 					if len(got) != 1 || !strings.Contains(got[0].text, `"reason":"slow"`) || short(got[0].text) != "stream.bye" {
 						t.Errorf("got %q, want stream.bye", got)
 					}
@@ -594,7 +594,7 @@ func TestThePoliciesOfTheFastTransport(t *testing.T) {
 				}
 				// The last event came after the others, and is one more than kept.
 				id := ids[tt.next]
-				if tt.policy == hub.ToLatest {
+				if tt.policy == hub.PolicyToLatest {
 					id = ids[total-1]
 				}
 				want := fmt.Sprintf("id: %s\nevent: stream.gap\ndata: {\"reason\":\"slow\",\"from\":\"%s\",\"to\":\"%s\",\"missed\":%d}", id, ids[held-1], id, tt.missed+1)

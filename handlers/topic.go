@@ -39,7 +39,7 @@ func Topic[T any](s *Server, topic *hub.Topic[T], opts ...Option) *Handler {
 	feed := topic.Feed()
 	h.feed = feed
 	h.text = textRule[T](h.codec)
-	newest := reading.Hub.Reader(feed, int(h.policy)).Newest
+	h.reader = reading.Hub.Reader(feed, int(h.policy))
 	h.open = func(r *http.Request, st *carry.Stream, f answer.Format) (opened, error) {
 		start, err := startAt(r)
 		if err != nil {
@@ -55,7 +55,9 @@ func Topic[T any](s *Server, topic *hub.Topic[T], opts ...Option) *Handler {
 		if err, ended := feed.Ended(); ended && err == nil && f == answer.EventStream && LastEventID(r) != "" {
 			// Nothing is left for a client that has it all: an EventSource stops at 204.
 			probe := feed.Subscribe(start, h.policy, filter)
+			defer probe.Close()
 			if b, err := probe.Next(r.Context()); b.Empty() && errors.Is(err, io.EOF) {
+				cursor.Close()
 				return opened{}, errNothingLeft
 			}
 		}
@@ -63,7 +65,7 @@ func Topic[T any](s *Server, topic *hub.Topic[T], opts ...Option) *Handler {
 			st.Route.Resumed.Add(1)
 		}
 		spot := carry.SpotOf(cursor.Position())
-		st.Reads(newest, spot)
+		st.Reads(h.reader.Newest, spot)
 		return opened{
 			spot:   spot,
 			cursor: cursor,
@@ -119,7 +121,7 @@ func badParameter(q url.Values, name, rule string) error {
 }
 
 // Policy says what becomes of a client that reads so slowly that its place is
-// no longer kept. Defaults to [hub.ToOldest]. It is for topics.
+// no longer kept. Defaults to [hub.PolicyToOldest]. It is for topics.
 func Policy(p hub.Policy) Option { return func(h *Handler) { h.policy = p } }
 
 // Filter gives each request a choice of the topic's events. Its error is

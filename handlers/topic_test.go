@@ -234,9 +234,9 @@ func TestASlowReaderOfATopic(t *testing.T) {
 		ends   string
 		reason Reason
 	}{
-		{hub.ToOldest, "stream.complete", Completed},
-		{hub.ToLatest, "stream.complete", Completed},
-		{hub.Cut, "stream.bye", Cut},
+		{hub.PolicyToOldest, "stream.complete", Completed},
+		{hub.PolicyToLatest, "stream.complete", Completed},
+		{hub.PolicyCut, "stream.bye", Cut},
 	} {
 		t.Run(tt.policy.String(), func(t *testing.T) {
 			topical(t, Config{Pace: -1}, hub.Config{Events: 100}, func(h *harness, topic *hub.Topic[string]) {

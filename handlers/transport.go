@@ -284,6 +284,7 @@ func (h *Handler) handOver(d *carry.Blocking, res *carry.Response, r *http.Reque
 	}
 	in := *d.Session()
 	in.Move(to.spot)
+	h.reader.Join() // the shard counts the stream out; the cursor is closed before
 	to.shard.Join(h, func() carry.Group {
 		return carry.Group{
 			Plan:      h.plan(st.Route.Name, answer.EventStream),

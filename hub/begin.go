@@ -52,7 +52,7 @@ func (c *Cursor) begin() bool {
 		c.place(e, at, 0)
 	case startLost:
 		switch {
-		case c.policy == ToLatest:
+		case c.policy == PolicyToLatest:
 			first = max(first, next-1)
 		case !e.complete:
 			return false
@@ -139,7 +139,7 @@ func (c *Cursor) locate(ctx context.Context, e *epoch) error {
 	if err != nil {
 		return err
 	}
-	at := b.First
+	at := b.First.Seq
 	switch c.start.kind {
 	case startLatest:
 		at = max(at, c.want)
@@ -160,8 +160,8 @@ func (c *Cursor) check(ctx context.Context, e *epoch) error {
 		if err != nil {
 			return err
 		}
-		if c.place(e, 1, 0); b.First > 1 {
-			c.fall(b.First, sse.GapRetention)
+		if c.place(e, 1, 0); b.First.Seq > 1 {
+			c.fall(b.First.Seq, sse.GapRetention)
 		}
 		return nil
 	}
@@ -173,7 +173,7 @@ func (c *Cursor) check(ctx context.Context, e *epoch) error {
 	case ok:
 		c.place(e, pos.Seq+1, pos.Stamp)
 		c.caught = false
-		c.fall(purged.Bounds.First, sse.GapRetention)
+		c.fall(purged.Bounds.First.Seq, sse.GapRetention)
 	case errors.Is(err, eventlog.ErrForeign):
 		c.lose(sse.GapRestart, pos)
 	case errors.Is(err, eventlog.ErrAhead):
@@ -187,13 +187,13 @@ func (c *Cursor) check(ctx context.Context, e *epoch) error {
 // seek returns the number of the first event that was stored at the start's time or
 // later, of those in b.
 func (c *Cursor) seek(ctx context.Context, b eventlog.Bounds) (uint64, error) {
-	low, high := b.First, b.Last+1
+	low, high := b.First.Seq, b.Last.Seq+1
 	for low < high {
 		middle := low + (high-low)/2
 		events, err := c.feed.read(ctx, eventlog.Pos{Seq: middle - 1}, 1)
 		switch purged, ok := errors.AsType[*eventlog.PurgedError](err); {
 		case ok: // under way
-			low = purged.Bounds.First
+			low = purged.Bounds.First.Seq
 		case err != nil:
 			return 0, err
 		case len(events) == 0 || !events[0].Time.Before(c.start.since):

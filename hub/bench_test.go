@@ -22,7 +22,7 @@ func BenchmarkDelivery(b *testing.B) {
 			b.Run("topic, "+name, func(b *testing.B) {
 				topic := open(b, Config{})
 				start := func(round *sync.WaitGroup, all *sync.WaitGroup, seen *atomic.Uint64) {
-					c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+					c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 					all.Go(func() {
 						buf := make([]byte, 8<<10)
 						for {

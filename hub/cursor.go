@@ -48,7 +48,7 @@ func (c *Cursor) Close() {
 // before the events that follow it.
 //
 // Once all is read, the error says how the topic has ended: [io.EOF] when it was
-// completed, its failure, or [ErrClosed]. [ErrCut] ends a cursor with the policy Cut;
+// completed, its failure, or [ErrClosed]. [ErrCut] ends a cursor with the policy PolicyCut;
 // its subscriber may resume at its Position. These errors are final. When ctx ends the
 // error is its cause, and the cursor can still be used.
 func (c *Cursor) Next(ctx context.Context) (Batch, error) {
@@ -196,10 +196,10 @@ func (c *Cursor) choose(b Batch) Batch {
 }
 
 // fall does with a cursor whose place is gone what the policy says. first is the
-// number of the oldest event that it can still have. Cut is for those who are too slow:
+// number of the oldest event that it can still have. PolicyCut is for those who are too slow:
 // to come back does not help where the log itself has dropped the place.
 func (c *Cursor) fall(first uint64, reason sse.GapReason) {
-	if c.policy == Cut && reason == sse.GapSlow {
+	if c.policy == PolicyCut && reason == sse.GapSlow {
 		c.cut()
 		return
 	}
@@ -215,7 +215,7 @@ func (c *Cursor) move() {
 		c.epoch, c.caught = next, false
 		return
 	}
-	if c.policy == Cut {
+	if c.policy == PolicyCut {
 		c.cut()
 		return
 	}

@@ -23,9 +23,9 @@ func TestPolicies(t *testing.T) {
 			policy Policy
 			want   string
 		}{
-			{ToOldest, "1, slow 1-4 missed 3, 5, 6, 7, EOF"},
-			{ToLatest, "1, slow 1-6 missed 5, 7, EOF"},
-			{Cut, "1, " + ErrCut.Error()},
+			{PolicyToOldest, "1, slow 1-4 missed 3, 5, 6, 7, EOF"},
+			{PolicyToLatest, "1, slow 1-6 missed 5, 7, EOF"},
+			{PolicyCut, "1, " + ErrCut.Error()},
 		} {
 			topic := open(Config{Events: 3})
 			c := topic.Feed().Subscribe(Live(), tt.policy, Filter{})
@@ -42,7 +42,7 @@ func TestPolicies(t *testing.T) {
 			}
 			topic.Complete()
 			check(t, tt.policy.String(), strings.Join(show(t, b), "")+", "+read(t, c), tt.want)
-			if tt.policy != Cut {
+			if tt.policy != PolicyCut {
 				check(t, "read once more", read(t, c), "EOF")
 				continue
 			}
@@ -50,7 +50,7 @@ func TestPolicies(t *testing.T) {
 			if s := topic.Stats(); s.Cuts != 1 || s.Gaps != 0 {
 				t.Errorf("Stats: %d cuts and %d gaps", s.Cuts, s.Gaps)
 			}
-			again := topic.Feed().Subscribe(After(c.Position().String()), Cut, Filter{})
+			again := topic.Feed().Subscribe(After(c.Position().String()), PolicyCut, Filter{})
 			check(t, "after the cut", read(t, again), "retention 1-4 missed 3, 5, 6, 7, EOF")
 		}
 	})
@@ -90,14 +90,14 @@ func TestReplayThenLive(t *testing.T) {
 					start = Latest(10)
 				}
 				reading.Go(func() {
-					c := topic.Feed().Subscribe(start, Cut, Filter{})
+					c := topic.Feed().Subscribe(start, PolicyCut, Filter{})
 					from, last := uint64(0), uint64(0)
 					var done [writers]int
 					for last < 3+writers*each {
 						b, err := c.Next(t.Context())
 						if err == ErrCut && hide {
 							cuts.Add(1)
-							c = topic.Feed().Subscribe(After(c.Position().String()), Cut, Filter{})
+							c = topic.Feed().Subscribe(After(c.Position().String()), PolicyCut, Filter{})
 							continue
 						}
 						if err != nil || b.Gap != nil {
@@ -141,7 +141,7 @@ func TestReplayThenLive(t *testing.T) {
 func TestAHeldBatchStays(t *testing.T) {
 	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
 		topic := open(Config{Events: 200, Bytes: 1 << 20})
-		c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+		c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 		settle()
 		put(t, topic, "held "+strings.Repeat("x", 4000), "held "+strings.Repeat("y", 4000))
 		settle()
@@ -184,7 +184,7 @@ func TestStuckReadersHurtNobody(t *testing.T) {
 		var stuck []*Cursor
 		counts := make([]int, cursors)
 		for i := range cursors {
-			c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+			c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 			if i%100 == 0 {
 				stuck = append(stuck, c)
 				continue
@@ -245,11 +245,11 @@ func TestStuckReadersHurtNobody(t *testing.T) {
 func TestMemoryKeepsToTheBounds(t *testing.T) {
 	topic := open(t, Config{Bytes: 256 << 10})
 	for range 1000 {
-		topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+		topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 	}
 	for range 10_000 {
 		put(t, topic, strings.Repeat("x", 1000))
-		size, c := 0, topic.Feed().Subscribe(Earliest(), ToOldest, Filter{})
+		size, c := 0, topic.Feed().Subscribe(Earliest(), PolicyToOldest, Filter{})
 		if topic.Stats().Next%500 != 0 {
 			continue
 		}
@@ -271,7 +271,7 @@ func TestMemoryKeepsToTheBounds(t *testing.T) {
 func TestNextEndsWithItsContext(t *testing.T) {
 	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
 		topic := open(Config{})
-		c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+		c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 		reason := errors.New("the client went away")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Minute, func() { cancel(reason) })
@@ -295,8 +295,8 @@ func TestPollAndWait(t *testing.T) {
 	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
 		topic := open(Config{})
 		settle()
-		bell := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
-		c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+		bell := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
+		c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 		if c.Replaying() {
 			t.Error("a live cursor needs the log")
 		}
@@ -344,7 +344,7 @@ func TestBatchesAreSegments(t *testing.T) {
 	large := strings.Repeat("y", 500<<10)
 	put(t, topic, large)
 	topic.Complete()
-	c := topic.Feed().Subscribe(Earliest(), ToOldest, Filter{})
+	c := topic.Feed().Subscribe(Earliest(), PolicyToOldest, Filter{})
 	batches, events := 0, 0
 	for {
 		b, err := c.Next(t.Context())
@@ -370,7 +370,7 @@ func TestPositionOfANewEvent(t *testing.T) {
 		topic := open(Config{})
 		pos := put(t, topic, "1", "2")
 		// At once, when the window may not have it yet: it is not a future one.
-		c := topic.Feed().Subscribe(After(pos.String()), ToOldest, Filter{})
+		c := topic.Feed().Subscribe(After(pos.String()), PolicyToOldest, Filter{})
 		if c.Position() != pos {
 			t.Errorf("Position = %v, want %v", c.Position(), pos)
 		}

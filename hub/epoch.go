@@ -1,10 +1,9 @@
 package hub
 
 import (
-	"bytes"
-
 	"github.com/fluxwire-go/fluxwire/eventlog"
 	"github.com/fluxwire-go/fluxwire/internal/window"
+	"github.com/fluxwire-go/fluxwire/sse"
 )
 
 // An epoch is a window over the log without a hole: frame n is event n. A topic over
@@ -58,16 +57,12 @@ func (e *epoch) stampOf(seq uint64) uint32 {
 	return stamps[0]
 }
 
-// lastStamp is stampOf for the last one of some frames, which may be gone by now.
+// lastStamp is stampOf for the last of some frames, which may have been dropped by now.
 func (e *epoch) lastStamp(seq uint64, frames []byte) uint32 {
 	if stamp := e.stampOf(seq); stamp != 0 {
 		return stamp
 	}
-	last := bytes.LastIndex(frames[:len(frames)-len(blank)], blank)
-	if last < 0 {
-		last = -len(blank)
-	}
-	return framePos(frames[last+len(blank):]).Stamp
+	return framePos(sse.LastFrame(frames)).Stamp
 }
 
 // batch makes a batch of the frames [first, next).
@@ -85,24 +80,19 @@ func (e *epoch) batch(frames []byte, first, next uint64) Batch {
 	return b
 }
 
-// framePos reads the position in a frame's first line.
+// framePos reads the position in a frame's id line.
 func framePos(frame []byte) eventlog.Pos {
-	line, _, _ := bytes.Cut(frame, lf)
-	id, _ := bytes.CutPrefix(line, idField)
+	id, _, _ := sse.CutIDLine(frame)
 	pos, _ := eventlog.ParsePos(string(id)) // the topic or the log has written it
 	return pos
 }
 
 // appendFrame appends the frame of an event to dst.
 func appendFrame(dst []byte, ev eventlog.Event) []byte {
-	dst = appendIDLine(dst, ev.Pos)
-	return append(dst, ev.Block...)
+	return append(appendIDLine(dst, ev.Pos), ev.Block...)
 }
 
 func appendIDLine(dst []byte, pos eventlog.Pos) []byte {
-	dst = append(dst, idField...)
-	dst, _ = pos.AppendText(dst)
-	return append(dst, '\n')
+	dst, _ = sse.AppendIDLine(dst, pos.AppendText) // which never fails
+	return dst
 }
-
-var idField = []byte("id: ")

@@ -36,7 +36,7 @@ func Example() {
 	}
 	topic.Complete()
 
-	cursor := topic.Feed().Subscribe(hub.Latest(2), hub.ToOldest, hub.Filter{})
+	cursor := topic.Feed().Subscribe(hub.Latest(2), hub.PolicyToOldest, hub.Filter{})
 	for {
 		batch, err := cursor.Next(ctx)
 		if err == io.EOF {
@@ -77,7 +77,7 @@ func ExampleTopic_Publish() {
 	})
 	fmt.Println("Publish:", topic.Publish(context.Background(), pipeline))
 
-	batch, err := topic.Feed().Subscribe(hub.Earliest(), hub.ToOldest, hub.Filter{}).Poll()
+	batch, err := topic.Feed().Subscribe(hub.Earliest(), hub.PolicyToOldest, hub.Filter{}).Poll()
 	fmt.Println(batch.Count, "events", err, topic.Stats().Restarts, "restarts")
 	// Output:
 	// Publish: <nil>
@@ -93,7 +93,7 @@ func ExampleCursor_Next() {
 	}
 	defer topic.Close()
 
-	slow := topic.Feed().Subscribe(hub.Live(), hub.ToOldest, hub.Filter{})
+	slow := topic.Feed().Subscribe(hub.Live(), hub.PolicyToOldest, hub.Filter{})
 	for i := range 10 {
 		if _, err := topic.Append(ctx, sse.ServerSentEvent[int]{Data: i}); err != nil {
 			log.Fatal(err)
@@ -124,7 +124,7 @@ func ExampleNamed() {
 	}
 	defer topic.Close()
 
-	alarms := topic.Feed().Subscribe(hub.Live(), hub.ToOldest, hub.Named("alarm"))
+	alarms := topic.Feed().Subscribe(hub.Live(), hub.PolicyToOldest, hub.Named("alarm"))
 	for _, name := range []string{"tick", "alarm", "tick", "tick"} {
 		if _, err := topic.Append(ctx, sse.ServerSentEvent[string]{Event: name}); err != nil {
 			log.Fatal(err)

@@ -24,7 +24,7 @@ type fakeLog struct {
 	life    uint32
 	first   uint64
 	events  []eventlog.Event
-	keys    map[string]eventlog.Pos
+	ids     map[string]eventlog.Pos // of messages
 	changed chan struct{}
 	closed  bool
 
@@ -50,7 +50,7 @@ func (f *fakeLog) recreate() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.life++
-	f.first, f.events, f.keys = 1, nil, make(map[string]eventlog.Pos)
+	f.first, f.events, f.ids = 1, nil, make(map[string]eventlog.Pos)
 	f.bell()
 }
 
@@ -113,13 +113,13 @@ func (f *fakeLog) pos(life uint32, seq uint64) eventlog.Pos {
 
 // store is Append without the way there. The caller holds mu.
 func (f *fakeLog) store(r eventlog.Record) (pos eventlog.Pos, dup bool) {
-	if pos, dup = f.keys[r.Key]; dup {
+	if pos, dup = f.ids[r.MessageID]; dup {
 		return pos, dup
 	}
 	next := f.first + uint64(len(f.events))
 	pos = f.pos(f.life, next)
-	if r.Key != "" {
-		f.keys[r.Key] = pos
+	if r.MessageID != "" {
+		f.ids[r.MessageID] = pos
 	}
 	f.events = append(f.events, eventlog.Event{Pos: pos, Time: time.Now(), Block: append([]byte(nil), r.Block...)})
 	f.history[pos] = string(r.Block)
@@ -132,7 +132,7 @@ func (f *fakeLog) store(r eventlog.Record) (pos eventlog.Pos, dup bool) {
 func (f *fakeLog) after(pos eventlog.Pos) ([]eventlog.Event, <-chan struct{}, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	b := eventlog.Bounds{First: f.first, Last: f.first + uint64(len(f.events)) - 1}
+	b := f.bounds()
 	switch {
 	case f.closed:
 		return nil, nil, eventlog.ErrClosed
@@ -140,9 +140,9 @@ func (f *fakeLog) after(pos eventlog.Pos) ([]eventlog.Event, <-chan struct{}, er
 		return f.events, f.changed, nil
 	case pos.Stamp != 0 && pos.Stamp>>20 != f.life:
 		return nil, nil, eventlog.ErrForeign
-	case pos.Seq > b.Last:
+	case pos.Seq > b.Last.Seq:
 		return nil, nil, eventlog.ErrAhead
-	case pos.Seq+1 < b.First:
+	case pos.Seq+1 < b.First.Seq:
 		return nil, nil, &eventlog.PurgedError{Asked: pos, Bounds: b}
 	}
 	return f.events[pos.Seq+1-f.first:], f.changed, nil
@@ -229,7 +229,21 @@ func (f *fakeLog) Bounds(ctx context.Context) (eventlog.Bounds, error) {
 	if f.closed {
 		return eventlog.Bounds{}, eventlog.ErrClosed
 	}
-	return eventlog.Bounds{First: f.first, Last: f.first + uint64(len(f.events)) - 1}, nil
+	return f.bounds(), nil
+}
+
+// bounds is Bounds without the way there. The caller holds mu. Like an engine whose
+// stamps are times, the log has a stamp for each event and none for its beginning.
+func (f *fakeLog) bounds() eventlog.Bounds {
+	next := f.first + uint64(len(f.events))
+	b := eventlog.Bounds{First: eventlog.Pos{Seq: f.first}}
+	if f.first < next {
+		b.First = f.pos(f.life, f.first)
+	}
+	if next > 1 {
+		b.Last = f.pos(f.life, next-1)
+	}
+	return b
 }
 
 func (f *fakeLog) Close() error {

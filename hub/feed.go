@@ -30,6 +30,10 @@ type Feed struct {
 	// pages has room for the log's pages that are being read for subscribers.
 	pages chan struct{}
 
+	// looked, if not nil, is called between the looks of a reader at the topic, so that a
+	// test can append there. It is nil outside of tests.
+	looked func()
+
 	stop context.CancelFunc // ends the tail
 	tail sync.WaitGroup
 
@@ -49,16 +53,6 @@ const pagesAtOnce = 8
 // An ending is how a topic has ended.
 type ending struct{ err error }
 
-// framed is a log whose own frames serve the readers. The type of Frames is internal:
-// only logs of this module can be it, and [eventlog.Memory] is.
-type framed interface {
-	eventlog.Log
-	Frames() *window.Frames
-	Stamp() uint32
-}
-
-var _ framed = (*eventlog.Memory)(nil)
-
 func newFeed(cfg Config) *Feed {
 	f := &Feed{
 		name:   cfg.Name,
@@ -70,8 +64,8 @@ func newFeed(cfg Config) *Feed {
 		stop:   func() {},
 	}
 	f.life, f.finish = context.WithCancel(context.Background())
-	if own, ok := cfg.Log.(framed); ok {
-		f.current.Store(&epoch{frames: own.Frames(), complete: true, stamp: own.Stamp()})
+	if frames, stamp, ok := window.OfMemory(cfg.Log); ok {
+		f.current.Store(&epoch{frames: frames, complete: true, stamp: stamp})
 		close(f.warm)
 		return f
 	}

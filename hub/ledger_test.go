@@ -235,7 +235,7 @@ func (l *memoryLedger) restart() {
 		Age:    time.Duration(1+l.rng.IntN(600)) * time.Second,
 	})
 	l.truth.lives = append(l.truth.lives, make(map[uint64]string))
-	l.truth.stamps[l.topic.own.Stamp()] = uint64(len(l.truth.lives))
+	l.truth.stamps[l.topic.feed.current.Load().stamp] = uint64(len(l.truth.lives))
 	l.times = nil
 }
 
@@ -268,7 +268,7 @@ func (l *memoryLedger) join(c *ledgerClient) {
 		}
 	}
 	c.life, c.last = uint64(len(l.truth.lives)), begin-1
-	c.id = eventlog.Pos{Seq: c.last, Stamp: l.topic.own.Stamp()}.String()
+	c.id = eventlog.Pos{Seq: c.last, Stamp: l.topic.feed.current.Load().stamp}.String()
 	if got := c.cursor.Position().String(); got != c.id {
 		l.t.Errorf("%s: start %d begins behind %s, want %s", c.name, kind, got, c.id)
 	}
@@ -292,7 +292,7 @@ func (l *memoryLedger) resume(c *ledgerClient) {
 	case 0:
 		id, c.expect = "?"+id, sse.GapMalformed
 	case 1:
-		id, c.expect = eventlog.Pos{Seq: l.topic.Stats().Next + uint64(l.rng.IntN(10)), Stamp: l.topic.own.Stamp()}.String(), sse.GapFuture
+		id, c.expect = eventlog.Pos{Seq: l.topic.Stats().Next + uint64(l.rng.IntN(10)), Stamp: l.topic.feed.current.Load().stamp}.String(), sse.GapFuture
 	}
 	c.cursor = l.topic.Feed().Subscribe(After(id), c.policy, c.filter())
 	c.batch = Batch{}
@@ -311,7 +311,7 @@ func (l *memoryLedger) read(c *ledgerClient) error {
 	stats := l.topic.Stats()
 	switch {
 	case errors.Is(err, ErrCut):
-		if c.policy != Cut {
+		if c.policy != PolicyCut {
 			return fmt.Errorf("%s: cut with policy %v", c.name, c.policy)
 		}
 		l.total["cuts"]++
@@ -333,7 +333,7 @@ func (l *memoryLedger) read(c *ledgerClient) error {
 		if err := c.gap(g); err != nil {
 			return err
 		}
-		if c.policy == ToOldest && c.last >= stats.First {
+		if c.policy == PolicyToOldest && c.last >= stats.First {
 			return fmt.Errorf("%s: gap %+v, but the oldest kept is %d", c.name, g, stats.First)
 		}
 		l.total[string(g.Reason)]++

@@ -32,7 +32,7 @@ func (c *Cursor) page(ctx context.Context) (Batch, error) {
 		case ctx.Err() != nil:
 			return Batch{}, context.Cause(ctx)
 		case ok:
-			c.fall(purged.Bounds.First, sse.GapRetention)
+			c.fall(purged.Bounds.First.Seq, sse.GapRetention)
 			return Batch{}, nil
 		case err == nil && len(events) > 0 && events[0].Seq > c.at:
 			c.fall(events[0].Seq, sse.GapRetention) // it read from the oldest, not knowing a place before it

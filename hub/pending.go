@@ -23,13 +23,18 @@ type found struct {
 	ending bool
 }
 
-// pending looks what there is at event at in the window of e.
+// pending returns what there is at event at in the window of e.
 func (f *Feed) pending(e *epoch, at uint64) found {
-	// Both are loaded before Read: so what Read finds then is all there will ever be.
+	// In this order: if there is an end and then Read finds nothing, nothing is left,
+	// because nothing is stored after the end.
 	end := f.ended.Load()
+	f.look()
 	closed, over := e.frames.Ended()
-	got := found{ending: end != nil || over}
+	f.look()
+	var got found
 	got.frames, got.first, got.next = e.frames.Read(at)
+	f.look()
+	got.ending = end != nil || over
 	switch {
 	case got.first > at:
 		got.finding = foundDropped
@@ -43,4 +48,11 @@ func (f *Feed) pending(e *epoch, at uint64) found {
 		got.finding, got.end = foundEnd, fmt.Errorf("hub: topic %q: %w", f.name, closed)
 	}
 	return got
+}
+
+// look is called after each look at the topic in pending.
+func (f *Feed) look() {
+	if f.looked != nil {
+		f.looked()
+	}
 }

@@ -18,12 +18,14 @@ type spot struct {
 	part  uint32 // bytes of the next event that have been taken; a Cursor takes whole ones
 }
 
+var blank = []byte("\n\n")
+
 // pos is the place of a spot whose epoch is known.
 func (s *spot) pos() eventlog.Pos { return eventlog.Pos{Seq: s.at - 1, Stamp: s.stamp} }
 
 // skip goes on at event first, or as the policy says, and returns the gap.
 func (s *spot) skip(first uint64, policy Policy, reason sse.GapReason) *sse.Gap {
-	if policy == ToLatest {
+	if policy == PolicyToLatest {
 		_, next := s.epoch.frames.Bounds()
 		first = max(first, next-1)
 	}
@@ -127,7 +129,7 @@ func (w *Walk) Refresh() { w.epoch, w.batch = nil, Batch{} }
 //
 // The error is final: [io.EOF] when all is read and the topic is complete, its
 // failure, or [ErrClosed]; [ErrCut] when the place is no longer in the window and
-// the policy is Cut, or a part of the event there has been taken, or the topic has
+// the policy is PolicyCut, or a part of the event there has been taken, or the topic has
 // gone on in another window: the subscriber may resume at its last whole event.
 func (w *Walk) Pending(p *Place) (b *Batch, last bool, err error) {
 	if p.epoch == w.epoch && p.at == w.at {
@@ -139,7 +141,7 @@ func (w *Walk) Pending(p *Place) (b *Batch, last bool, err error) {
 	closed, over := e.frames.Ended()
 	frames, first, next := e.frames.Read(p.at)
 	switch {
-	case first > p.at && (w.policy == Cut || p.part > 0):
+	case first > p.at && (w.policy == PolicyCut || p.part > 0):
 		w.feed.counts.cuts.Add(1)
 		return nil, false, ErrCut
 	case first > p.at:

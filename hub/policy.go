@@ -5,26 +5,26 @@ package hub
 type Policy int
 
 const (
-	// ToOldest goes on with the oldest event kept: as little as possible is lost.
-	ToOldest Policy = iota
-	// ToLatest goes on with the newest event: for readers who want to know how things
+	// PolicyToOldest goes on with the oldest event kept: as little as possible is lost.
+	PolicyToOldest Policy = iota
+	// PolicyToLatest goes on with the newest event: for readers who want to know how things
 	// stand, and not how they came about.
-	ToLatest
-	// Cut ends the cursor with [ErrCut]. The subscriber comes back with its last id,
+	PolicyToLatest
+	// PolicyCut ends the cursor with [ErrCut]. The subscriber comes back with its last id,
 	// which a log that keeps more than the window may still have: nothing is lost
 	// then. A cursor whose place the log has dropped too is not cut, which would not
-	// help, but goes on as with ToOldest.
-	Cut
+	// help, but goes on as with PolicyToOldest.
+	PolicyCut
 )
 
 // String returns the policy's name in lower case.
 func (p Policy) String() string {
 	switch p {
-	case ToOldest:
+	case PolicyToOldest:
 		return "oldest"
-	case ToLatest:
+	case PolicyToLatest:
 		return "latest"
-	case Cut:
+	case PolicyCut:
 		return "cut"
 	}
 	return "unknown"

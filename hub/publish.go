@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"log/slog"
 	mrand "math/rand/v2"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/internal/window"
 	"github.com/fluxwire-go/fluxwire/sse"
 	"github.com/fluxwire-go/fluxwire/streams"
 )
@@ -31,20 +33,20 @@ func randomDraw() float64 { return mrand.Float64() }
 //   - The topic refuses an event: it is counted, logged (at most once a second) and
 //     left out.
 //   - The log cannot be reached, or does not say whether it has stored an event: the
-//     event is appended again, with the same idempotency key, until the log has it. The
-//     key is the event's ID, or one that Publish makes.
+//     event is appended again, with the same message id, until the log has it. The
+//     message id is made by Publish, or by the function given to [MessageIDs].
 //   - The log is closed: the topic fails.
 //
 // Several Publish calls may run at once; the first of their sources that completes
 // completes the topic.
-func (t *Topic[T]) Publish(ctx context.Context, source streams.Observable[sse.ServerSentEvent[T]]) error {
+func (t *Topic[T]) Publish(ctx context.Context, source streams.Observable[sse.ServerSentEvent[T]], opts ...PublishOption[T]) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	if t.feed.life.Err() != nil {
+	if t.Feed().life.Err() != nil {
 		return ErrEnded
 	}
 	defer context.AfterFunc(t.feed.life, func() { cancel(ErrEnded) })()
-	p := &publisher[T]{topic: t, keys: "hub-" + rand.Text() + "-"}
+	p := t.publisher(opts)
 	for failures := 0; ; {
 		began := time.Now()
 		var refused error
@@ -118,11 +120,55 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// A PublishOption is an option of [Topic.Publish].
+type PublishOption[T any] struct {
+	messageID func(sse.ServerSentEvent[T]) string
+}
+
+// MessageIDs lets [Topic.Publish] append each event with the message id that id returns
+// for it: see [MessageID]. A source that emits events again when it is run again, or
+// that runs in two processes over one log, is published only once. If id returns "",
+// Publish makes a message id. id is called once for each event, in the goroutine that
+// the source emits in. An event for which it panics is left out, like one that the topic
+// refuses.
+func MessageIDs[T any](id func(sse.ServerSentEvent[T]) string) PublishOption[T] {
+	return PublishOption[T]{id}
+}
+
 // A publisher appends the events of one call of Publish.
 type publisher[T any] struct {
-	topic *Topic[T]
-	keys  string
-	made  atomic.Uint64
+	topic  *Topic[T]
+	id     func(sse.ServerSentEvent[T]) string // nil: make all message ids
+	prefix string                              // of the message ids that are made; "" if the log does not need them
+	made   atomic.Uint64
+}
+
+func (t *Topic[T]) publisher(opts []PublishOption[T]) *publisher[T] {
+	p := &publisher[T]{topic: t}
+	for _, o := range opts {
+		p.id = o.messageID
+	}
+	if _, _, memory := window.OfMemory(t.cfg.Log); !memory { // a Memory always says whether it has stored an event
+		p.prefix = "hub-" + rand.Text() + "-"
+	}
+	return p
+}
+
+// messageID returns the message id of ev. Its error is the panic of the function given
+// to MessageIDs.
+func (p *publisher[T]) messageID(ev sse.ServerSentEvent[T]) (id string, err error) {
+	if p.id != nil {
+		defer func() {
+			if v := recover(); v != nil {
+				err = &streams.PanicError{Value: v, Stack: debug.Stack()}
+			}
+		}()
+		id = p.id(ev)
+	}
+	if id == "" && p.prefix != "" {
+		id = fmt.Sprint(p.prefix, p.made.Add(1))
+	}
+	return id, nil
 }
 
 // The waits between two tries to reach the log.
@@ -135,11 +181,13 @@ const (
 // out. An error ends the run.
 func (p *publisher[T]) append(ctx context.Context, ev sse.ServerSentEvent[T]) error {
 	t := p.topic
-	if _, memory := t.cfg.Log.(framed); !memory && ev.ID == "" {
-		ev.ID = fmt.Sprint(p.keys, p.made.Add(1))
+	id, err := p.messageID(ev)
+	if err != nil {
+		t.feed.complain("event left out", t.refuse(ev.Event, err), t.feed.counts.refused.Load())
+		return nil
 	}
 	for tries := 1; ; tries++ {
-		_, err := t.Append(ctx, ev)
+		_, err := t.append(ctx, ev, id)
 		if err == nil {
 			return nil
 		}

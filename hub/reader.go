@@ -52,7 +52,7 @@ func (r *reader) Read(s reading.Spot) reading.Pending {
 				More:   more(e, got.next, got.ending),
 			}
 		case foundDropped:
-			if r.policy == Cut {
+			if r.policy == PolicyCut {
 				return r.cut(s)
 			}
 			at := spot{epoch: e, at: s.At, stamp: s.Stamp}

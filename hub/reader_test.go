@@ -24,7 +24,7 @@ import (
 // spotAtEnd returns the spot at the end of the topic.
 func spotAtEnd(t testing.TB, topic *Topic[string]) reading.Spot {
 	t.Helper()
-	c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+	c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	_, _ = c.Next(ctx)
@@ -45,17 +45,17 @@ func TestSpotOfCursor(t *testing.T) {
 		put(t, topic, "a", "b")
 		settle()
 		feed := topic.Feed()
-		some := feed.Subscribe(Live(), ToOldest, Named("a"))
+		some := feed.Subscribe(Live(), PolicyToOldest, Named("a"))
 		next(t, some)
 		if _, ok := reading.Hub.Spot(some); ok {
 			t.Error("a cursor with a filter has a spot")
 		}
-		lost := feed.Subscribe(After("nonsense"), ToOldest, Filter{})
+		lost := feed.Subscribe(After("nonsense"), PolicyToOldest, Filter{})
 		if _, ok := reading.Hub.Spot(lost); ok {
 			t.Error("a cursor with a gap to tell has a spot")
 		}
 		s := spotAtEnd(t, topic)
-		c := feed.Subscribe(Live(), ToOldest, Filter{})
+		c := feed.Subscribe(Live(), PolicyToOldest, Filter{})
 		next(t, c)
 		if s.At != 3 || s.Pos() != c.Position() {
 			t.Errorf("the spot is at %d, position %v; want 3, %v", s.At, s.Pos(), c.Position())
@@ -81,7 +81,7 @@ func TestReaderReadsAsCursor(t *testing.T) {
 	}
 	var seen struct{ batches, gaps, cuts, moves int }
 	for run := range uint64(ledgerRuns(t, 10)) {
-		for _, policy := range []Policy{ToOldest, ToLatest, Cut} {
+		for _, policy := range []Policy{PolicyToOldest, PolicyToLatest, PolicyCut} {
 			engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
 				rng := rand.New(rand.NewPCG(seed, run))
 				defer func() {
@@ -177,7 +177,7 @@ func TestReaderEnd(t *testing.T) {
 			topic := open(Config{})
 			put(t, topic, "zero")
 			settle()
-			s, r := spotAtEnd(t, topic), newReader(topic, ToOldest)
+			s, r := spotAtEnd(t, topic), newReader(topic, PolicyToOldest)
 			if got := r.Read(s); !reflect.DeepEqual(got, reading.Pending{Next: s}) {
 				t.Fatalf("%+v before anything has come; want nothing pending", got)
 			}
@@ -198,7 +198,7 @@ func TestReaderEnd(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			topic := open(t, Config{})
 			put(t, topic, "zero")
-			s, r := spotAtEnd(t, topic), newReader(topic, ToOldest)
+			s, r := spotAtEnd(t, topic), newReader(topic, PolicyToOldest)
 			topic.Feed().log.Close()
 			if got := r.Read(s); !got.Ended || !errors.Is(got.Err, eventlog.ErrClosed) {
 				t.Errorf("%+v; want eventlog.ErrClosed at the end", got)
@@ -216,7 +216,7 @@ func TestSpotOutlivesWindow(t *testing.T) {
 func testSpotOutlivesWindow(t *testing.T) {
 	topic := open(t, Config{})
 	put(t, topic, "zero")
-	s, r := spotAtEnd(t, topic), newReader(topic, ToOldest)
+	s, r := spotAtEnd(t, topic), newReader(topic, PolicyToOldest)
 	feed := topic.Feed()
 	old := feed.current.Load()
 	begin := func(first uint64, life uint32) *epoch {
@@ -254,7 +254,7 @@ func TestReaderDoesNotAllocate(t *testing.T) {
 				topic := openMaybeHidden(t, hide)
 				put(t, topic, "zero")
 				settle()
-				s, r := spotAtEnd(t, topic), newReader(topic, ToOldest)
+				s, r := spotAtEnd(t, topic), newReader(topic, PolicyToOldest)
 				put(t, topic, "one")
 				settle()
 				var got reading.Pending
@@ -276,7 +276,7 @@ func TestWatchReader(t *testing.T) {
 		topic := open(Config{})
 		put(t, topic, "zero")
 		settle()
-		feed, r := topic.Feed(), newReader(topic, ToOldest)
+		feed, r := topic.Feed(), newReader(topic, PolicyToOldest)
 		var calls atomic.Int32
 		told := make(chan struct{}, 1)
 		seen := uint64(0) // events that a reader that goes by the calls has seen
@@ -356,7 +356,7 @@ func TestWatchReaderContext(t *testing.T) {
 		settle()
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
-		go func() { newReader(topic, ToOldest).Watch(ctx, func() {}); close(done) }()
+		go func() { newReader(topic, PolicyToOldest).Watch(ctx, func() {}); close(done) }()
 		synctest.Wait()
 		cancel()
 		<-done
@@ -370,7 +370,7 @@ func TestWatchReaderClosedLog(t *testing.T) {
 		calls := 0
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
-		go func() { newReader(topic, ToOldest).Watch(ctx, func() { calls++ }); close(done) }()
+		go func() { newReader(topic, PolicyToOldest).Watch(ctx, func() { calls++ }); close(done) }()
 		synctest.Wait()
 		topic.Feed().log.Close()
 		time.Sleep(time.Hour)

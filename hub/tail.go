@@ -95,16 +95,18 @@ func (t *tail) open(ctx context.Context) error {
 		return err
 	}
 	cfg := t.feed.window
-	cfg.First = b.First
+	cfg.First = b.First.Seq
 	if keep := uint64(cfg.MaxFrames); b.Len() > keep {
-		cfg.First = b.Last + 1 - keep
+		cfg.First = b.Last.Seq + 1 - keep
 	}
-	if t.unfit <= b.Last {
+	if t.unfit <= b.Last.Seq {
 		cfg.First = max(cfg.First, t.unfit+1)
 	}
 	switch {
 	case t.after.Seq == cfg.First-1 && !t.foreign: // and its stamp is known
-	case cfg.First > b.First: // the log has it
+	case b.Last.Seq == cfg.First-1: // nothing is kept
+		t.after = b.Last
+	case cfg.First > b.First.Seq: // the log has it
 		t.after = eventlog.Pos{Seq: cfg.First - 1}
 		events, err := t.feed.log.Read(ctx, eventlog.Pos{Seq: cfg.First - 2}, 1)
 		if err != nil {
@@ -117,7 +119,7 @@ func (t *tail) open(ctx context.Context) error {
 		t.after = eventlog.Pos{Seq: cfg.First - 1}
 	}
 	t.epoch = newEpoch(cfg)
-	t.epoch.full = max(b.Last+1, cfg.First)
+	t.epoch.full = max(b.Last.Seq+1, cfg.First)
 	_, _ = t.epoch.stamps.Append(t.after.Stamp)
 	return nil
 }

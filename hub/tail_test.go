@@ -64,11 +64,11 @@ func TestReplayFromTheLog(t *testing.T) {
 			{"another life, ahead", After("5000.zzzz1"), "restart 5000- missed ?, " + numbers(101, 610)},
 			{"ahead", After("5000"), "future 5000- missed ?, " + numbers(101, 610)},
 		} {
-			c := topic.Feed().Subscribe(tt.start, ToOldest, Filter{})
+			c := topic.Feed().Subscribe(tt.start, PolicyToOldest, Filter{})
 			if !c.Replaying() {
 				t.Errorf("%s: Replaying is false, and the cursor has not caught up", tt.name)
 			}
-			filtered := topic.Feed().Subscribe(tt.start, ToOldest, Where(func(_ string, data []byte) bool { return strings.HasSuffix(string(data), "7") }))
+			filtered := topic.Feed().Subscribe(tt.start, PolicyToOldest, Where(func(_ string, data []byte) bool { return strings.HasSuffix(string(data), "7") }))
 			defer func() {
 				check(t, tt.name, read(t, c), tt.want)
 				if c.Replaying() {
@@ -101,7 +101,7 @@ func TestReplaysAreSparingWithTheLog(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 100 {
 			wg.Go(func() {
-				check(t, "a replay", read(t, topic.Feed().Subscribe(Earliest(), ToOldest, Filter{})), numbers(1, 500))
+				check(t, "a replay", read(t, topic.Feed().Subscribe(Earliest(), PolicyToOldest, Filter{})), numbers(1, 500))
 			})
 		}
 		wg.Wait()
@@ -118,9 +118,9 @@ func TestRetentionOvertakesAReplay(t *testing.T) {
 		policy Policy
 		want   string
 	}{
-		{ToOldest, numbers(1, 64) + ", retention 64-200 missed 136, " + numbers(201, 300)},
-		{ToLatest, numbers(1, 64) + ", retention 64-299 missed 235, 300"},
-		{Cut, numbers(1, 64) + ", retention 64-200 missed 136, " + numbers(201, 300)},
+		{PolicyToOldest, numbers(1, 64) + ", retention 64-200 missed 136, " + numbers(201, 300)},
+		{PolicyToLatest, numbers(1, 64) + ", retention 64-299 missed 235, 300"},
+		{PolicyCut, numbers(1, 64) + ", retention 64-200 missed 136, " + numbers(201, 300)},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			log := newFakeLog(1000, 1)
@@ -133,7 +133,7 @@ func TestRetentionOvertakesAReplay(t *testing.T) {
 			check(t, tt.policy.String(), page+", "+read(t, c), tt.want)
 			again := topic.Feed().Subscribe(After("64"), tt.policy, Filter{})
 			want := "retention 64-200 missed 136, " + numbers(201, 300)
-			if tt.policy == ToLatest {
+			if tt.policy == PolicyToLatest {
 				want = "retention 64-299 missed 235, 300"
 			}
 			check(t, tt.policy.String()+", resumed", read(t, again), want)
@@ -148,8 +148,8 @@ func TestRetentionOvertakesTheTail(t *testing.T) {
 		log := newFakeLog(1000, 1)
 		topic := open(t, Config{Log: log, Events: 100, Logger: quiet()})
 		settle()
-		c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
-		behind := topic.Feed().Subscribe(Live(), Cut, Filter{})
+		c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
+		behind := topic.Feed().Subscribe(Live(), PolicyCut, Filter{})
 		putNumbers(t, topic, 1, 100)
 		settle()
 		check(t, "before", read(t, c), numbers(1, 100))
@@ -186,12 +186,12 @@ func TestTheLogIsMadeAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newFakeLog(1000, 1)
 		topic := open(t, Config{Log: log, Logger: quiet()})
-		oldest := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
-		latest := topic.Feed().Subscribe(Live(), ToLatest, Filter{})
-		cut := topic.Feed().Subscribe(Live(), Cut, Filter{})
-		asleep := topic.Feed().Subscribe(Live(), ToOldest, Filter{}) // since before the window was filled
+		oldest := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
+		latest := topic.Feed().Subscribe(Live(), PolicyToLatest, Filter{})
+		cut := topic.Feed().Subscribe(Live(), PolicyCut, Filter{})
+		asleep := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{}) // since before the window was filled
 		settle()
-		behind := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+		behind := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 		putNumbers(t, topic, 1, 5)
 		settle()
 		for _, c := range []*Cursor{oldest, latest, cut} {
@@ -203,7 +203,7 @@ func TestTheLogIsMadeAnew(t *testing.T) {
 		check(t, "oldest", read(t, oldest), "restart 5- missed ?, 1, 2, 3")
 		check(t, "latest", read(t, latest), "restart 5- missed ?, 3")
 		check(t, "cut", read(t, cut), ErrCut.Error())
-		check(t, "resumed", read(t, topic.Feed().Subscribe(After(cut.Position().String()), Cut, Filter{})), "restart 5- missed ?, 1, 2, 3")
+		check(t, "resumed", read(t, topic.Feed().Subscribe(After(cut.Position().String()), PolicyCut, Filter{})), "restart 5- missed ?, 1, 2, 3")
 		check(t, "behind", read(t, behind), "1, 2, 3, 4, 5, restart 5- missed ?, 1, 2, 3")
 		check(t, "asleep", read(t, asleep), "restart - missed ?, 1, 2, 3")
 		put(t, topic, "4")
@@ -219,7 +219,7 @@ func TestAnEventLargerThanTheWindow(t *testing.T) {
 		small := open(t, Config{Log: log, Bytes: 1000, Logger: quiet()})
 		large := open(t, Config{Log: log, Logger: quiet()}) // another node, set up otherwise
 		settle()
-		c := small.Feed().Subscribe(Live(), Cut, Filter{})
+		c := small.Feed().Subscribe(Live(), PolicyCut, Filter{})
 		whale := strings.Repeat("w", 5000)
 		put(t, large, "1", "2", whale, "3", "4")
 		settle()
@@ -241,7 +241,7 @@ func TestTheStoreIsAway(t *testing.T) {
 		log.faults = 1e9
 		log.mu.Unlock()
 		topic := open(t, Config{Log: log, Events: 10, Logger: quiet()})
-		c := topic.Feed().Subscribe(Earliest(), ToOldest, Filter{})
+		c := topic.Feed().Subscribe(Earliest(), PolicyToOldest, Filter{})
 		check(t, "while it is away", read(t, c), "")
 		log.mu.Lock()
 		log.faults = 0
@@ -255,7 +255,7 @@ func TestTheStoreIsAway(t *testing.T) {
 		log.faults = 1e9
 		log.mu.Unlock()
 		topic = open(t, Config{Log: log, Events: 10, Logger: quiet()})
-		c = topic.Feed().Subscribe(After("5"), ToOldest, Filter{})
+		c = topic.Feed().Subscribe(After("5"), PolicyToOldest, Filter{})
 		got := make(chan string)
 		go func() { got <- read(t, c) }()
 		time.Sleep(time.Second)

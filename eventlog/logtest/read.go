@@ -76,7 +76,7 @@ func checkForeign(t testing.TB, e Engine) {
 	}
 }
 
-func checkLives(t testing.TB, e Engine) {
+func checkIncarnations(t testing.TB, e Engine) {
 	one := fill(t, open(t, e, Limits{}), 0, 5, 10)
 	time.Sleep(2 * time.Millisecond) // for stamps that are milliseconds
 	log := open(t, e, Limits{})

@@ -195,7 +195,7 @@ func checkTailsAndWriters(t testing.TB, e Engine) {
 				time.Sleep(10 * time.Microsecond)
 			}
 			if b, err := log.Bounds(t.Context()); err == nil {
-				after.Seq = b.Last / 2
+				after.Seq = b.Last.Seq / 2
 			}
 			events, err := collect(t.Context(), log, after, writers*each-int(after.Seq))
 			if err != nil {

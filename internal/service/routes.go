@@ -54,8 +54,8 @@ func (s *Service) operations(e *echo.Echo) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
 		metrics.NewCollector(s.streams),
-		metrics.NewTopicCollector(s.builtin.live.Feed()),
-		metrics.NewTopicCollector(s.builtin.pongs.Feed()),
+		metrics.NewTopicCollector(s.builtin.live),
+		metrics.NewTopicCollector(s.builtin.pongs),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)

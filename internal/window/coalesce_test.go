@@ -8,13 +8,13 @@ func TestWakeUpsCoalesce(t *testing.T) {
 	for range inline + 1 {
 		w.Wait(0)
 	}
-	w.asked.Store(1) // as if the waker were closing the call before
+	w.signal.asked.Store(1) // as if the waker were closing the call before
 	for v := range 100 {
 		if _, err := w.Append(v); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n := w.asked.Load(); n != 2 {
+	if n := w.signal.asked.Load(); n != 2 {
 		t.Errorf("100 elements asked for %d turns of the waker, want 1 more than the one at work", n-1)
 	}
 }

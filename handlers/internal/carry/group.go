@@ -273,6 +273,7 @@ func (g *group) drop(slot uint32, err error) {
 func (g *group) close(slot uint32, reason session.Reason, err error, reset bool) {
 	c := &g.conns[slot]
 	g.shard.set.Close(int(c.fd), reset)
+	g.reader.Leave()
 	g.count()
 	st := c.st
 	st.events, st.bytes = c.s.Counts()

@@ -9,53 +9,53 @@ import (
 	"github.com/fluxwire-go/fluxwire/eventlog"
 )
 
-func checkKey(t testing.TB, e Engine) {
+func checkMessageID(t testing.TB, e Engine) {
 	log := open(t, e, Limits{})
-	keys := map[string]eventlog.Pos{}
+	stored := map[string]eventlog.Pos{}
 	for i, r := range []struct {
-		key string
+		id  string
 		dup bool
 	}{
 		{"a", false}, {"b", false}, {"a", true}, {"", false}, {"", false}, {"b", true}, {"A", false}, {"a", true}, {"ключ 1", false}, {"ключ 1", true},
 	} {
-		before := bounds(t, log).Last
-		pos, dup, err := log.Append(t.Context(), eventlog.Record{Block: block(0, i, 10), Key: r.key})
+		before := bounds(t, log).Last.Seq
+		pos, dup, err := log.Append(t.Context(), eventlog.Record{Block: block(0, i, 10), MessageID: r.id})
 		if err != nil || dup != r.dup {
-			t.Fatalf("Append %d, key %q = %v, %t, %v; want dup %t", i, r.key, pos, dup, err, r.dup)
+			t.Fatalf("Append %d, message id %q = %v, %t, %v; want dup %t", i, r.id, pos, dup, err, r.dup)
 		}
 		want := before + 1
 		if dup {
-			want = keys[r.key].Seq
-			if pos != keys[r.key] || bounds(t, log).Last != before {
-				t.Errorf("Append %d, key %q = %v; want %v and nothing stored", i, r.key, pos, keys[r.key])
+			want = stored[r.id].Seq
+			if pos != stored[r.id] || bounds(t, log).Last.Seq != before {
+				t.Errorf("Append %d, message id %q = %v; want %v and nothing stored", i, r.id, pos, stored[r.id])
 			}
 		}
 		if pos.Seq != want {
-			t.Errorf("Append %d, key %q = %v; want number %d", i, r.key, pos, want)
+			t.Errorf("Append %d, message id %q = %v; want number %d", i, r.id, pos, want)
 		}
-		keys[r.key] = pos
+		stored[r.id] = pos
 	}
 }
 
-func checkKeyOutlives(t testing.TB, e Engine) {
+func checkMessageIDOutlives(t testing.TB, e Engine) {
 	log := open(t, e, Limits{Events: 5})
-	first, _, err := log.Append(t.Context(), eventlog.Record{Block: block(0, 0, 10), Key: "k"})
+	first, _, err := log.Append(t.Context(), eventlog.Record{Block: block(0, 0, 10), MessageID: "k"})
 	if err != nil {
 		t.Fatalf("Append = %v", err)
 	}
 	fill(t, log, 1, 20, 10)
-	if b := bounds(t, log); b.First <= first.Seq {
+	if b := bounds(t, log); b.First.Seq <= first.Seq {
 		t.Fatalf("event 1 is still kept: %+v", b)
 	}
-	if pos, dup, err := log.Append(t.Context(), eventlog.Record{Block: block(0, 20, 10), Key: "k"}); pos != first || !dup || err != nil {
-		t.Errorf("Append with the key of a purged event = %v, %t, %v; want %v, true, nil", pos, dup, err, first)
+	if pos, dup, err := log.Append(t.Context(), eventlog.Record{Block: block(0, 20, 10), MessageID: "k"}); pos != first || !dup || err != nil {
+		t.Errorf("Append with the message id of a purged event = %v, %t, %v; want %v, true, nil", pos, dup, err, first)
 	}
 }
 
-func checkKeyWindow(t testing.TB, e Engine) {
+func checkMessageIDWindow(t testing.TB, e Engine) {
 	window := 200 * time.Millisecond
-	log := open(t, e, Limits{KeyWindow: window})
-	record := eventlog.Record{Block: block(0, 0, 10), Key: "k"}
+	log := open(t, e, Limits{MessageIDWindow: window})
+	record := eventlog.Record{Block: block(0, 0, 10), MessageID: "k"}
 	if _, dup, err := log.Append(t.Context(), record); dup || err != nil {
 		t.Fatalf("Append = %t, %v", dup, err)
 	}
@@ -75,14 +75,14 @@ func checkKeyWindow(t testing.TB, e Engine) {
 	})
 }
 
-func checkKeyRace(t testing.TB, e Engine) {
+func checkMessageIDRace(t testing.TB, e Engine) {
 	log := open(t, e, Limits{})
 	const writers, rounds = 64, 5
 	for round := range rounds {
 		var stored atomic.Int32
 		positions := make([]eventlog.Pos, writers)
 		together(writers, func(i int) {
-			r := eventlog.Record{Block: block(i, round, 10), Key: string(rune('a' + round))}
+			r := eventlog.Record{Block: block(i, round, 10), MessageID: string(rune('a' + round))}
 			for {
 				pos, dup, err := log.Append(t.Context(), r)
 				if errors.Is(err, eventlog.ErrUncertain) {
@@ -99,15 +99,15 @@ func checkKeyRace(t testing.TB, e Engine) {
 			}
 		})
 		if stored.Load() > 1 {
-			t.Fatalf("%d appends with one key say that they have stored", stored.Load())
+			t.Fatalf("%d appends with one message id say that they have stored", stored.Load())
 		}
 		for _, pos := range positions {
 			if pos != positions[0] || pos.Seq != uint64(round)+1 {
-				t.Fatalf("appends with one key have the positions %v", positions)
+				t.Fatalf("appends with one message id have the positions %v", positions)
 			}
 		}
 	}
-	if b := bounds(t, log); b.Last != rounds {
-		t.Errorf("%d keys stored %d events", rounds, b.Last)
+	if b := bounds(t, log); b.Last.Seq != rounds {
+		t.Errorf("%d message ids stored %d events", rounds, b.Last.Seq)
 	}
 }
