@@ -222,7 +222,7 @@ func TestResumeRepeatsWhatEndedTheStream(t *testing.T) {
 				}
 			}
 			if d.id != tt.want {
-				t.Errorf("%s: the next start goes on at %q, want %q", tt.name, d.id, tt.want)
+				t.Errorf("%s: the next start resumes at %q, want %q", tt.name, d.id, tt.want)
 			}
 		})
 	}
@@ -237,7 +237,7 @@ func TestResumeRepeatsWhatEndedTheStream(t *testing.T) {
 			}
 		}
 		if d.id != "1" {
-			t.Errorf("a gap that the loop did not see, as its hook has cancelled: the next start goes on at %q, want 1", d.id)
+			t.Errorf("OnGap has cancelled, so the loop did not see the gap: the next start resumes at %q, want 1", d.id)
 		}
 	})
 }

@@ -106,7 +106,7 @@ func TestSentinelIgnoresControlEvents(t *testing.T) {
 		s := newScript(t, sends("event: stream.error\ndata: [DONE]\n\n"))
 		_, err := collect(t.Context(), s, Sentinel("[DONE]"))
 		if _, ok := errors.AsType[*StreamError](err); !ok {
-			t.Errorf("got %v, want a *StreamError: a control event is no data", err)
+			t.Errorf("got %v, want a *StreamError: a control event is not data", err)
 		}
 	})
 }

@@ -254,7 +254,7 @@ func TestIDWithoutData(t *testing.T) {
 			return nil
 		}))
 		if err != nil || !slices.Equal(data, []string{"x"}) {
-			t.Errorf("got %q, %v; want [x]: a block without data is no event", data, err)
+			t.Errorf("got %q, %v; want [x]: a block without data is not an event", data, err)
 		}
 		// The header must be missing, not empty.
 		if want := []string{`[]`, `["1"]`, `["2"]`, `[]`, `["3"]`}; !slices.Equal(sent, want) {

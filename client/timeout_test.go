@@ -293,7 +293,7 @@ func TestTimeoutError(t *testing.T) {
 			}
 		}
 		if !(&IdleError{}).Timeout() {
-			t.Error("an *IdleError is no timeout")
+			t.Error("an *IdleError is not a timeout")
 		}
 	})
 }

@@ -166,13 +166,13 @@ func TestTypesOptionErrors(t *testing.T) {
 	fails("an empty case", "client: option Types: case 2 is empty: make it with Type", ofAny, Types(text, Case{}, Type[int]("")))
 	fails("a name twice", `client: option Types: two cases are named "text" (the name "" means "message")`, ofAny, Types(text, Type[int]("text")))
 	fails("both names of the unnamed", `client: option Types: two cases are named "message" (the name "" means "message")`, ofAny, Types(Type[int](""), Type[int]("message")))
-	fails("a T that is no interface", "client: option Types: string is not an interface: range over any, or over an interface that every case implements", endOf[string], Types(text))
+	fails("a T that is not an interface", "client: option Types: string is not an interface: range over any, or over an interface that every case implements", endOf[string], Types(text))
 	fails("types that do not fit", "client: option Types: case \"text\": string does not implement client.move\n"+
 		"client: option Types: case \"message\": client.jump does not implement client.move, its pointer does: write Type[*client.jump]",
 		ofMoves, Types(text, Type[walk]("step"), Type[jump]("")))
 	fails("an interface that promises too little", `client: option Types: case "text": interface {} does not implement client.move`, ofMoves, Types(Type[any]("text")))
 	fails("a control event", `client: option Types: case "stream.gap": the client handles control events and does not yield them: remove the case, or use Gaps or Strict`, ofAny, Types(Type[string]("stream.gap")))
-	fails("a control event that is none", "", ofAny, Strict(), Types(Type[string]("stream.gap"), Type[string]("")))
+	fails("a control event with Strict", "", ofAny, Strict(), Types(Type[string]("stream.gap"), Type[string]("")))
 	fails("faults of both sorts", "client: option MaxEvent: 0 is not a valid value\nclient: option Types: case \"text\": string does not implement client.move", ofMoves, Types(text), MaxEvent(0))
 	fails("the later Types counts", "", ofMoves, Types(text), Types(Type[walk]("step")))
 }
