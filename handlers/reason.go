@@ -23,7 +23,7 @@ const (
 	Expired   Reason = "max-age"  // the stream reached its age
 	Drained   Reason = "shutdown" // the server is shutting down
 	Revoked   Reason = "grant"    // the grant of [Config.Authorize] expired
-	Cut       Reason = "slow"     // the client's position in the topic is no longer kept, see [hub.Cut]
+	Cut       Reason = "slow"     // the client's position in the topic is no longer kept, see [hub.PolicyCut]
 )
 
 // reasons lists every Reason.

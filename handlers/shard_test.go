@@ -625,7 +625,7 @@ func TestThePoliciesOfTheFastTransport(t *testing.T) {
 					}
 				}
 				next, want := short(got[whole].text), "stream.gap"
-				if tt.policy == hub.Cut {
+				if tt.policy == hub.PolicyCut {
 					want = "stream.bye"
 				}
 				if next != want {

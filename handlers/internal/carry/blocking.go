@@ -230,9 +230,6 @@ func (d *Blocking) turn() {
 	}
 	d.r.Done(d.p.Now, sent, d.p.Many)
 	d.st.Route.settle(&d.p)
-	if !d.cfg.Pushes {
-		d.st.position.Store(d.s.Spot().At - d.s.Unsent())
-	}
 	switch d.s.State() {
 	case session.Leaving, session.Ended:
 		reason, _ := d.s.End()
@@ -277,6 +274,9 @@ func (d *Blocking) offer(b []byte) (more bool) {
 	}
 	n, err := d.write(b)
 	more = d.s.Took(&d.p, n)
+	if !d.cfg.Pushes {
+		d.st.position.Store(d.s.Spot().At - d.s.Unsent())
+	}
 	more = d.letters() || more || n < len(b) // a drain may have come while the write was stuck
 	d.s.Tick(&d.p)
 	if err == nil {

@@ -200,6 +200,10 @@ func (s *Session) begin(p *Pass) bool {
 		return false
 	}
 	s.open(p)
+	if p.pending.Gap != nil {
+		s.gap(p)
+		return true
+	}
 	if s.own.join(p.ready, p.pending.Count) {
 		s.spot, p.told = p.pending.Next, p.pending.Next
 	}
