@@ -18,14 +18,14 @@ type Cursor struct {
 	start  Start
 	policy Policy
 	filter Filter
-	early  bool   // was there before the window
-	want   uint64 // where startLatest begins, if the log keeps that
+	early  bool   // subscribed before the window was filled for the first time
+	want   uint64 // where startLatest begins, if the log still keeps that event
 
 	spot
-	caught bool // has been at the end of the window: does without the log from now on
+	caught bool // has been at the end of the window: does not need the log from now on
 
-	gap  *sse.Gap     // to be told before anything else
-	told eventlog.Pos // the position until the gap is told, or the place is known
+	gap  *sse.Gap     // to be returned before anything else
+	told eventlog.Pos // the position until the gap is returned, or the cursor has begun
 	err  error        // how it has ended
 
 	closed  bool // no longer counted as a subscriber
@@ -42,13 +42,13 @@ func (c *Cursor) Close() {
 	}
 }
 
-// Next returns what is pending, and waits if that is nothing. A batch has all pending
-// events up to the end of a segment of the window (64 KiB, or one larger event), so
-// that a reader that is behind catches up in large steps; or one gap, told once and
-// before the events that follow it.
+// Next returns what is pending, and waits while nothing is. A batch has either all
+// pending events up to the end of a segment of the window (64 KiB, or one larger event),
+// so that a reader that is behind catches up in large steps; or one gap, which comes
+// once, before the events that follow it.
 //
 // Once all is read, the error says how the topic has ended: [io.EOF] when it was
-// completed, its failure, or [ErrClosed]. [ErrCut] ends a cursor with the policy PolicyCut;
+// completed, its failure, or [ErrClosed]. [ErrCut] ends a cursor with [PolicyCut];
 // its subscriber may resume at its Position. These errors are final. When ctx ends the
 // error is its cause, and the cursor can still be used.
 func (c *Cursor) Next(ctx context.Context) (Batch, error) {
@@ -74,7 +74,7 @@ func (c *Cursor) Next(ctx context.Context) (Batch, error) {
 }
 
 // Poll is Next without waiting: the batch is empty when nothing is pending in the
-// window. A cursor that is [Cursor.Replaying] may need Next to get on.
+// window. A cursor that is [Cursor.Replaying] may need Next to make progress.
 func (c *Cursor) Poll() (Batch, error) {
 	if c.err != nil {
 		return Batch{}, c.err
@@ -115,8 +115,8 @@ func (c *Cursor) Poll() (Batch, error) {
 	}
 }
 
-// Wait waits until Poll may have something to return, also an error, and returns the
-// cause of ctx if that ends first. For a cursor that is [Cursor.Replaying] it returns
+// Wait waits until Poll may have something to return, which may be an error. It returns
+// the cause of ctx if ctx ends first. For a cursor that is [Cursor.Replaying] it returns
 // at once.
 func (c *Cursor) Wait(ctx context.Context) error {
 	if c.err != nil || c.gap != nil || c.Replaying() {
@@ -127,7 +127,7 @@ func (c *Cursor) Wait(ctx context.Context) error {
 		return nil
 	}
 	select {
-	case <-changed: // also at the end of the topic, see conclude
+	case <-changed: // which is closed at the end of the topic too: see conclude
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -135,19 +135,21 @@ func (c *Cursor) Wait(ctx context.Context) error {
 }
 
 // Replaying reports whether the cursor may need events of the log that are not in the
-// window, which only [Cursor.Next] gets. It becomes false when the cursor has caught
-// up, and it is never true over an [eventlog.Memory]. It can become true again when
-// the topic has lost touch with its log.
+// window. Only [Cursor.Next] reads these. Replaying becomes false when the cursor has
+// caught up, and it is never true over an [eventlog.Memory]. It can become true again
+// when the topic has lost contact with its log.
 func (c *Cursor) Replaying() bool {
 	return c.err == nil && (c.epoch == nil || !c.caught && !c.epoch.complete)
 }
 
-// Position returns where the subscriber would resume now: the last event that the
-// cursor has handed on, or that its filter has left out. A subscriber that gets few of
-// the events is told from time to time, lest its place grow too old. Until a gap has
-// been told it is the place before the gap. The zero Pos is for a place that has no
-// safe name, and not to be told: one from which nobody could tell when the log was made
-// anew meanwhile. There is none such over an [eventlog.Memory].
+// Position returns where the subscriber would resume now: at the last event that the
+// cursor has returned, or that its filter has left out. Send it from time to time to a
+// subscriber that gets few of the events, so that its position does not become too old.
+// Until a gap has been returned, the position is the one before the gap.
+//
+// The zero Pos means that no position can be reported safely, because a new incarnation
+// of the log could not be told from this one. That does not happen over an
+// [eventlog.Memory].
 func (c *Cursor) Position() eventlog.Pos {
 	if c.gap != nil || c.epoch == nil {
 		return c.told
@@ -158,13 +160,13 @@ func (c *Cursor) Position() eventlog.Pos {
 	return c.pos()
 }
 
-// behind reports whether the next event is one for [Cursor.page].
+// behind reports whether the next event is to be read by [Cursor.page].
 func (c *Cursor) behind() bool {
 	first, _ := c.epoch.frames.Bounds()
 	return c.at < first && !c.caught && !c.epoch.complete
 }
 
-// take makes a batch of the frames [first, next), which may leave none of them.
+// take makes a batch of the frames [first, next). The filter may leave nothing of it.
 func (c *Cursor) take(frames []byte, first, next uint64) Batch {
 	b := c.epoch.batch(frames, first, next)
 	c.at, c.stamp = next, b.Last.Stamp
@@ -175,7 +177,7 @@ func (c *Cursor) take(frames []byte, first, next uint64) Batch {
 	return c.choose(b)
 }
 
-// choose leaves in b what the filter chooses.
+// choose returns b with the events that the filter chooses.
 func (c *Cursor) choose(b Batch) Batch {
 	if c.filter.everything() {
 		return b
@@ -195,9 +197,9 @@ func (c *Cursor) choose(b Batch) Batch {
 	return out
 }
 
-// fall does with a cursor whose place is gone what the policy says. first is the
-// number of the oldest event that it can still have. PolicyCut is for those who are too slow:
-// to come back does not help where the log itself has dropped the place.
+// fall applies the policy to a cursor whose position was dropped. first is the number of
+// the oldest event that it can still have. PolicyCut is for slow readers only: to resume
+// does not help where the log itself has dropped the position.
 func (c *Cursor) fall(first uint64, reason sse.GapReason) {
 	if c.policy == PolicyCut && reason == sse.GapSlow {
 		c.cut()
@@ -207,11 +209,11 @@ func (c *Cursor) fall(first uint64, reason sse.GapReason) {
 	c.gap = c.skip(first, c.policy, reason)
 }
 
-// move goes on in the epoch that follows.
+// move continues in the epoch that follows.
 func (c *Cursor) move() {
 	next, foreign := c.epoch.next, c.epoch.foreign
 	if !foreign {
-		// The tail has lost touch, not the subscriber: the log may have what is missing.
+		// The tail has left events out, not the subscriber: the log may have them.
 		c.epoch, c.caught = next, false
 		return
 	}
@@ -222,7 +224,7 @@ func (c *Cursor) move() {
 	c.lose(sse.GapRestart, c.pos())
 }
 
-// lose begins anew, after a gap of unknown size behind pos.
+// lose begins again, after a gap of unknown size behind pos.
 func (c *Cursor) lose(reason sse.GapReason, pos eventlog.Pos) {
 	c.told, c.epoch, c.caught = pos, nil, false
 	c.gap = &sse.Gap{Reason: reason}
@@ -232,7 +234,7 @@ func (c *Cursor) lose(reason sse.GapReason, pos eventlog.Pos) {
 	c.start = Start{kind: startLost}
 }
 
-// tell returns the gap that is to be told.
+// tell returns the gap, once.
 func (c *Cursor) tell() Batch {
 	gap := c.gap
 	c.gap = nil
@@ -245,7 +247,7 @@ func (c *Cursor) cut() {
 	c.fail(ErrCut)
 }
 
-// fail ends the cursor; nil is completion.
+// fail ends the cursor with err; nil is completion.
 func (c *Cursor) fail(err error) error {
 	if c.err == nil {
 		c.err = err
@@ -257,7 +259,8 @@ func (c *Cursor) fail(err error) error {
 	return c.err
 }
 
-// gone reports whether err of the log is final for the cursor, and ends it then.
+// gone reports whether err, an error of the log, is final for the cursor. If so, it ends
+// the cursor.
 func (c *Cursor) gone(err error) bool {
 	end := c.feed.ended.Load()
 	switch {

@@ -69,7 +69,7 @@ func TestReplayThenLive(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer m.Close()
-				cfg.Log, cfg.Events = hidden{m}, 64 // what is older comes in pages
+				cfg.Log, cfg.Events = hidden{m}, 64 // older events come in pages
 			}
 			topic := open(t, cfg)
 			put(t, topic, "-1", "-1", "-1")
@@ -136,9 +136,9 @@ func TestReplayThenLive(t *testing.T) {
 	}
 }
 
-// What a reader holds stays what it is, also when the window has turned over twice.
-// Then there is one gap.
-func TestAHeldBatchStays(t *testing.T) {
+// A batch that a reader holds does not change, even when all events of the window have
+// been replaced twice. The next batch is one gap.
+func TestBatchIsNotRewritten(t *testing.T) {
 	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
 		topic := open(Config{Events: 200, Bytes: 1 << 20})
 		c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
@@ -172,9 +172,9 @@ func TestAHeldBatchStays(t *testing.T) {
 	})
 }
 
-// A hundredth of 1,000 cursors never read. All others get each event at the instant it
-// is published, Append takes no time at all, and memory keeps to the bounds.
-func TestStuckReadersHurtNobody(t *testing.T) {
+// Ten of 1,000 cursors never read. All others get each event at the instant at which it
+// is published, Append takes no time, and memory stays within the bounds.
+func TestStuckReaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const cursors, events, kept = 1000, 200, 50
 		topic := open(t, Config{Events: kept, Bytes: 100 << 10})
@@ -240,9 +240,9 @@ func TestStuckReadersHurtNobody(t *testing.T) {
 	})
 }
 
-// 10 MB go through a topic of 256 KiB while cursors hold on to their places: what is
-// reachable stays within the bounds and a segment for each batch that is held.
-func TestMemoryKeepsToTheBounds(t *testing.T) {
+// 10 MB go through a topic of 256 KiB while cursors hold batches: what is reachable stays
+// within the bounds, plus one segment for each batch that is held.
+func TestMemoryBounded(t *testing.T) {
 	topic := open(t, Config{Bytes: 256 << 10})
 	for range 1000 {
 		topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
@@ -268,7 +268,7 @@ func TestMemoryKeepsToTheBounds(t *testing.T) {
 	}
 }
 
-func TestNextEndsWithItsContext(t *testing.T) {
+func TestNextContext(t *testing.T) {
 	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
 		topic := open(Config{})
 		c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
@@ -290,7 +290,7 @@ func TestNextEndsWithItsContext(t *testing.T) {
 	})
 }
 
-// Who polls waits for all of its cursors with one of them, as a bell.
+// A goroutine that polls several cursors can wait with one of them for all.
 func TestPollAndWait(t *testing.T) {
 	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
 		topic := open(Config{})
@@ -335,7 +335,7 @@ func TestPollAndWait(t *testing.T) {
 	})
 }
 
-// A large backlog comes in large steps, each of whole events.
+// A large backlog comes in large batches, each of whole events.
 func TestBatchesAreSegments(t *testing.T) {
 	topic := open(t, Config{})
 	for range 9_999 {
@@ -365,11 +365,11 @@ func TestBatchesAreSegments(t *testing.T) {
 	}
 }
 
-func TestPositionOfANewEvent(t *testing.T) {
+func TestPositionStamps(t *testing.T) {
 	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
 		topic := open(Config{})
 		pos := put(t, topic, "1", "2")
-		// At once, when the window may not have it yet: it is not a future one.
+		// At once, when the window may not have the event yet: the id is not a future one.
 		c := topic.Feed().Subscribe(After(pos.String()), PolicyToOldest, Filter{})
 		if c.Position() != pos {
 			t.Errorf("Position = %v, want %v", c.Position(), pos)

@@ -7,12 +7,12 @@ import (
 )
 
 // An epoch is a window over the log without a hole: frame n is event n. A topic over
-// a Memory has one, the memory's own. Over any other log there is another one when
-// the tail can go on only with a hole, or with another life of the log.
+// a Memory has one, the memory's own. Over any other log a new one begins when the tail
+// can continue only after a hole, or in another incarnation of the log.
 type epoch struct {
 	frames *window.Frames
-	// full is what the next number has to be for the window to be of use: all that was
-	// in the log when the epoch began is in it.
+	// The window is usable once the next number reaches full: then all that was in the
+	// log when the epoch began is in the window.
 	full uint64
 	// start is the number of the first frame that the window could have had.
 	start uint64
@@ -21,15 +21,15 @@ type epoch struct {
 	// complete says that the log keeps nothing that is not in the window.
 	complete bool
 	// stamp is the stamp of all events, or 0 if each has its own. Then stamps has them,
-	// from that of the event before the first frame on, and at least as many as there are
-	// frames and one before: who falls out of the window is told its place with a stamp.
+	// beginning with the event before the first frame, and at least as many as there are
+	// frames plus one, so that a gap can name the position before the window.
 	stamp  uint32
 	stamps *window.Window[uint32]
 	base   uint64 // number of the event whose stamp is the first one in stamps
 
-	// What comes after, once frames has ended; both are set before that.
+	// The next epoch, once frames has ended; both are set before that.
 	next    *epoch
-	foreign bool // next is another life of the log: numbers begin anew
+	foreign bool // next is another incarnation of the log, with other events under the same numbers
 }
 
 // newEpoch returns an empty epoch for a log whose events each have a stamp.

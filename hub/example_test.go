@@ -54,8 +54,7 @@ func Example() {
 	// 2 events, 2 to 3
 }
 
-// A pipeline that fails is run again; subscribers see what it had published before,
-// and what it publishes then.
+// A pipeline that fails is run again. Subscribers get what it published before and after.
 func ExampleTopic_Publish() {
 	topic, err := hub.New[string](hub.Config{
 		Name:    "news",
@@ -84,7 +83,7 @@ func ExampleTopic_Publish() {
 	// 3 events <nil> 2 restarts
 }
 
-// What is lost is told, once and with a number.
+// A subscriber that missed events is told so once, with the number of them.
 func ExampleCursor_Next() {
 	ctx := context.Background()
 	topic, err := hub.New[int](hub.Config{Events: 3})
@@ -115,7 +114,7 @@ func ExampleCursor_Next() {
 	// 3 events
 }
 
-// A filter chooses; the cursor's position moves on with what it leaves out.
+// A filter chooses events. The cursor's position also moves with those that it leaves out.
 func ExampleNamed() {
 	ctx := context.Background()
 	topic, err := hub.New[string](hub.Config{})

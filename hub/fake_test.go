@@ -12,14 +12,14 @@ import (
 	"github.com/fluxwire-go/fluxwire/eventlog"
 )
 
-// A fakeLog is a store far away: answers take their time, may be lost, and its tail
-// lags. Each event has a stamp of its own.
+// A fakeLog is a remote store: calls take time, answers may be lost, and the tail lags.
+// Each event has a stamp of its own.
 type fakeLog struct {
 	keep int
 
 	mu      sync.Mutex
 	rng     *rand.Rand
-	faults  float64 // how many of the calls go wrong
+	faults  float64 // the share of the calls that fail
 	delay   time.Duration
 	life    uint32
 	first   uint64
@@ -45,7 +45,7 @@ func newFakeLog(keep int, seed uint64) *fakeLog {
 	return f
 }
 
-// recreate begins another life of the log.
+// recreate begins another incarnation of the log.
 func (f *fakeLog) recreate() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -74,8 +74,7 @@ func (f *fakeLog) bell() {
 	f.changed = make(chan struct{})
 }
 
-// away waits as long as the way to the store takes, and reports whether this goes
-// wrong.
+// away waits as long as a request to the store takes, and decides whether it fails.
 func (f *fakeLog) away(ctx context.Context) (fault float64, err error) {
 	f.mu.Lock()
 	d := time.Duration(f.rng.Int64N(int64(f.delay)))
@@ -111,7 +110,7 @@ func (f *fakeLog) pos(life uint32, seq uint64) eventlog.Pos {
 	return eventlog.Pos{Seq: seq, Stamp: life<<20 | uint32(seq)}
 }
 
-// store is Append without the way there. The caller holds mu.
+// store is Append without the delay. The caller holds mu.
 func (f *fakeLog) store(r eventlog.Record) (pos eventlog.Pos, dup bool) {
 	if pos, dup = f.ids[r.MessageID]; dup {
 		return pos, dup
@@ -232,7 +231,7 @@ func (f *fakeLog) Bounds(ctx context.Context) (eventlog.Bounds, error) {
 	return f.bounds(), nil
 }
 
-// bounds is Bounds without the way there. The caller holds mu. Like an engine whose
+// bounds is Bounds without the delay. The caller holds mu. Like an engine whose
 // stamps are times, the log has a stamp for each event and none for its beginning.
 func (f *fakeLog) bounds() eventlog.Bounds {
 	next := f.first + uint64(len(f.events))

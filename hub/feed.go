@@ -22,12 +22,12 @@ type Feed struct {
 	counts counters
 
 	current atomic.Pointer[epoch] // nil until the tail has filled it
-	warm    chan struct{}         // closed once current is set
+	warm    chan struct{}         // closed when current is set
 	ended   atomic.Pointer[ending]
-	life    context.Context // over once ended is set
+	life    context.Context // cancelled when ended is set
 	finish  context.CancelFunc
 
-	// pages has room for the log's pages that are being read for subscribers.
+	// pages is a semaphore for reads of the log for subscribers.
 	pages chan struct{}
 
 	// looked, if not nil, is called between the looks of a reader at the topic, so that a
@@ -38,16 +38,16 @@ type Feed struct {
 	tail sync.WaitGroup
 
 	mu         sync.Mutex
-	live       uint64  // where those begin who subscribed before the first window was filled
-	own        uint64  // number of the first event that Append has stored
-	asked      *ending // by Complete, Fail or Close; becomes ended when it is due
-	appending  int     // calls of log.Append under way
-	acked      uint64  // number of the newest event that Append has stored
+	live       uint64  // where cursors begin that subscribed before the first window was filled
+	own        uint64  // number of the first event stored by Append, 0 if there is none
+	asked      *ending // set by Complete, Fail or Close; settle moves it to ended
+	appending  int     // calls of log.Append that have not returned
+	acked      uint64  // number of the newest event stored by Append
 	complained time.Time
 }
 
-// pagesAtOnce is how many pages of the log are read at once for all subscribers of a
-// topic together.
+// pagesAtOnce is the number of pages of the log that all subscribers of a topic together
+// may read at the same time.
 const pagesAtOnce = 8
 
 // An ending is how a topic has ended.
@@ -90,9 +90,9 @@ func (f *Feed) NextSeq() uint64 {
 	return next
 }
 
-// Subscribe returns a cursor that begins at s. It registers nothing and waits for
-// nothing: whoever has had enough of a cursor forgets it. On a topic that has ended
-// a cursor gets what is kept, and then the end.
+// Subscribe returns a cursor that begins at s. It does not wait. The cursor can be
+// dropped at any time; [Cursor.Close] only keeps the count of subscribers right. On a
+// topic that has ended a cursor returns what is kept, and then the end.
 func (f *Feed) Subscribe(s Start, p Policy, filter Filter) *Cursor {
 	c := &Cursor{feed: f, start: s, policy: p, filter: filter, early: f.current.Load() == nil, told: s.pos}
 	f.counts.subscribers.Add(1)

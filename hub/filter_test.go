@@ -45,7 +45,8 @@ func TestFilter(t *testing.T) {
 	})
 }
 
-// All of a step is chosen without a copy, a part of it in one batch.
+// If the filter chooses all events of a batch, they are not copied; a part of them still
+// comes in one batch.
 func TestFilteredBatches(t *testing.T) {
 	topic := open(t, Config{})
 	for i := range 100 {
@@ -67,7 +68,8 @@ func TestFilteredBatches(t *testing.T) {
 	}
 }
 
-// Gaps count the topic's events: nobody can say which of them would have been chosen.
+// A gap counts all events of the topic, since it is not known which of them the filter
+// would have chosen.
 func TestFilterAndGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		topic := open(t, Config{Events: 3})
@@ -77,7 +79,7 @@ func TestFilterAndGap(t *testing.T) {
 	})
 }
 
-func TestAFilterPanics(t *testing.T) {
+func TestFilterPanic(t *testing.T) {
 	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
 		topic := open(Config{})
 		cause := errors.New("no such field")
@@ -94,7 +96,7 @@ func TestAFilterPanics(t *testing.T) {
 		put(t, topic, "2", "3")
 		for range 2 {
 			_, err := next(t, c)
-			if e, ok := errors.AsType[*streams.PanicError](err); !ok || !errors.Is(err, cause) || !strings.Contains(string(e.Stack), "TestAFilterPanics") {
+			if e, ok := errors.AsType[*streams.PanicError](err); !ok || !errors.Is(err, cause) || !strings.Contains(string(e.Stack), "TestFilterPanic") {
 				t.Errorf("Next = %v", err)
 			}
 		}

@@ -19,8 +19,8 @@ import (
 	"github.com/fluxwire-go/fluxwire/streams"
 )
 
-// ledgerRuns is how many runs a ledger test makes, times the value of
-// FLUXWIRE_LEDGER for those who want more.
+// ledgerRuns returns n, the number of runs of a ledger test, times the value of the
+// environment variable FLUXWIRE_LEDGER if it is set.
 func ledgerRuns(t *testing.T, n int) int {
 	if v := os.Getenv("FLUXWIRE_LEDGER"); v != "" {
 		times, err := strconv.Atoi(v)
@@ -35,16 +35,16 @@ func ledgerRuns(t *testing.T, n int) int {
 	return n
 }
 
-// A truth knows all events ever stored: their blocks by life and number, and in which
-// life an event with a stamp was stored.
+// A truth knows all events ever stored: their blocks by incarnation (life) and number,
+// and in which life an event with a stamp was stored.
 type truth interface {
 	block(life, seq uint64) (block string, ok bool)
 	lifeOf(stamp uint32) uint64
 }
 
-// An account is one client's side of the ledger. It goes by what the client got alone,
-// over all of its connections: each event behind the place where it began was
-// delivered once, or not chosen by the filter, or told as missing.
+// An account is one client's side of the ledger. It uses only what the client received,
+// over all of its connections: each event after the position where the client began was
+// delivered once, or not chosen by the filter, or reported as missing.
 type account struct {
 	name  string
 	truth truth
@@ -71,7 +71,7 @@ func (a *account) filter() Filter {
 	return Where(func(event string, _ []byte) bool { return a.names[event] })
 }
 
-// pass accounts for the events up to seq, of which none may be one for this client.
+// pass accounts for the events up to seq, which must not be events for this client.
 func (a *account) pass(seq uint64) error {
 	if seq < a.last {
 		return fmt.Errorf("%s: %d came after %d", a.name, seq, a.last)
@@ -92,7 +92,7 @@ func (a *account) pass(seq uint64) error {
 // events accounts for the first n of the events in b.
 func (a *account) events(b Batch, n int) error {
 	frames := strings.SplitAfter(string(b.Frames), "\n\n")
-	frames = frames[:len(frames)-1] // what is behind the last blank line: nothing
+	frames = frames[:len(frames)-1] // nothing is behind the last blank line
 	if len(frames) != b.Count {
 		return fmt.Errorf("%s: %d events in a batch of %d", a.name, len(frames), b.Count)
 	}
@@ -124,7 +124,7 @@ func (a *account) events(b Batch, n int) error {
 	return nil
 }
 
-// gap accounts for what g tells as missing.
+// gap accounts for what g reports as missing.
 func (a *account) gap(g *sse.Gap) error {
 	to, err := eventlog.ParsePos(g.ID)
 	if err != nil {
@@ -162,7 +162,7 @@ func (a *account) gap(g *sse.Gap) error {
 	return nil
 }
 
-// rest takes the client to where its cursor stands, as a heartbeat with an id does.
+// rest moves the client to the position of its cursor, as a heartbeat with an id does.
 func (a *account) rest(pos eventlog.Pos) error {
 	if pos == (eventlog.Pos{}) || pos.Seq == a.last {
 		return nil
@@ -248,7 +248,7 @@ func (l *memoryLedger) append() error {
 	return err
 }
 
-// join begins a client's life anywhere.
+// join makes a client begin anywhere.
 func (l *memoryLedger) join(c *ledgerClient) {
 	c.names, c.policy, c.expect, c.batch = randomNames(l.rng), Policy(l.rng.IntN(3)), "", Batch{}
 	n := l.rng.IntN(70)
@@ -274,7 +274,7 @@ func (l *memoryLedger) join(c *ledgerClient) {
 	}
 }
 
-// resume is a client that comes back, with its id or, now and then, with another one.
+// resume makes a client come back with its id or, now and then, with another one.
 func (l *memoryLedger) resume(c *ledgerClient) {
 	if l.rng.IntN(4) == 0 {
 		c.names = randomNames(l.rng)
@@ -298,7 +298,7 @@ func (l *memoryLedger) resume(c *ledgerClient) {
 	c.batch = Batch{}
 }
 
-// read has a client read one batch, and perhaps lose its connection in the midst.
+// read makes a client read one batch, and perhaps lose its connection in the middle.
 func (l *memoryLedger) read(c *ledgerClient) error {
 	if string(c.batch.Frames) != c.bytes && !c.batch.Empty() {
 		return fmt.Errorf("%s: the bytes of a batch have changed", c.name)
@@ -321,7 +321,7 @@ func (l *memoryLedger) read(c *ledgerClient) error {
 		return fmt.Errorf("%s: Poll = %w", c.name, err)
 	case b.Gap != nil && l.rng.IntN(10) == 0:
 		l.total["gaps unheard"]++
-		l.resume(c) // the connection broke before the gap came through: it is told again
+		l.resume(c) // the connection broke before the client got the gap: the gap comes again
 		return nil
 	case b.Gap != nil:
 		g := b.Gap
@@ -359,7 +359,7 @@ func (l *memoryLedger) read(c *ledgerClient) error {
 	return nil
 }
 
-// drain has a client read all that is left, up to want.
+// drain makes a client read all that is left, up to want.
 func (l *memoryLedger) drain(c *ledgerClient, want error) error {
 	for {
 		b, err := c.cursor.Poll()
@@ -438,9 +438,8 @@ func (l *memoryLedger) run() error {
 	return err
 }
 
-// The ledger: whatever clients, processes and retention do, nothing is lost in
-// silence, nothing comes twice, the order is kept, and each loss is told once, with
-// the right count.
+// Whatever clients, processes and retention do, nothing is lost in silence, nothing comes
+// twice, the order is kept, and each loss is reported once, with the right count.
 func TestLedgerInMemory(t *testing.T) {
 	total := make(map[string]uint64)
 	for seed := range ledgerRuns(t, 1200) {
@@ -471,9 +470,9 @@ func (f *fakeLog) block(life, seq uint64) (string, bool) {
 
 func (f *fakeLog) lifeOf(stamp uint32) uint64 { return uint64(stamp >> 20) }
 
-// The same over a log far away: answers are lost, the tail lags and breaks off,
-// retention overtakes it, the log is made anew; subscribers come from any goroutine.
-func TestLedgerOverALog(t *testing.T) {
+// The same over a remote log: answers are lost, the tail lags and fails, retention
+// overtakes it, the log is created again; subscribers come from any goroutine.
+func TestLedgerOverLog(t *testing.T) {
 	total := make(map[string]uint64)
 	for seed := range ledgerRuns(t, 40) {
 		synctest.Test(t, func(t *testing.T) { asyncLedger(t, uint64(seed), total) })

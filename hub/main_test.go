@@ -20,7 +20,7 @@ import (
 )
 
 // TestMain fails the run if a goroutine of this module is left once all tests are
-// over. (In the bubbles of synctest each test proves it for itself.)
+// over. (In the bubbles of synctest each test checks that itself.)
 func TestMain(m *testing.M) {
 	code := m.Run()
 	var left []string
@@ -126,13 +126,13 @@ func put(t testing.TB, topic *Topic[string], data ...string) (last eventlog.Pos)
 	return last
 }
 
-// settle lets everything under way come to rest.
+// settle waits until nothing happens any more.
 func settle() {
 	time.Sleep(time.Second)
 	synctest.Wait()
 }
 
-// read returns what comes at c until nothing more does, in short: the data of events,
+// read returns in short what comes at c, until nothing more comes: the data of events,
 // "reason from-to missed" of gaps, and the end. Ids are without their stamps.
 func read(t testing.TB, c *Cursor) string {
 	t.Helper()

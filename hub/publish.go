@@ -23,15 +23,15 @@ func randomDraw() float64 { return mrand.Float64() }
 // until ctx ends or the topic does. The source waits while an event is being stored,
 // and never for a subscriber.
 //
-//   - The source fails or panics: it is run again, by the topic's [Backoff]. Each time
-//     there is one line in the log, and subscribers notice nothing. When the backoff is
-//     exhausted the topic fails, and Publish returns the same error.
+//   - The source fails or panics: it is run again, after a wait that the topic's
+//     [Backoff] says. Publish logs one line each time, and subscribers notice nothing.
+//     After MaxRestarts the topic fails, and Publish returns the same error.
 //   - The source completes: the topic completes, and Publish returns nil.
 //   - ctx ends: Publish returns its cause, also if source returns without an error then.
-//     The topic goes on; it can be published to again.
+//     The topic has not ended; Publish can be called again.
 //   - The topic ends otherwise: Publish cancels the source and returns [ErrEnded].
-//   - The topic refuses an event: it is counted, logged (at most once a second) and
-//     left out.
+//   - The topic refuses an event: the event is counted, logged (at most once a second)
+//     and left out.
 //   - The log cannot be reached, or does not say whether it has stored an event: the
 //     event is appended again, with the same message id, until the log has it. The
 //     message id is made by Publish, or by the function given to [MessageIDs].
@@ -61,7 +61,7 @@ func (t *Topic[T]) Publish(ctx context.Context, source streams.Observable[sse.Se
 		case refused != nil:
 			return refused
 		case ctx.Err() != nil:
-			return context.Cause(ctx) // also if source calls that completion
+			return context.Cause(ctx) // also if the source returned nil because of that
 		case err == nil:
 			t.Complete()
 			return nil
@@ -78,7 +78,7 @@ func (t *Topic[T]) Publish(ctx context.Context, source streams.Observable[sse.Se
 		}
 		if most := t.cfg.Backoff.MaxRestarts; most > 0 && failures > most {
 			err = fmt.Errorf("hub: topic %q: the pipeline failed %d times in a row: %w", t.cfg.Name, failures, err)
-			t.feed.logger.LogAttrs(ctx, slog.LevelError, "pipeline failed, and so does the topic", attrs...)
+			t.feed.logger.LogAttrs(ctx, slog.LevelError, "pipeline failed too often, the topic fails", attrs...)
 			t.Fail(err)
 			return err
 		}
@@ -91,10 +91,10 @@ func (t *Topic[T]) Publish(ctx context.Context, source streams.Observable[sse.Se
 	}
 }
 
-// wait returns how long to wait after the n-th failure in a row; lot is in [0, 1).
-func (b Backoff) wait(n int, lot float64) time.Duration {
+// wait returns how long to wait after the n-th failure in a row. random is in [0, 1).
+func (b Backoff) wait(n int, random float64) time.Duration {
 	wait := doubled(b.Min, b.Max, n)
-	return wait/2 + time.Duration(lot*float64(wait-wait/2))
+	return wait/2 + time.Duration(random*float64(wait-wait/2))
 }
 
 // doubled returns least·2ⁿ⁻¹, but no more than most.
@@ -171,14 +171,14 @@ func (p *publisher[T]) messageID(ev sse.ServerSentEvent[T]) (id string, err erro
 	return id, nil
 }
 
-// The waits between two tries to reach the log.
+// The shortest and the longest wait between two attempts to reach the log.
 const (
 	firstRetry = 100 * time.Millisecond
 	lastRetry  = 5 * time.Second
 )
 
-// append stores ev, however long that takes, and returns nil also when ev was left
-// out. An error ends the run.
+// append stores ev, however long that takes. It returns nil also when ev was left out.
+// An error ends the run.
 func (p *publisher[T]) append(ctx context.Context, ev sse.ServerSentEvent[T]) error {
 	t := p.topic
 	id, err := p.messageID(ev)
@@ -201,15 +201,15 @@ func (p *publisher[T]) append(ctx context.Context, ev sse.ServerSentEvent[T]) er
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		}
-		t.feed.complain("the log has not taken an event, trying again", err, t.feed.counts.retries.Add(1))
+		t.feed.complain("the log did not store an event, trying again", err, t.feed.counts.retries.Add(1))
 		if err := sleep(ctx, doubled(firstRetry, lastRetry, tries)); err != nil {
 			return err
 		}
 	}
 }
 
-// complain logs a warning, but not more than one a second: what causes it can come
-// with every event. count is how many there have been.
+// complain logs a warning, but not more than one a second, since each event may cause
+// one. count is how many there have been.
 func (f *Feed) complain(what string, err error, count uint64) {
 	now := time.Now()
 	f.mu.Lock()

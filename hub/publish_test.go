@@ -69,7 +69,7 @@ func TestPublishRestarts(t *testing.T) {
 		if err != nil {
 			t.Errorf("Publish = %v", err)
 		}
-		// Three quarters of 1 s, 2 s, … 10 s; a run of a minute makes it begin anew.
+		// Three quarters of 1 s, 2 s, … 10 s; a run of a minute resets it.
 		check(t, "times between the runs", waits(began),
 			"750ms 1.5s 3s 6s 7.5s 7.5s 1m7.499999999s 1m0.75s 1.5s")
 		check(t, "a subscriber", read(t, c), "x, x, x, x, x, x, x, x, EOF")
@@ -91,7 +91,7 @@ func TestPublishRestarts(t *testing.T) {
 	})
 }
 
-func TestBackoffIsByLot(t *testing.T) {
+func TestBackoffIsRandom(t *testing.T) {
 	b := Backoff{Min: time.Second, Max: time.Minute}
 	for n, want := range map[int]time.Duration{1: time.Second, 2: 2 * time.Second, 6: 32 * time.Second, 7: time.Minute, 1000: time.Minute} {
 		if least := b.wait(n, 0); least != want/2 {
@@ -120,8 +120,8 @@ func TestPublishGivesUp(t *testing.T) {
 	})
 }
 
-// With its context Publish ends, and the topic does not.
-func TestPublishEndsWithItsContext(t *testing.T) {
+// When its context ends, Publish ends, and the topic does not.
+func TestPublishContext(t *testing.T) {
 	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
 		topic := open(Config{})
 		c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
@@ -157,7 +157,7 @@ func TestPublishEndsWithItsContext(t *testing.T) {
 	})
 }
 
-func TestPublishLeavesOutWhatDoesNotFit(t *testing.T) {
+func TestPublishRefusedEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var lines bytes.Buffer
 		topic, err := New[picky](Config{Logger: slog.New(slog.NewTextHandler(&lines, nil)), MaxEvent: 1000})
@@ -195,7 +195,7 @@ func TestPublishLeavesOutWhatDoesNotFit(t *testing.T) {
 }
 
 // Two sources feed one topic; the first that completes completes it.
-func TestSeveralPublishers(t *testing.T) {
+func TestPublishConcurrently(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		topic := open(t, Config{})
 		c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
@@ -215,7 +215,7 @@ func TestSeveralPublishers(t *testing.T) {
 }
 
 // A log that loses requests and answers gets each event exactly once, in order.
-func TestPublishToAnUncertainLog(t *testing.T) {
+func TestPublishErrUncertain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newFakeLog(1000, 3)
 		log.faults = 0.3
@@ -277,7 +277,7 @@ func TestPublishMessageIDs(t *testing.T) {
 }
 
 // Append returns ErrUncertain to the caller, who tries again with the same message id.
-func TestAppendToAnUncertainLog(t *testing.T) {
+func TestAppendErrUncertain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newFakeLog(1000, 5)
 		log.faults = 0.5

@@ -35,8 +35,8 @@ func TestStart(t *testing.T) {
 			{"latest one", Latest(1), PolicyToOldest, "7, 8, EOF"},
 			{"latest five", Latest(5), PolicyToOldest, "3, 4, 5, 6, 7, 8, EOF"},
 			{"more than there are", Latest(math.MaxInt), PolicyToOldest, "3, 4, 5, 6, 7, 8, EOF"},
-			{"latest none is live", Latest(0), PolicyToOldest, "8, EOF"},
-			{"latest less than none is live", Latest(-1), PolicyToOldest, "8, EOF"},
+			{"latest zero is live", Latest(0), PolicyToOldest, "8, EOF"},
+			{"latest of a negative number is live", Latest(-1), PolicyToOldest, "8, EOF"},
 			{"since", Since(noon), PolicyToOldest, "5, 6, 7, 8, EOF"},
 			{"since before all", Since(noon.Add(-time.Hour)), PolicyToOldest, "3, 4, 5, 6, 7, 8, EOF"},
 			{"since after all", Since(noon.Add(time.Hour)), PolicyToOldest, "8, EOF"},
@@ -54,8 +54,8 @@ func TestStart(t *testing.T) {
 			{"malformed to latest", After("-1"), PolicyToLatest, "malformed - missed ?, 7, 8, EOF"},
 			{"future", After("9"), PolicyToOldest, "future 9- missed ?, 3, 4, 5, 6, 7, 8, EOF"},
 			{"far future", After("18446744073709551615"), PolicyToLatest, "future 18446744073709551615- missed ?, 7, 8, EOF"},
-			{"another life", After("5.zzzz1"), PolicyToOldest, "restart 5- missed ?, 3, 4, 5, 6, 7, 8, EOF"},
-			{"another life, to latest", After("5.zzzz1"), PolicyToLatest, "restart 5- missed ?, 7, 8, EOF"},
+			{"another incarnation", After("5.zzzz1"), PolicyToOldest, "restart 5- missed ?, 3, 4, 5, 6, 7, 8, EOF"},
+			{"another incarnation, to latest", After("5.zzzz1"), PolicyToLatest, "restart 5- missed ?, 7, 8, EOF"},
 		} {
 			c := feed.Subscribe(tt.start, tt.policy, Filter{})
 			readers.Go(func() { check(t, tt.name, read(t, c), tt.want) })
@@ -67,8 +67,8 @@ func TestStart(t *testing.T) {
 	})
 }
 
-// Each gap has an id at which it is told no more.
-func TestAGapIsToldOnce(t *testing.T) {
+// After resuming at the id of a gap, the gap is not told again.
+func TestGapIsToldOnce(t *testing.T) {
 	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
 		topic := open(Config{Events: 3})
 		put(t, topic, "1", "2", "3", "4", "5")
@@ -102,7 +102,7 @@ func TestAGapIsToldOnce(t *testing.T) {
 }
 
 // A restarted process keeps its events in another Memory.
-func TestRestartIsAGap(t *testing.T) {
+func TestGapRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		before := open(t, Config{})
 		id := put(t, before, "1", "2", "3").String()
@@ -119,8 +119,8 @@ func TestRestartIsAGap(t *testing.T) {
 	})
 }
 
-// Live means from the call of Subscribe on, before the window is filled too.
-func TestLiveBeforeTheWindowIsFilled(t *testing.T) {
+// Live begins at the call of Subscribe, also before the window is filled.
+func TestLiveBeforeWindowIsFilled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newFakeLog(100, 1)
 		first := open(t, Config{Log: log})

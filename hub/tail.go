@@ -10,23 +10,23 @@ import (
 )
 
 var (
-	// errHole: the log's tail has left events out.
+	// errHole means that the log's tail has left events out.
 	errHole = errors.New("hub: the tail of the log has a hole")
-	// errUnfit: the next event is larger than the whole window.
+	// errUnfit means that the next event is larger than the whole window.
 	errUnfit = errors.New("hub: an event of the log does not fit into the window")
 )
 
 // A tail fills the window of a topic from its log.
 type tail struct {
 	feed    *Feed
-	epoch   *epoch       // being filled; nil when there has to be a new one
+	epoch   *epoch       // being filled; nil to begin a new one
 	after   eventlog.Pos // of the newest event in epoch
 	unfit   uint64       // number of the newest event that did not fit
-	foreign bool         // the next epoch is in another life of the log
+	foreign bool         // the next epoch is in another incarnation of the log
 	line    []byte
 }
 
-// follow keeps the window in front of the log until ctx ends or the log is closed.
+// follow fills the window from the log until ctx ends or the log is closed.
 func (f *Feed) follow(ctx context.Context) {
 	t := &tail{feed: f}
 	for tries := 0; ; {
@@ -49,7 +49,7 @@ func (f *Feed) follow(ctx context.Context) {
 		case errors.Is(err, errUnfit):
 			t.epoch, t.unfit = nil, t.after.Seq+1
 		}
-		f.complain("the tail of the log has ended and is begun anew", err, f.counts.tails.Add(1))
+		f.complain("the tail of the log has ended and is begun again", err, f.counts.tails.Add(1))
 		if tries > 1 && sleep(ctx, doubled(firstRetry, lastRetry, tries-1)) != nil {
 			return
 		}
@@ -76,7 +76,7 @@ func (t *tail) run(ctx context.Context) error {
 			return errHole
 		}
 		t.line = appendIDLine(t.line[:0], ev.Pos)
-		_, _ = t.epoch.stamps.Append(ev.Stamp) // before the frame: who sees that looks for it
+		_, _ = t.epoch.stamps.Append(ev.Stamp) // before the frame: its readers look for the stamp
 		if _, err := t.epoch.frames.Append(ev.Time, t.line, ev.Block); errors.Is(err, window.ErrFrameTooLarge) {
 			return errUnfit
 		} else if err != nil {
@@ -85,10 +85,10 @@ func (t *tail) run(ctx context.Context) error {
 		t.after = ev.Pos
 		t.offer()
 	}
-	return errHole // a tail ends with an error
+	return errHole // the log breaks its promise: a tail ends with an error
 }
 
-// open makes an empty epoch that begins so far back that the log fills it.
+// open makes an empty epoch. It starts far enough back to be filled from the log.
 func (t *tail) open(ctx context.Context) error {
 	b, err := t.feed.log.Bounds(ctx)
 	if err != nil {
@@ -124,8 +124,8 @@ func (t *tail) open(ctx context.Context) error {
 	return nil
 }
 
-// offer makes the epoch the topic's, as soon as it is filled, and ends the topic if
-// that waited for the newest event.
+// offer makes the epoch the topic's current one as soon as it is filled, and ends the
+// topic if the end waited for the newest event.
 func (t *tail) offer() {
 	f, e := t.feed, t.epoch
 	f.mu.Lock()
@@ -142,8 +142,8 @@ func (t *tail) offer() {
 		f.current.Store(e)
 		close(f.warm)
 	default:
-		// Without a hole between them the old one could have gone on: the numbers begin
-		// anew.
+		// If there is no hole between them, the old one would not have had to end: so the
+		// numbers are those of other events.
 		_, end := old.frames.Bounds()
 		old.foreign = t.foreign || first < end
 		e.life = old.life

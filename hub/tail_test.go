@@ -30,8 +30,8 @@ func putNumbers(t testing.TB, topic *Topic[string], a, b int) {
 	}
 }
 
-// The log keeps more than the window: what is older comes from the log, and then the
-// window takes over without a hole or a double.
+// The log keeps more than the window: older events come from the log, then the others
+// from the window, without a hole or a double.
 func TestReplayFromTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newFakeLog(1000, 1)
@@ -60,8 +60,8 @@ func TestReplayFromTheLog(t *testing.T) {
 			{"after", After("150"), numbers(151, 610)},
 			{"after the one before the oldest", After("100"), numbers(101, 610)},
 			{"after one that is gone", After("50"), "retention 50-100 missed 50, " + numbers(101, 610)},
-			{"another life, outside the window", After("150.zzzz1"), "restart 150- missed ?, " + numbers(101, 610)},
-			{"another life, ahead", After("5000.zzzz1"), "restart 5000- missed ?, " + numbers(101, 610)},
+			{"another incarnation, outside the window", After("150.zzzz1"), "restart 150- missed ?, " + numbers(101, 610)},
+			{"another incarnation, ahead", After("5000.zzzz1"), "restart 5000- missed ?, " + numbers(101, 610)},
 			{"ahead", After("5000"), "future 5000- missed ?, " + numbers(101, 610)},
 		} {
 			c := topic.Feed().Subscribe(tt.start, PolicyToOldest, Filter{})
@@ -91,8 +91,8 @@ func TestReplayFromTheLog(t *testing.T) {
 	})
 }
 
-// However many replay at once, the log is asked by few at a time.
-func TestReplaysAreSparingWithTheLog(t *testing.T) {
+// Many cursors that replay read the log only a few at a time.
+func TestReplayReadsAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newFakeLog(2000, 1)
 		topic := open(t, Config{Log: log, Events: 10})
@@ -113,7 +113,7 @@ func TestReplaysAreSparingWithTheLog(t *testing.T) {
 
 // A cursor that replays and is overtaken by the log's retention is told how much it
 // has missed.
-func TestRetentionOvertakesAReplay(t *testing.T) {
+func TestReplayOvertakenByRetention(t *testing.T) {
 	for _, tt := range []struct {
 		policy Policy
 		want   string
@@ -141,9 +141,9 @@ func TestRetentionOvertakesAReplay(t *testing.T) {
 	}
 }
 
-// A tail that is overtaken begins anew; cursors get from the log what that still has,
-// and are told of the rest.
-func TestRetentionOvertakesTheTail(t *testing.T) {
+// A tail that is overtaken begins again; cursors get from the log what the log still has,
+// and a gap for the rest.
+func TestTailOvertakenByRetention(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newFakeLog(1000, 1)
 		topic := open(t, Config{Log: log, Events: 100, Logger: quiet()})
@@ -162,7 +162,7 @@ func TestRetentionOvertakesTheTail(t *testing.T) {
 			log.delay = delay
 		}
 		stored(101, 101, 1000*time.Hour)
-		settle() // the tail is on its way with the next event
+		settle() // the tail is about to deliver the next event
 		stored(102, 600, 1)
 		log.purge(300) // 301 to 600
 		time.Sleep(2000 * time.Hour)
@@ -181,8 +181,8 @@ func TestRetentionOvertakesTheTail(t *testing.T) {
 	})
 }
 
-// The log is made anew while the topic runs: one gap, and then all of its new life.
-func TestTheLogIsMadeAnew(t *testing.T) {
+// The log is created again while the topic runs: one gap, and then all of its events.
+func TestLogIsCreatedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newFakeLog(1000, 1)
 		topic := open(t, Config{Log: log, Logger: quiet()})
@@ -213,11 +213,11 @@ func TestTheLogIsMadeAnew(t *testing.T) {
 }
 
 // An event that does not fit into the window is read from the log.
-func TestAnEventLargerThanTheWindow(t *testing.T) {
+func TestEventLargerThanWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newFakeLog(1000, 1)
 		small := open(t, Config{Log: log, Bytes: 1000, Logger: quiet()})
-		large := open(t, Config{Log: log, Logger: quiet()}) // another node, set up otherwise
+		large := open(t, Config{Log: log, Logger: quiet()}) // another node, with another config
 		settle()
 		c := small.Feed().Subscribe(Live(), PolicyCut, Filter{})
 		whale := strings.Repeat("w", 5000)
@@ -230,8 +230,8 @@ func TestAnEventLargerThanTheWindow(t *testing.T) {
 	})
 }
 
-// The store is away when the topic is made, and when a subscriber comes.
-func TestTheStoreIsAway(t *testing.T) {
+// The store is unavailable when the topic is made, and when a subscriber comes.
+func TestLogUnavailable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newFakeLog(1000, 1)
 		writer := open(t, Config{Log: log, Logger: quiet()})

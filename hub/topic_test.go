@@ -237,8 +237,8 @@ func TestClose(t *testing.T) {
 	})
 }
 
-// A completion that waits for events on their way is no completion if the topic is
-// closed meanwhile.
+// A completion that waits for events that are being stored is replaced by ErrClosed if
+// the topic is closed meanwhile.
 func TestCloseBeforeCompletion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newFakeLog(100, 1)
@@ -258,8 +258,8 @@ func TestCloseBeforeCompletion(t *testing.T) {
 	})
 }
 
-// A memory that its owner closes under the topic ends the cursors.
-func TestTheLogIsClosed(t *testing.T) {
+// When the owner of a log closes it before the topic, the cursors end.
+func TestLogClosed(t *testing.T) {
 	for _, hide := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			m, err := eventlog.NewMemory(eventlog.MemoryConfig{})
@@ -315,7 +315,7 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// A waitingLog stores nothing until it may.
+// A waitingLog stores an event only when the test lets it.
 type waitingLog struct {
 	eventlog.Log
 	store chan struct{}
@@ -326,7 +326,7 @@ func (w waitingLog) Append(ctx context.Context, r eventlog.Record) (eventlog.Pos
 	return w.Log.Append(ctx, r)
 }
 
-// An event whose Append is under way when the topic is completed or fails comes before
+// Subscribers get an event that is being stored when Complete or Fail is called, and then
 // the end.
 func TestEndDuringAppend(t *testing.T) {
 	broken := errors.New("broken")

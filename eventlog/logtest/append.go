@@ -28,7 +28,7 @@ func checkEmpty(t testing.TB, e Engine) {
 		}
 	}()
 	if events, err := log.Read(t.Context(), eventlog.Pos{}, 10); len(events) != 0 || err != nil {
-		t.Errorf("Read of an empty log = %v, %v; want none, nil", events, err)
+		t.Errorf("Read of an empty log = %v, %v; want no events, nil", events, err)
 	}
 }
 

@@ -88,7 +88,7 @@ func checkClose(t testing.TB, e Engine) {
 
 // checkEverythingAtOnce looks for what must hold whatever the interleaving: no hole, no
 // double, no torn block, no bound that goes back or is exceeded, no error but the ones
-// that are due, and everybody comes to an end.
+// that are due, and everybody ends.
 func checkEverythingAtOnce(t testing.TB, e Engine) {
 	const limit, writers, each = 64, 4, 500
 	log := open(t, e, Limits{Events: limit})
@@ -107,7 +107,7 @@ func checkEverythingAtOnce(t testing.TB, e Engine) {
 		})
 	}
 
-	// follow is a reader who goes on at the oldest event when it was overtaken. read
+	// follow is a reader that continues at the oldest event when it was overtaken. read
 	// calls see for each event and returns why it ended.
 	follow := func(read func(after eventlog.Pos, see func(eventlog.Event)) error) {
 		var next [writers]int

@@ -9,7 +9,7 @@
 //	}
 //
 // Every promise is a subtest of its own, named for it. The suite looks at an engine
-// through the interface alone: what an engine promises beyond that it tests itself.
+// through the interface alone: an engine tests itself what it promises beyond that.
 package logtest
 
 import (
@@ -124,5 +124,5 @@ var promises = []promise{
 
 	{"a cancelled context is told before anything is done", checkCancelled},
 	{"close wakes everybody", checkClose},
-	{"append, read, tail, retention and close go on at once", checkEverythingAtOnce},
+	{"append, read, tail, retention and close work at the same time", checkEverythingAtOnce},
 }

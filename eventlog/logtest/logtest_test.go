@@ -129,7 +129,7 @@ func memory(t testing.TB, l Limits) *eventlog.Memory {
 }
 
 // TestEveryPromiseIsChecked breaks a log in one way after the other, and looks whether
-// the check that is for it finds out. Each check must find one at least.
+// the check for it fails. Each check must find at least one of the breakages.
 func TestEveryPromiseIsChecked(t *testing.T) {
 	// wrap changes what comes out of a tail.
 	wrap := func(log eventlog.Log, f func(n int, ev eventlog.Event, yield func(eventlog.Event, error) bool) bool) func(context.Context, eventlog.Pos) iter.Seq2[eventlog.Event, error] {
@@ -286,7 +286,7 @@ func TestEveryPromiseIsChecked(t *testing.T) {
 				return m.Tail(ctx, eventlog.Pos{Seq: after.Seq})
 			}
 		}, nil, []func(testing.TB, Engine){checkForeign, checkIncarnations, checkPurged, checkTailErrors}},
-		{"all lives have one stamp", func(m *eventlog.Memory, b *broken) {
+		{"all incarnations have one stamp", func(m *eventlog.Memory, b *broken) {
 			b.append = func(ctx context.Context, r eventlog.Record) (eventlog.Pos, bool, error) {
 				pos, dup, err := m.Append(ctx, r)
 				pos.Stamp = 1
@@ -370,7 +370,7 @@ func TestEveryPromiseIsChecked(t *testing.T) {
 				return yield(ev, nil) && (n != 3 || yield(ev, nil))
 			})
 		}, nil, []func(testing.TB, Engine){checkTail, checkTailFromEverywhere, checkTailAgain, checkTailsAndWriters, checkEverythingAtOnce}},
-		{"a tail goes on after it was left", func(m *eventlog.Memory, b *broken) {
+		{"a tail continues after it was left", func(m *eventlog.Memory, b *broken) {
 			b.tail = func(ctx context.Context, after eventlog.Pos) iter.Seq2[eventlog.Event, error] {
 				return func(yield func(eventlog.Event, error) bool) {
 					for ev, err := range m.Tail(ctx, after) {
@@ -493,9 +493,9 @@ func TestEveryPromiseIsChecked(t *testing.T) {
 	}
 }
 
-// The checks find nothing wrong with a log that is not broken: what they find above is
-// what was broken.
-func TestAWholeLogPasses(t *testing.T) {
+// The checks find nothing wrong with a log that is not broken, so what they find above was
+// broken on purpose.
+func TestIntactLogPasses(t *testing.T) {
 	e := Engine{Open: func(t testing.TB, l Limits) eventlog.Log { return &broken{Log: memory(t, l)} }}
 	for _, p := range promises {
 		if failures := check(t, e, p.check); len(failures) > 0 {

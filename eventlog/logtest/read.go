@@ -58,7 +58,7 @@ func checkAhead(t testing.TB, e Engine) {
 		}
 	}
 	if events, err := log.Read(t.Context(), last, 10); len(events) != 0 || err != nil {
-		t.Errorf("Read after the last event = %v, %v; want none, nil", events, err)
+		t.Errorf("Read after the last event = %v, %v; want no events, nil", events, err)
 	}
 }
 

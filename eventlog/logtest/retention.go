@@ -52,7 +52,7 @@ func checkBytes(t testing.TB, e Engine) {
 			t.Fatalf("after %d events the newest that can be read is %d", n+1, next-1)
 		}
 		if b := bounds(t, log); b.First.Seq == 1 && (n+1)*500 > limit {
-			t.Fatalf("after %d events none was dropped: %+v", n+1, b)
+			t.Fatalf("after %d events nothing was dropped: %+v", n+1, b)
 		}
 	}
 }

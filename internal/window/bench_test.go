@@ -10,7 +10,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/window"
 )
 
-// BenchmarkAppend is what an event costs its publisher, with readers who wait for it:
+// BenchmarkAppend measures an Append while readers wait for the element:
 // ns/append is Append alone, ns/op lasts until all have seen the element.
 func BenchmarkAppend(b *testing.B) {
 	for _, readers := range []int{0, 1, 1_000, 100_000} {

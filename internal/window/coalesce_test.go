@@ -2,7 +2,7 @@ package window
 
 import "testing"
 
-// While the waker is at work, any number of elements makes one more turn for it.
+// While the waker runs, any number of elements costs it one more turn.
 func TestWakeUpsCoalesce(t *testing.T) {
 	w := New[int](Config{})
 	for range inline + 1 {

@@ -92,7 +92,7 @@ func follow(t *testing.T, ctx context.Context, w *window.Window[uint64], busy fu
 }
 
 // Readers that come and go and read at any speed see every element at its place or
-// count it as missed, and none of them is left waiting.
+// count it as missed, and no reader is left waiting.
 func TestManyReaders(t *testing.T) {
 	for _, readers := range []int{1, 4, 100} {
 		t.Run(fmt.Sprint(readers, " readers"), func(t *testing.T) {
@@ -142,7 +142,7 @@ func TestManyReaders(t *testing.T) {
 }
 
 // Every reader waits for every element: with one wake-up lost this would not end.
-func TestNoWakeUpIsLost(t *testing.T) {
+func TestWakeUpsAreNotLost(t *testing.T) {
 	for _, readers := range []int{1, 2, 8, 9, 32} {
 		rounds := 20_000 / readers
 		w := window.New[uint64](window.Config{Keep: 8})
@@ -221,9 +221,9 @@ func TestManyWriters(t *testing.T) {
 	w.Close(nil)
 }
 
-// The waker belongs to the window: when Close returns it has ended, and so it has by
-// itself in a window that is never closed.
-func TestTheWakerEnds(t *testing.T) {
+// The waker has ended when Close returns. In a window that is never closed it ends by
+// itself.
+func TestWakerEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // the bubble fails if a goroutine is left
 		w := window.New[uint64](window.Config{})
 		for range 100 {
