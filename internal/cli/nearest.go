@@ -11,10 +11,19 @@ func nearest(word string, candidates []string) (best string, edits int) {
 	return best, edits
 }
 
+// similar returns the candidate that word is most probably a misspelling of, or "".
+func similar(word string, candidates []string) string {
+	best, edits := nearest(word, candidates)
+	if edits > 3 || edits > len(word)/3 {
+		return ""
+	}
+	return best
+}
+
 // didYouMean suggests a candidate that looks like word, in brackets, or returns "".
 func didYouMean(word string, candidates []string) string {
-	best, edits := nearest(word, candidates)
-	if best == "" || edits > 3 || edits > len(word)/3 {
+	best := similar(word, candidates)
+	if best == "" {
 		return ""
 	}
 	return " (did you mean " + best + "?)"

@@ -32,7 +32,7 @@ func (c *serve) run(ctx context.Context, env Env) error {
 	cfg := c.Settings
 	cfg.Logger = slog.New(slog.NewTextHandler(env.Stderr, &slog.HandlerOptions{Level: c.LogLevel}))
 	if unknown := env.sources.unknown(); len(unknown) > 0 {
-		cfg.Logger.Warn("variables that are no settings are ignored", "variables", strings.Join(unknown, ", "))
+		cfg.Logger.Warn("unknown environment variables are ignored", "variables", strings.Join(unknown, ", "))
 	}
 	s, err := service.New(cfg)
 	if err == nil {

@@ -55,7 +55,7 @@ func (s *sources) load(ctx *kong.Context, node *kong.Node) (faults []fault) {
 	if !node.Tag.Has("settings") {
 		return nil
 	}
-	source, name := variable(configFlag), s.environ[variable(configFlag)]
+	source, name := "variable "+variable(configFlag), s.environ[variable(configFlag)]
 	if slices.ContainsFunc(ctx.Path, func(at *kong.Path) bool { return at.Flag == s.settings[configFlag] }) {
 		source, name = "--"+configFlag, ctx.FlagValue(s.settings[configFlag]).(string)
 	}
@@ -107,14 +107,18 @@ func (s *sources) ofFlag(name string) string {
 func (s *sources) unknown() (names []string) {
 	var known []string
 	for name := range s.settings {
-		known = append(known, variable(name))
+		known = append(known, strings.TrimPrefix(variable(name), envPrefix))
 	}
 	slices.Sort(known) // so that the suggestion is the same each time
 	for name := range s.environ {
-		if slices.Contains(known, name) || name == "FLUXWIRE_REQUIRE_ALL" || strings.HasPrefix(name, "FLUXWIRE_TEST_") {
+		rest := strings.TrimPrefix(name, envPrefix)
+		if slices.Contains(known, rest) || rest == "REQUIRE_ALL" || strings.HasPrefix(rest, "TEST_") {
 			continue
 		}
-		names = append(names, name+didYouMean(name, known))
+		if best := similar(rest, known); best != "" {
+			name += " (did you mean " + envPrefix + best + "?)"
+		}
+		names = append(names, name)
 	}
 	slices.Sort(names)
 	return names
