@@ -2,11 +2,11 @@ package cli
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"io"
 	"strings"
 
+	"github.com/fluxwire-go/fluxwire/internal/show"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
@@ -54,7 +54,7 @@ func readable(ev sse.ServerSentEvent[string]) string {
 	if ev.ID != "" {
 		id = word(ev.ID)
 	}
-	head := id + " " + word(nameOf(ev))
+	head := id + " " + word(show.EventName(ev.Event))
 	switch {
 	case ev.Data == "":
 		return head + "\n"
@@ -69,9 +69,6 @@ func readable(ev sse.ServerSentEvent[string]) string {
 	return b.String()
 }
 
-// nameOf is the event's name, or the one that browsers give an event without.
-func nameOf(ev sse.ServerSentEvent[string]) string { return cmp.Or(ev.Event, "message") }
-
 // jsonLine returns the event as a line of JSON, in the form in which handlers
 // send it, valid until the next call. Data that is a JSON object or array stands
 // there as it is, any other as a string.
@@ -81,7 +78,7 @@ func (p *printer) jsonLine(ev sse.ServerSentEvent[string]) []byte {
 		Event string `json:"event,omitempty"`
 		Data  any    `json:"data"`
 	}{ev.ID, ev.Event, ev.Data}
-	if data := []byte(ev.Data); isCollection(data) {
+	if data := []byte(ev.Data); show.IsCollection(data) {
 		object.Data = json.RawMessage(data)
 	}
 	p.line.Reset()
@@ -91,10 +88,4 @@ func (p *printer) jsonLine(ev sse.ServerSentEvent[string]) []byte {
 		panic(err) // strings, and JSON that is valid
 	}
 	return appendASCII(p.buf[:0], p.line.Bytes())
-}
-
-// isCollection reports whether data is a JSON object or array.
-func isCollection(data []byte) bool {
-	data = bytes.TrimLeft(data, " \t\r\n")
-	return len(data) > 0 && (data[0] == '{' || data[0] == '[') && json.Valid(data)
 }
