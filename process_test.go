@@ -64,7 +64,7 @@ func TestBinaryRefusesCommandLines(t *testing.T) {
 		})
 	}
 	cmd, stdout, stderr := start(t, path, []string{"--help"}, nil)
-	if err := cmd.Wait(); err != nil || stderr.String() != "" || stdout.String() != usage() {
+	if err := cmd.Wait(); err != nil || stderr.String() != "" || !strings.HasPrefix(stdout.String(), "Usage: fluxwire ") {
 		t.Errorf("--help: %v, standard error %q, standard output %q; want 0, nothing, and the usage", err, stderr, stdout)
 	}
 }

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"maps"
 	"net/http"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fluxwire-go/fluxwire/internal/cli"
 	"github.com/fluxwire-go/fluxwire/internal/service"
 )
 
@@ -49,17 +49,17 @@ func tabled(t *testing.T, page, prefix string) map[string][]string {
 func TestTablesOfFlags(t *testing.T) {
 	for _, page := range []string{"README.md", "docs/service.md"} {
 		rows := tabled(t, page, "--")
-		flags(new(options)).VisitAll(func(f *flag.Flag) {
-			name := "`--" + f.Name + "`"
-			want := []string{name, "`" + envName(f) + "`", "`" + f.DefValue + "`"}
-			if f.DefValue == "" {
+		for _, setting := range cli.Settings() {
+			name := "`--" + setting.Flag + "`"
+			want := []string{name, "`" + setting.Variable + "`", "`" + setting.Default + "`"}
+			if setting.Default == "" {
 				want[2] = ""
 			}
 			if got := rows[name]; len(got) != 4 || !slices.Equal(got[:3], want) {
 				t.Errorf("%s: the row of %s is %q, want it to begin with %q", page, name, got, want)
 			}
 			delete(rows, name)
-		})
+		}
 		for name := range rows {
 			t.Errorf("%s: there is no flag %s", page, name)
 		}
@@ -74,8 +74,7 @@ func TestTablesOfRoutes(t *testing.T) {
 	stdout := new(buffer)
 	done := make(chan int, 1)
 	go func() {
-		none := func(string) (string, bool) { return "", false }
-		done <- run(ctx, []string{"--addr", "127.0.0.1:0", "--admin-addr", admin}, none, stdout, t.Output())
+		done <- run(ctx, []string{"--addr", "127.0.0.1:0", "--admin-addr", admin}, nil, stdout, t.Output())
 	}()
 	defer func() {
 		cancel()

@@ -15,27 +15,29 @@ const module = "github.com/fluxwire-go/fluxwire"
 // rooms says what each room may import of ours, and which rooms alone may
 // import what of others'.
 var rooms = map[string][]string{
-	"sse":              {},
-	"internal/window":  {},
-	"internal/socket":  {},
-	"internal/reading": {"sse", "eventlog"},
-	"streams":          {"sse", "internal/window"},
-	"streams/rx":       {"streams"},
-	"eventlog":         {"sse", "internal/window"},
-	"hub":              {"sse", "streams", "eventlog", "internal/window", "internal/reading"},
+	"sse":                {},
+	"internal/window":    {},
+	"internal/socket":    {},
+	"internal/buildinfo": {},
+	"internal/show":      {},
+	"internal/reading":   {"sse", "eventlog"},
+	"streams":            {"sse", "internal/window"},
+	"streams/rx":         {"streams"},
+	"eventlog":           {"sse", "internal/window"},
+	"hub":                {"sse", "streams", "eventlog", "internal/window", "internal/reading"},
 
-	"handlers":                  {"sse", "streams", "eventlog", "hub", "internal/socket", "internal/reading", "handlers/internal/answer", "handlers/internal/session", "handlers/internal/carry"},
+	"handlers":                  {"sse", "streams", "hub", "internal/socket", "internal/reading", "handlers/internal/answer", "handlers/internal/session", "handlers/internal/carry"},
 	"handlers/echov4":           {"handlers", "handlers/internal/answer"},
 	"handlers/internal/answer":  {"sse"},
-	"handlers/internal/session": {"sse", "internal/reading"},
+	"handlers/internal/session": {"sse", "internal/reading", "internal/show"},
 	"handlers/internal/carry":   {"sse", "streams", "eventlog", "hub", "internal/socket", "internal/reading", "handlers/internal/session"},
 
-	"client":           {"sse", "streams"},
-	"metrics":          {"hub", "handlers"},
+	"client":           {"sse", "streams", "internal/show"},
+	"metrics":          {"hub", "handlers", "internal/buildinfo"},
 	"web":              {},
 	"internal/service": {"sse", "streams", "streams/rx", "hub", "handlers", "handlers/echov4", "metrics", "web"},
-	"internal/cli":     {"client", "sse"},
-	"":                 {"internal/service", "internal/cli"},
+	"internal/cli":     {"client", "sse", "internal/service", "internal/buildinfo", "internal/show"},
+	"":                 {"internal/cli"},
 
 	// For tests alone: no room may import these but in its tests.
 	"eventlog/logtest": {"eventlog"},
@@ -49,12 +51,14 @@ var importers = map[string][]string{
 	"github.com/labstack/echo":            {"handlers/echov4", "internal/service"},
 	"github.com/prometheus/client_golang": {"metrics", "internal/service"},
 	"testing":                             {"eventlog/logtest", "internal/browser", "internal/require"},
+	"github.com/alecthomas/kong":          {"internal/cli"},
+	"go.yaml.in/yaml":                     {"internal/cli"},
 	"github.com/nats-io":                  {},
 	"github.com/stretchr/testify":         {},
 }
 
 // standardOnly are the rooms that need nothing but the standard library.
-var standardOnly = []string{"sse", "internal/window", "internal/reading", "internal/socket", "streams", "eventlog", "hub", "handlers", "handlers/internal/answer", "handlers/internal/session", "handlers/internal/carry", "client", "internal/cli"}
+var standardOnly = []string{"sse", "internal/window", "internal/reading", "internal/socket", "streams", "eventlog", "hub", "handlers", "handlers/internal/answer", "handlers/internal/session", "handlers/internal/carry", "client", "internal/buildinfo", "internal/show"}
 
 type goPackage struct {
 	ImportPath string

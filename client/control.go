@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/fluxwire-go/fluxwire/internal/show"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
@@ -48,7 +49,7 @@ func (s *stream) gap(ctx context.Context, ev sse.Event) error {
 		if gap.Missed != nil {
 			missed = slog.Uint64("missed", *gap.Missed)
 		}
-		s.logger.LogAttrs(ctx, slog.LevelWarn, "event stream has a gap", slog.String("url", logURL(s.url)),
+		s.logger.LogAttrs(ctx, slog.LevelWarn, "event stream has a gap", slog.String("url", show.URL(s.url)),
 			slog.String("reason", string(gap.Reason)), slog.String("from", gap.From), slog.String("to", gap.To), missed)
 	}
 	if s.onGap != nil {

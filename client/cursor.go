@@ -8,6 +8,8 @@ import (
 	"io"
 	"log/slog"
 	"time"
+
+	"github.com/fluxwire-go/fluxwire/internal/show"
 )
 
 // A Cursor stores the position of a stream, so that another process can resume there:
@@ -171,7 +173,7 @@ func (s *stream) saveLast(ctx context.Context, err *error) {
 		*err = cursorError("save", s.pos.at, failed)
 	case *err == errLeft:
 		s.logger.LogAttrs(ctx, slog.LevelError, "position of the event stream not saved",
-			slog.String("url", logURL(s.url)), slog.Any("error", failed))
+			slog.String("url", show.URL(s.url)), slog.Any("error", failed))
 	default:
 		*err = errors.Join(*err, cursorError("save", s.pos.at, failed))
 	}

@@ -11,6 +11,8 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strings"
+
+	"github.com/fluxwire-go/fluxwire/internal/show"
 )
 
 const (
@@ -200,7 +202,7 @@ func (c *config) do(req *http.Request, cancel context.CancelCauseFunc) (res *htt
 	}
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		if u, perr := url.Parse(e.URL); perr == nil {
-			e.URL = logURL(u) // net/http removes the password, but not the query
+			e.URL = show.URL(u) // net/http removes the password, but not the query
 		}
 		// net/http has no type for this error, which is not a network error.
 		if strings.HasPrefix(e.Err.Error(), "failed to parse Location header") {
@@ -208,12 +210,6 @@ func (c *config) do(req *http.Request, cancel context.CancelCauseFunc) (res *htt
 		}
 	}
 	return nil, nil, fmt.Errorf("client: request: %w", err)
-}
-
-// logURL formats a URL for logs and errors, without user, query and fragment, which may
-// hold secrets.
-func logURL(u *url.URL) string {
-	return u.Scheme + "://" + u.Host + u.EscapedPath()
 }
 
 // isMediaType reports whether the value of a Content-Type header has the media type

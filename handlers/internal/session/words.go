@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/internal/reading"
+	"github.com/fluxwire-go/fluxwire/internal/show"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
@@ -122,7 +123,7 @@ func (w *Words) lines(dst, frames []byte) []byte {
 // data returns the JSON of an event's data, on one line.
 func (w *Words) data(data []byte) []byte {
 	switch {
-	case w.Text == TextAlways, w.Text == TextSniffed && !isCollection(data):
+	case w.Text == TextAlways, w.Text == TextSniffed && !show.IsCollection(data):
 		return AppendString(nil, data)
 	case bytes.IndexByte(data, '\n') < 0:
 		return data
@@ -132,12 +133,6 @@ func (w *Words) data(data []byte) []byte {
 		return AppendString(nil, data) // a codec called it JSON, and was wrong
 	}
 	return line.Bytes()
-}
-
-// isCollection reports whether data is a JSON object or array.
-func isCollection(data []byte) bool {
-	data = bytes.TrimLeft(data, " \t\r\n")
-	return len(data) > 0 && (data[0] == '{' || data[0] == '[') && json.Valid(data)
 }
 
 // AppendObject appends the JSON form of an event: {"id","event","data"}, without the
