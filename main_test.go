@@ -1,26 +1,21 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"crypto/tls"
-	"encoding/json"
 	"flag"
-	"io"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
-	"github.com/fluxwire-go/fluxwire/internal/require"
-	"github.com/fluxwire-go/fluxwire/internal/service"
+	"github.com/fluxwire-go/fluxwire/internal/pages"
 	"github.com/fluxwire-go/fluxwire/internal/socket"
+	"github.com/fluxwire-go/fluxwire/internal/testkit"
 )
 
 // A commandLine is one that the program refuses, with one line that says why.
@@ -40,8 +35,8 @@ func refused(t *testing.T) []commandLine {
 	}
 	t.Cleanup(func() { ln.Close() })
 	taken := ln.Addr().String()
-	cert, key, _ := certificate(t)
-	_, otherKey, _ := certificate(t)
+	cert, key, _ := testkit.Certificate(t)
+	_, otherKey, _ := testkit.Certificate(t)
 	garbage := filepath.Join(t.TempDir(), "garbage.pem")
 	if err := os.WriteFile(garbage, []byte("no certificate\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -122,7 +117,7 @@ func lookup(env map[string]string) func(string) (string, bool) {
 func TestRefusedCommandLines(t *testing.T) {
 	for _, c := range refused(t) {
 		t.Run(c.what, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience)
 			defer cancel()
 			var stdout, stderr strings.Builder
 			code := run(ctx, c.args, lookup(c.env), &stdout, &stderr)
@@ -150,14 +145,14 @@ func TestHelp(t *testing.T) {
 // A program is one that serves.
 type program struct {
 	url            string // as the welcome has it
-	stdout, stderr *buffer
+	stdout, stderr *testkit.Buffer
 	stop           func() int // ends it and returns the exit code
 }
 
 // launch runs the program in this process until t ends.
 func launch(t *testing.T, args []string, env map[string]string) *program {
 	t.Helper()
-	p := &program{stdout: new(buffer), stderr: new(buffer)}
+	p := &program{stdout: new(testkit.Buffer), stderr: new(testkit.Buffer)}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan int, 1)
 	go func() { ended <- run(ctx, args, lookup(env), p.stdout, p.stderr) }()
@@ -180,9 +175,9 @@ func launch(t *testing.T, args []string, env map[string]string) *program {
 var welcome = regexp.MustCompile(`^Fluxwire serves event streams at (\S+)\n`)
 
 // welcomed waits for the welcome and returns the URL in it.
-func welcomed(t *testing.T, stdout *buffer) (url string) {
+func welcomed(t *testing.T, stdout *testkit.Buffer) (url string) {
 	t.Helper()
-	eventually(t, "the program says where it serves", func() bool {
+	testkit.Eventually(t, "the program says where it serves", func() bool {
 		m := welcome.FindStringSubmatch(stdout.String())
 		if m != nil {
 			url = m[1]
@@ -193,8 +188,8 @@ func welcomed(t *testing.T, stdout *buffer) (url string) {
 }
 
 func TestEnvironment(t *testing.T) {
-	cert, key, trusting := certificate(t)
-	client := newClient(t, &http.Transport{TLSClientConfig: trusting})
+	cert, key, trusting := testkit.Certificate(t)
+	client := testkit.Client(t, &http.Transport{TLSClientConfig: trusting})
 	head := func(t *testing.T, url, name string) string {
 		t.Helper()
 		req, err := http.NewRequestWithContext(t.Context(), "HEAD", url+"/events", nil)
@@ -209,8 +204,8 @@ func TestEnvironment(t *testing.T) {
 		res.Body.Close()
 		return strings.Join(res.Header.Values(name), ", ")
 	}
-	addr := freeAddr(t)
-	admin := freeAddr(t)
+	addr := testkit.FreeAddr(t)
+	admin := testkit.FreeAddr(t)
 	for _, tt := range []struct {
 		what string
 		args []string
@@ -243,7 +238,7 @@ func TestEnvironment(t *testing.T) {
 			}
 		}},
 		{"an age", nil, map[string]string{"FLUXWIRE_MAX_AGE": "1ms"}, func(t *testing.T, p *program) {
-			if ev, err := open(t, client, p.url+"/events").next(); err != nil || ev.Event != "stream.bye" || !strings.Contains(string(ev.Data), "max-age") {
+			if ev, err := testkit.Open(t, client, p.url+"/events").Next(); err != nil || ev.Event != "stream.bye" || !strings.Contains(string(ev.Data), "max-age") {
 				t.Errorf("a stream begins with %q %s, %v; want stream.bye for its age", ev.Event, ev.Data, err)
 			}
 		}},
@@ -272,48 +267,50 @@ func TestEnvironment(t *testing.T) {
 				p.url + "/metrics":                         http.StatusNotFound,
 				p.url + "/debug/pprof/cmdline":             http.StatusNotFound,
 			} {
-				if got, _ := fetch(t, client, url); got != want {
+				if got, _ := testkit.Fetch(t, client, url); got != want {
 					t.Errorf("%s: %d, want %d", url, got, want)
 				}
 			}
 		}},
 		{"a level", nil, map[string]string{"FLUXWIRE_LOG_LEVEL": "debug"}, func(t *testing.T, p *program) {
-			fetch(t, client, p.url+"/stream-sse-mvc?take=1")
-			eventually(t, "the stream's end is in the log", func() bool { return strings.Contains(p.stderr.String(), "reason=complete") })
+			testkit.Fetch(t, client, p.url+"/stream-sse-mvc?take=1")
+			testkit.Eventually(t, "the stream's end is in the log", func() bool { return strings.Contains(p.stderr.String(), "reason=complete") })
 		}},
 		{"a level, and a flag that wins", []string{"--log-level=info"}, map[string]string{"FLUXWIRE_LOG_LEVEL": "debug"}, func(t *testing.T, p *program) {
-			fetch(t, client, p.url+"/stream-sse-mvc?take=1")
+			testkit.Fetch(t, client, p.url+"/stream-sse-mvc?take=1")
 			p.stop()
 			if got := p.stderr.String(); got != "" {
 				t.Errorf("the log says %q, want nothing", got)
 			}
 		}},
 		{"a transport", nil, map[string]string{"FLUXWIRE_TRANSPORT": "portable", "FLUXWIRE_LOG_LEVEL": "debug"}, func(t *testing.T, p *program) {
-			open(t, client, p.url+"/events")
-			eventually(t, "the stream is open", func() bool { return sumMetric(t, client, p.url, "fluxwire_streams_open", `transport="portable"`) == 1 })
+			testkit.Open(t, client, p.url+"/events")
+			testkit.Eventually(t, "the stream is open", func() bool {
+				return testkit.Metric(t, client, p.url, "fluxwire_streams_open", `transport="portable"`) == 1
+			})
 			if log := p.stderr.String(); strings.Contains(log, "portable transport") {
 				t.Errorf("the log gives reasons for what was chosen: %s", log)
 			}
 		}},
 		{"a transport, and a flag that wins", []string{"--transport=auto"}, map[string]string{"FLUXWIRE_TRANSPORT": "portable"}, func(t *testing.T, p *program) {
-			open(t, client, p.url+"/events")
+			testkit.Open(t, client, p.url+"/events")
 			name := "portable"
 			if socket.Supported {
 				name = "fast"
 			}
-			eventually(t, "the stream is "+name, func() bool {
-				return sumMetric(t, client, p.url, "fluxwire_streams_open", `transport="`+name+`"`) == 1
+			testkit.Eventually(t, "the stream is "+name, func() bool {
+				return testkit.Metric(t, client, p.url, "fluxwire_streams_open", `transport="`+name+`"`) == 1
 			})
 		}},
 		{"no rest", nil, map[string]string{"FLUXWIRE_PACE": "0"}, func(t *testing.T, p *program) {
-			stream := open(t, client, p.url+"/events")
+			stream := testkit.Open(t, client, p.url+"/events")
 			for range 100 {
-				ping(t, client, p.url, "")
-				stream.want("", "pong!")
+				testkit.Ping(t, client, p.url, "")
+				stream.Want("", "pong!")
 			}
 		}},
 		{"TLS", nil, map[string]string{"FLUXWIRE_TLS_CERT": cert, "FLUXWIRE_TLS_KEY": key}, func(t *testing.T, p *program) {
-			if status, _ := fetch(t, client, p.url+"/healthz/live"); !strings.HasPrefix(p.url, "https://") || status != http.StatusOK {
+			if status, _ := testkit.Fetch(t, client, p.url+"/healthz/live"); !strings.HasPrefix(p.url, "https://") || status != http.StatusOK {
 				t.Errorf("%s answers %d, want TLS and 200", p.url, status)
 			}
 		}},
@@ -327,149 +324,23 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-// TestWelcome does what the welcome says one can do.
-func TestWelcome(t *testing.T) {
-	curl := require.Program(t, "curl")
-	cert, key, _ := certificate(t)
-	client := newClient(t, &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}})
-	for what, args := range map[string][]string{"plain": nil, "TLS": {"--tls-cert", cert, "--tls-key", key}} {
-		t.Run(what, func(t *testing.T) {
-			p := launch(t, append(args, "--addr=127.0.0.1:0"), nil)
-			routes, commands, ok := strings.Cut(p.stdout.String(), "\nTry:\n")
-			if !ok {
-				t.Fatalf("the welcome is %q, want something to try", p.stdout)
+// The tables of flags list each flag, with its variable and its default.
+func TestTablesOfFlags(t *testing.T) {
+	for _, page := range []string{"README.md", "docs/service.md"} {
+		rows := pages.Rows(t, ".", page, "--")
+		flags(new(options)).VisitAll(func(f *flag.Flag) {
+			name := "`--" + f.Name + "`"
+			want := []string{name, "`" + envName(f) + "`", "`" + f.DefValue + "`"}
+			if f.DefValue == "" {
+				want[2] = ""
 			}
-
-			_, routes, _ = strings.Cut(routes, "\n\n")
-			paths := 0
-			for line := range strings.Lines(routes) {
-				path := strings.Fields(line)[0]
-				accept := "text/event-stream"
-				if path == "/" || path == "/ping" {
-					accept = "*/*"
-				}
-				req, err := http.NewRequestWithContext(t.Context(), "GET", p.url+path, nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				req.Header.Set("Accept", accept)
-				res, err := client.Do(req)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if res.Body.Close(); res.StatusCode != http.StatusOK {
-					t.Errorf("%s: %s", path, res.Status)
-				}
-				paths++
+			if got := rows[name]; len(got) != 4 || !slices.Equal(got[:3], want) {
+				t.Errorf("%s: the row of %s is %q, want it to begin with %q", page, name, got, want)
 			}
-			if paths != 6 {
-				t.Errorf("the welcome has %d routes, want 6", paths)
-			}
-
-			tried := 0
-			for line := range strings.Lines(commands) {
-				words := shellWords(t, line)
-				if words[0] != "curl" {
-					t.Fatalf("command %q: want curl", line)
-				}
-				output := runCurl(t, curl, words[1:])
-				switch {
-				case strings.Contains(line, "-N"):
-					if !strings.Contains(output, "\nevent: periodic-event\n") {
-						t.Errorf("%s: output %q, want an event", line, output)
-					}
-				case strings.Contains(line, "/ping"):
-					if output != "sent ping!" {
-						t.Errorf("%s: output %q, want %q", line, output, "sent ping!")
-					}
-				default:
-					var values []string
-					if err := json.Unmarshal([]byte(output), &values); err != nil || len(values) != 2 || !strings.HasPrefix(values[0], "Flux - ") {
-						t.Errorf("%s: output %q, %v; want two values", line, output, err)
-					}
-				}
-				tried++
-			}
-			if tried != 3 {
-				t.Errorf("the welcome has %d commands, want 3", tried)
-			}
+			delete(rows, name)
 		})
-	}
-}
-
-// shellWords splits a command as a shell does, as far as the welcome needs it.
-func shellWords(t *testing.T, line string) (words []string) {
-	t.Helper()
-	for i, part := range strings.Split(strings.TrimSpace(line), "'") {
-		switch {
-		case strings.ContainsAny(part, `"\$`+"`") || i%2 == 0 && strings.ContainsAny(part, "*?&|;<>()#~"):
-			t.Fatalf("command %q: a shell would do more with it than this test", line)
-		case i%2 == 1:
-			words = append(words, part)
-		default:
-			words = append(words, strings.Fields(part)...)
-		}
-	}
-	return words
-}
-
-// runCurl returns curl's output: all of it or, if it has no end (-N), as much as
-// holds an event.
-func runCurl(t *testing.T, curl string, args []string) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, curl, args...)
-	cmd.Env = []string{"HOME=" + t.TempDir()} // nobody's proxy, nobody's .curlrc
-	cmd.WaitDelay = time.Second
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	var output strings.Builder
-	endless := false
-	for _, arg := range args {
-		endless = endless || arg == "-N"
-	}
-	if !endless {
-		io.Copy(&output, stdout)
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("curl %q: %v", args, err)
-		}
-		return output.String()
-	}
-	for lines := bufio.NewScanner(stdout); lines.Scan(); {
-		output.WriteString(lines.Text() + "\n")
-		if strings.HasPrefix(lines.Text(), "data: ") {
-			break
-		}
-	}
-	cancel()
-	cmd.Wait()
-	return output.String()
-}
-
-func TestWelcomeNamesAnAddressThatCanBeReached(t *testing.T) {
-	s, err := service.New(service.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for addr, want := range map[string]string{
-		"0.0.0.0:8080":   "http://localhost:8080",
-		"[::]:8080":      "http://localhost:8080",
-		"127.0.0.1:8080": "http://127.0.0.1:8080",
-		"[::1]:8080":     "http://[::1]:8080",
-		"192.0.2.1:80":   "http://192.0.2.1:80",
-	} {
-		tcp, err := net.ResolveTCPAddr("tcp", addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := s.Welcome(tcp); !strings.Contains(got, " "+want+"\n") || strings.Count(got, want+"/") != 3 {
-			t.Errorf("Welcome(%s) = %q, want %s, once by itself and in three commands", addr, got, want)
+		for name := range rows {
+			t.Errorf("%s: there is no flag %s", page, name)
 		}
 	}
 }
