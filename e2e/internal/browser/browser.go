@@ -3,109 +3,47 @@
 package browser
 
 import (
+	"context"
 	"errors"
-	"fmt"
-	"os"
-	"os/exec"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+
 	"github.com/fluxwire-go/fluxwire/internal/require"
+	"github.com/fluxwire-go/fluxwire/internal/testkit"
 )
 
 // A Browser is one running Chromium. Its methods may be called concurrently, each
-// with the test it is for.
-type Browser struct {
-	cmd     *exec.Cmd
-	pipe    *pipe
-	profile string
-	in      *os.File
-	read    sync.WaitGroup
-	once    sync.Once
-	err     error // of Close
-}
+// with the test that it works for.
+type Browser struct{ ctx context.Context }
 
-// Start starts a headless Chromium with a fresh profile and ends it when t ends.
-// Where PATH has none, nor another browser built from it, it skips t, or fails it
-// if FLUXWIRE_REQUIRE_ALL=1.
+// Start starts a headless Chromium with a new profile. It ends when t does, and
+// removes the profile. Where there is no browser, see [require.Program].
 func Start(t testing.TB) *Browser {
 	t.Helper()
 	path := require.Program(t, "chromium", "chromium-browser", "google-chrome")
-	b, err := start(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	home := t.TempDir() // for crash reports and the like
+	allocator, release := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path),
+		// The browser shows pages of the test alone, often in a container, as root.
+		chromedp.Flag("no-sandbox", true), chromedp.Flag("disable-gpu", true), chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-component-update", true),
+		chromedp.Env("XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home))...)
+	ctx, cancel := chromedp.NewContext(allocator)
 	t.Cleanup(func() {
-		if err := b.Close(); err != nil {
-			t.Error(err)
+		gently, stop := context.WithTimeout(ctx, testkit.Patience)
+		defer stop()
+		if err := chromedp.Cancel(gently); err != nil && !errors.Is(err, context.Canceled) {
+			t.Errorf("browser: close: %v", err)
 		}
+		cancel()
+		release()
 	})
-	return b
-}
-
-func start(path string) (_ *Browser, err error) {
-	profile, err := os.MkdirTemp("", "browser-profile-")
-	if err != nil {
-		return nil, fmt.Errorf("browser: %w", err)
+	starting := time.AfterFunc(testkit.Patience, cancel)
+	defer starting.Stop()
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("browser: %s does not start: %v", path, err)
 	}
-	theirIn, out, err := os.Pipe()
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("browser: %w", err), os.RemoveAll(profile))
-	}
-	in, theirOut, err := os.Pipe()
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("browser: %w", err), theirIn.Close(), out.Close(), os.RemoveAll(profile))
-	}
-	cmd := exec.Command(path,
-		"--headless", "--remote-debugging-pipe", "--user-data-dir="+profile,
-		// Only pages of the test itself are shown, often in a container, as root.
-		"--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu",
-		// Nothing that calls home or gets in the way.
-		"--no-first-run", "--no-default-browser-check", "--disable-background-networking", "--disable-component-update",
-		"--disable-sync", "--disable-extensions", "--disable-quic", "--disable-breakpad",
-		"--password-store=basic", "--use-mock-keychain",
-		// Timers run at full speed in every page, whichever window is in front.
-		"--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding")
-	cmd.Env = append(os.Environ(), "XDG_CONFIG_HOME="+profile, "XDG_CACHE_HOME="+profile) // crash reports stay out of the user's home
-	cmd.ExtraFiles = []*os.File{theirIn, theirOut}                                        // descriptors 3 and 4
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	err = cmd.Start()
-	theirIn.Close()
-	theirOut.Close()
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("browser: %w", err), in.Close(), out.Close(), os.RemoveAll(profile))
-	}
-	b := &Browser{cmd: cmd, profile: profile, in: in, pipe: &pipe{out: out, waiting: map[int]chan message{}, hear: map[string]func(message){}}}
-	b.read.Go(func() { b.pipe.read(in) })
-	if err := b.pipe.call("", "Browser.getVersion", nil, nil); err != nil {
-		return nil, errors.Join(fmt.Errorf("browser: %s does not answer: %w", path, err), b.Close())
-	}
-	return b, nil
-}
-
-// Close ends the browser and every process it started, and removes its profile.
-// It returns once they are gone, or 10 s after they were killed. Further calls return what the first returned.
-func (b *Browser) Close() error {
-	b.once.Do(func() { b.err = b.close() })
-	return b.err
-}
-
-func (b *Browser) close() error {
-	b.pipe.callWithin(5*time.Second, "", "Browser.close", nil, nil) // so that it writes nothing more; it may be gone, or hang
-	// Nobody has waited for the leader yet, so the number of the group is still ours.
-	group := -b.cmd.Process.Pid
-	syscall.Kill(group, syscall.SIGKILL)
-	b.cmd.Wait()
-	for end := time.Now().Add(10 * time.Second); syscall.Kill(group, 0) == nil && time.Now().Before(end); {
-		time.Sleep(5 * time.Millisecond) // the kernel is still taking them down, or an init that does not reap them keeps their names
-	}
-	b.pipe.out.Close()
-	b.in.Close() // ends read, whoever may still hold the other end
-	b.read.Wait()
-	if err := os.RemoveAll(b.profile); err != nil {
-		return fmt.Errorf("browser: %w", err)
-	}
-	return nil
+	return &Browser{ctx}
 }

@@ -3,9 +3,7 @@
 package browser
 
 import (
-	"errors"
 	"fmt"
-	"image/png"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,7 +12,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -147,27 +144,13 @@ func TestPage(t *testing.T) {
 		}
 	})
 
-	t.Run("a screenshot has the size of the viewport and the colours of the scheme", func(t *testing.T) {
+	t.Run("a page has the size and the colours that it is given", func(t *testing.T) {
 		p := b.NewPage(t, site)
-		path := filepath.Join(t.TempDir(), "page.png")
-		for scheme, want := range map[string]bool{"light": true, "dark": false} {
-			p.Viewport(320, 400)
+		p.Viewport(640, 400)
+		for _, scheme := range []string{"light", "dark"} {
 			p.Media("prefers-color-scheme", scheme)
-			p.Screenshot(path)
-			f, err := os.Open(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			img, err := png.Decode(f)
-			f.Close()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if size := img.Bounds().Size(); size.X != 320 || size.Y != 400 {
-				t.Errorf("the picture is %v, want 320 by 400", size)
-			}
-			if r, _, _, _ := img.At(319, 399).RGBA(); r > 0x8000 != want {
-				t.Errorf("the %s background has red %#x", scheme, r)
+			if got, want := p.Eval("innerWidth + ` ` + innerHeight + ` ` + matchMedia(`(prefers-color-scheme: "+scheme+")`).matches"), "640 400 true"; got != want {
+				t.Errorf("%s: width, height and scheme are %v, want %v", scheme, got, want)
 			}
 		}
 	})
@@ -193,51 +176,35 @@ func TestStartWithoutBrowser(t *testing.T) {
 	}
 }
 
-func TestStartWhatIsNoBrowser(t *testing.T) {
-	t.Setenv("TMPDIR", t.TempDir())
-	if _, err := start("/bin/true"); !errors.Is(err, errClosed) {
-		t.Errorf("start(/bin/true) = %v, want %v", err, errClosed)
+func TestStartOfAnotherProgram(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Symlink("/bin/true", filepath.Join(dir, "chromium")); err != nil {
+		t.Fatal(err)
 	}
-	if _, err := start("/does/not/exist"); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("start of a missing file = %v, want %v", err, os.ErrNotExist)
-	}
-	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "*")); len(left) != 0 {
-		t.Errorf("%v are left", left)
+	t.Setenv("PATH", dir)
+	if got := failure(t, func(tb testing.TB) { Start(tb) }); !strings.Contains(got, "does not start") {
+		t.Errorf("Start said %q, want it to fail", got)
 	}
 }
 
 func TestCloseLeavesNothing(t *testing.T) {
-	b := Start(t)
-	b.NewPage(t, serve(t))
-	if runtime.GOOS == "linux" && len(processesWith(t, b.profile)) < 3 {
-		t.Fatalf("found only processes %v: the check below would mean nothing", processesWith(t, b.profile))
-	}
-	for range 2 {
-		if err := b.Close(); err != nil {
-			t.Errorf("Close() = %v", err)
+	profiles := t.TempDir()
+	t.Run("a browser", func(t *testing.T) {
+		t.Setenv("TMPDIR", profiles)
+		Start(t).NewPage(t, serve(t))
+		if n := len(processesWith(t, profiles)); runtime.GOOS == "linux" && n < 3 {
+			t.Fatalf("found only %d processes: the check below would mean nothing", n)
 		}
-	}
-	if _, err := os.Stat(b.profile); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the profile is still there: %v", err)
+	})
+	if left, err := os.ReadDir(profiles); err != nil || len(left) > 0 {
+		t.Errorf("files %v are left, %v", left, err)
 	}
 	wait(t, func() string {
-		if left := processesWith(t, b.profile); len(left) > 0 {
+		if left := processesWith(t, profiles); len(left) > 0 {
 			return fmt.Sprintf("processes %v are left", left)
 		}
 		return ""
 	})
-}
-
-func TestBrowserThatDies(t *testing.T) {
-	b := Start(t)
-	p := b.NewPage(t, serve(t))
-	syscall.Kill(b.cmd.Process.Pid, syscall.SIGKILL)
-	if _, err := p.eval(`new Promise(() => {})`); !errors.Is(err, errClosed) {
-		t.Errorf("a command under way ended with %v, want %v", err, errClosed)
-	}
-	if _, err := p.eval(`1`); !errors.Is(err, errClosed) {
-		t.Errorf("the next ended with %v, want %v", err, errClosed)
-	}
 }
 
 // serve serves one page that forbids inline scripts.

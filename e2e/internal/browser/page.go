@@ -3,23 +3,34 @@
 package browser
 
 import (
-	"encoding/base64"
+	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/fluxwire-go/fluxwire/internal/testkit"
 )
 
-// A Page is one visible, focused page in a browser context of its own: cookies,
-// cache and connections are not shared with other pages. It belongs to one test.
+// A Page is one visible, focused page in a browser context of its own: it shares no
+// cookies, cache or connections with other pages. It belongs to one test, and only
+// one goroutine may use it at a time.
 type Page struct {
-	t                        testing.TB
-	pipe                     *pipe
-	context, target, session string
+	t     testing.TB
+	ctx   context.Context
+	close func()
 
 	mu     sync.Mutex
 	errors []ConsoleError
@@ -32,6 +43,7 @@ type ConsoleError struct {
 	URL    string // what it is about, if that is known
 }
 
+// String returns the error in one line.
 func (e ConsoleError) String() string {
 	return strings.TrimSpace(e.Source + ": " + e.Text + " " + e.URL)
 }
@@ -40,80 +52,76 @@ func (e ConsoleError) String() string {
 // when t ends.
 func (b *Browser) NewPage(t testing.TB, url string) *Page {
 	t.Helper()
-	var made struct{ BrowserContextID string }
-	if err := b.pipe.call("", "Target.createBrowserContext", nil, &made); err != nil {
-		t.Fatal(err)
-	}
-	return open(t, b.pipe, made.BrowserContextID, url)
+	return open(t, b.ctx, url, chromedp.WithNewBrowserContext())
 }
 
 // NewTab opens another page in p's browser context: the two share cookies, cache
-// and the browser's limit on connections. It is closed when p is.
+// and the browser's limit on connections. It is closed before p is.
 func (p *Page) NewTab(url string) *Page {
 	p.t.Helper()
-	return open(p.t, p.pipe, p.context, url)
+	return open(p.t, p.ctx, url)
 }
 
 // open opens a page in a window of its own, so that it is visible beside others.
-func open(t testing.TB, pipe *pipe, context, url string) *Page {
+func open(t testing.TB, parent context.Context, url string, opts ...chromedp.ContextOption) *Page {
 	t.Helper()
-	p := &Page{t: t, pipe: pipe, context: context}
-	t.Cleanup(p.Close)
-	var made struct{ TargetID, SessionID string }
-	err := pipe.call("", "Target.createTarget", object{"url": "about:blank", "browserContextId": context, "newWindow": true}, &made)
-	if err == nil {
-		p.target = made.TargetID
-		err = pipe.call("", "Target.attachToTarget", object{"targetId": p.target, "flatten": true}, &made)
-	}
+	p := &Page{t: t}
+	p.ctx, p.close = chromedp.NewContext(parent, append(opts, chromedp.WithListener(p.hear))...)
+	t.Cleanup(p.close)
+	starting := time.AfterFunc(testkit.Patience, p.close)
+	err := chromedp.Do(p.ctx) // without a deadline, which would be that of the page
+	starting.Stop()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("browser: no new page: %v", err)
 	}
-	p.session = made.SessionID
-	pipe.on(p.session, p.hear)
-	for _, domain := range []string{"Page", "Runtime", "Log"} {
-		p.call(domain+".enable", nil, nil)
-	}
-	p.call("Emulation.setFocusEmulationEnabled", object{"enabled": true}, nil)
+	call(p, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
 	p.Navigate(url)
 	return p
 }
 
-type object map[string]any
-
-// call fails the test if the command does.
-func (p *Page) call(method string, params, result any) {
+// Navigate loads url in the page and waits until it has loaded.
+func (p *Page) Navigate(url string) {
 	p.t.Helper()
-	if err := p.pipe.call(p.session, method, params, result); err != nil {
-		p.t.Fatal(err)
+	if _, err := run(p, chromedp.Navigate(url)); err != nil {
+		p.t.Fatalf("browser: %s: %v", url, err)
 	}
 }
 
-// hear notes errors.
-func (p *Page) hear(m message) {
-	var e struct {
-		Type  string
-		Args  []struct{ Value, Description any }
-		Entry struct{ Source, Level, Text, URL string }
-		exceptionDetails
+// run runs one action, for [testkit.Patience] at most.
+func run[T any](p *Page, action chromedp.Action[T]) (T, error) {
+	ctx, cancel := context.WithTimeout(p.ctx, testkit.Patience)
+	defer cancel()
+	return chromedp.Run(ctx, action)
+}
+
+// call calls a command of the DevTools protocol, which must succeed.
+func call[P, R any](p *Page, command cdp.Command[P, R], params P) R {
+	p.t.Helper()
+	result, err := run(p, func(ctx context.Context, target *chromedp.Target) (R, error) {
+		return cdp.Call(ctx, target, command, params)
+	})
+	if err != nil {
+		p.t.Fatalf("browser: %s: %v", command.Method, err)
 	}
-	if json.Unmarshal(m.Params, &e) != nil {
-		return
-	}
+	return result
+}
+
+// hear keeps errors.
+func (p *Page) hear(event any) {
 	var found ConsoleError
-	switch {
-	case m.Method == "Log.entryAdded" && e.Entry.Level == "error":
-		found = ConsoleError{e.Entry.Source, e.Entry.Text, e.Entry.URL}
-	case m.Method == "Runtime.exceptionThrown":
-		found = ConsoleError{Source: "exception", Text: e.Error()}
-	case m.Method == "Runtime.consoleAPICalled" && (e.Type == "error" || e.Type == "assert"):
-		words := []string{}
-		for _, a := range e.Args {
-			if a.Value == nil {
-				a.Value = a.Description
-			}
-			words = append(words, fmt.Sprint(a.Value))
+	switch e := event.(type) {
+	case *log.EventEntryAdded:
+		if e.Entry.Level != log.EntryLevelError {
+			return
 		}
-		found = ConsoleError{Source: "console", Text: strings.Join(words, " ")}
+		found = ConsoleError{string(e.Entry.Source), e.Entry.Text, e.Entry.URL}
+	case *runtime.EventExceptionThrown:
+		found = ConsoleError{Source: "exception", Text: (&chromedp.ExceptionError{ExceptionDetails: e.ExceptionDetails}).Error()}
+	case *runtime.EventConsoleAPICalled:
+		if e.Type != runtime.ConsoleAPICalledTypeError && e.Type != runtime.ConsoleAPICalledTypeAssert {
+			return
+		}
+		found = ConsoleError{Source: "console", Text: words(e.Args)}
 	default:
 		return
 	}
@@ -122,31 +130,31 @@ func (p *Page) hear(m message) {
 	p.errors = append(p.errors, found)
 }
 
-type exceptionDetails struct {
-	ExceptionDetails *struct {
-		Text      string
-		Exception struct{ Description string }
+// words returns what the console shows of args.
+func words(args []*runtime.RemoteObject) string {
+	var all []string
+	for _, a := range args {
+		var v any = a.Description
+		if len(a.Value) > 0 {
+			json.Unmarshal(a.Value, &v)
+		}
+		all = append(all, fmt.Sprint(v))
 	}
+	return strings.Join(all, " ")
 }
 
-func (e exceptionDetails) Error() string {
-	return strings.TrimSpace(e.ExceptionDetails.Text + " " + e.ExceptionDetails.Exception.Description)
-}
-
-// Navigate loads url in the page and waits until it has loaded.
-func (p *Page) Navigate(url string) {
-	p.t.Helper()
-	var answer struct{ ErrorText string }
-	p.call("Page.navigate", object{"url": url}, &answer)
-	if answer.ErrorText != "" {
-		p.t.Fatalf("browser: %s: %s", url, answer.ErrorText)
-	}
-	p.WaitFor(`document.readyState === "complete"`, patience)
+// Errors returns what has been put on the console as an error so far, in order,
+// over all documents that the page has shown: errors logged and thrown, requests that
+// failed, and violations of the Content-Security-Policy.
+func (p *Page) Errors() []ConsoleError {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.errors)
 }
 
 // Eval runs an expression in the page and returns its value as encoding/json has
-// it: nil, bool, float64, string, []any or map[string]any. A promise is waited
-// for; an exception fails the test.
+// it: nil, bool, float64, string, []any or map[string]any. It waits for a promise;
+// an exception fails the test.
 func (p *Page) Eval(js string) any {
 	p.t.Helper()
 	v, err := p.eval(js)
@@ -157,15 +165,7 @@ func (p *Page) Eval(js string) any {
 }
 
 func (p *Page) eval(js string) (any, error) {
-	var answer struct {
-		Result struct{ Value any }
-		exceptionDetails
-	}
-	err := p.pipe.call(p.session, "Runtime.evaluate", object{"expression": js, "returnByValue": true, "awaitPromise": true, "userGesture": true}, &answer)
-	if err == nil && answer.ExceptionDetails != nil {
-		err = answer.exceptionDetails
-	}
-	return answer.Result.Value, err
+	return run(p, chromedp.Evaluate[any](js, chromedp.EvalAwaitPromise, func(params *runtime.EvaluateParams) { params.UserGesture = new(true) }))
 }
 
 // WaitFor waits until the expression is true. One that throws is not true yet.
@@ -177,8 +177,8 @@ func (p *Page) WaitFor(js string, timeout time.Duration) {
 		switch {
 		case v == true && err == nil:
 			return
-		case errors.Is(err, errClosed):
-			p.t.Fatal(err)
+		case p.ctx.Err() != nil:
+			p.t.Fatalf("browser: %s: the page is closed: %v", js, err)
 		case time.Now().After(end):
 			p.t.Fatalf("browser: not within %v: %s (%v); errors on the console: %v", timeout, js, err, p.Errors())
 		}
@@ -200,19 +200,15 @@ func (p *Page) Click(selector string) {
 	if !ok {
 		p.t.Fatalf("browser: cannot click %s: it matches nothing, is covered or not visible", selector)
 	}
-	for _, typ := range []string{"mouseMoved", "mousePressed", "mouseReleased"} {
-		p.call("Input.dispatchMouseEvent", object{"type": typ, "x": at[0], "y": at[1], "button": "left", "clickCount": 1}, nil)
+	if _, err := run(p, chromedp.MouseClickXY(at[0].(float64), at[1].(float64))); err != nil {
+		p.t.Fatalf("browser: click %s: %v", selector, err)
 	}
 }
 
-// keys are those that Press knows, with the number Windows gave them and the text
-// they write.
-var keys = map[string]struct {
-	number int
-	text   string
-}{
-	"Tab": {9, ""}, "Enter": {13, "\r"}, "Escape": {27, ""}, " ": {32, " "},
-	"ArrowLeft": {37, ""}, "ArrowUp": {38, ""}, "ArrowRight": {39, ""}, "ArrowDown": {40, ""},
+// keys are those that Press knows.
+var keys = map[string]string{
+	"Tab": kb.Tab, "Enter": kb.Enter, "Escape": kb.Escape, " ": " ",
+	"ArrowLeft": kb.ArrowLeft, "ArrowUp": kb.ArrowUp, "ArrowRight": kb.ArrowRight, "ArrowDown": kb.ArrowDown,
 }
 
 // Press presses and releases a key: Tab, Enter, Escape, " " or an arrow such as
@@ -220,92 +216,59 @@ var keys = map[string]struct {
 // that is held down meanwhile.
 func (p *Page) Press(key string) {
 	p.t.Helper()
-	modifiers := 0
+	var held []chromedp.KeyOption
 	if rest, ok := strings.CutPrefix(key, "Control+"); ok {
-		key, modifiers = rest, 2
+		key, held = rest, append(held, chromedp.KeyModifiers(chromedp.ModifierCtrl))
 	} else if rest, ok := strings.CutPrefix(key, "Shift+"); ok {
-		key, modifiers = rest, 8
+		key, held = rest, append(held, chromedp.KeyModifiers(chromedp.ModifierShift))
 	}
 	k, ok := keys[key]
 	if !ok {
-		p.t.Fatalf("browser: there is no key %q here; add it to keys", key)
+		p.t.Fatalf("browser: unknown key %q; add it to keys", key)
 	}
-	code := key
-	if key == " " {
-		code = "Space"
+	if _, err := run(p, chromedp.KeyEvent(k, held...)); err != nil {
+		p.t.Fatalf("browser: press %s: %v", key, err)
 	}
-	down := object{"type": "keyDown", "key": key, "code": code, "windowsVirtualKeyCode": k.number, "text": k.text, "modifiers": modifiers}
-	p.call("Input.dispatchKeyEvent", down, nil)
-	p.call("Input.dispatchKeyEvent", object{"type": "keyUp", "key": key, "code": code, "windowsVirtualKeyCode": k.number, "modifiers": modifiers}, nil)
 }
 
 // Type puts text into the element that has the focus, as one input.
 func (p *Page) Type(text string) {
 	p.t.Helper()
-	p.call("Input.insertText", object{"text": text}, nil)
+	call(p, input.InsertText, input.InsertTextParams{Text: text})
 }
 
-// Viewport makes the page so large, in CSS pixels.
+// Viewport sets the size of the page, in CSS pixels.
 func (p *Page) Viewport(width, height int) {
 	p.t.Helper()
-	p.call("Emulation.setDeviceMetricsOverride", object{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}, nil)
+	call(p, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+		Width: int64(width), Height: int64(height), DeviceScaleFactor: 1, Mobile: width < 600,
+	})
 }
 
-// Media sets a media feature: "prefers-color-scheme" to "dark", for one. Earlier
-// ones go back to their defaults.
+// Media sets a media feature: "prefers-color-scheme" to "dark", for one. Those set
+// before go back to their defaults.
 func (p *Page) Media(feature, value string) {
 	p.t.Helper()
-	p.call("Emulation.setEmulatedMedia", object{"features": []object{{"name": feature, "value": value}}}, nil)
+	call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: feature, Value: value}}})
 }
 
 // SetVisible hides the page, as switching to another tab does, or shows it again.
 // A new page is visible and has the focus, however many there are.
 func (p *Page) SetVisible(visible bool) {
 	p.t.Helper()
-	var window struct{ WindowID int }
-	p.call("Browser.getWindowForTarget", nil, &window)
-	state := "minimized"
+	state := browser.WindowStateMinimized
 	if visible {
-		state = "normal"
+		state = browser.WindowStateNormal
 	}
-	p.call("Browser.setWindowBounds", object{"windowId": window.WindowID, "bounds": object{"windowState": state}}, nil)
-	p.call("Emulation.setFocusEmulationEnabled", object{"enabled": visible}, nil)
-	p.WaitFor(fmt.Sprintf(`(document.visibilityState === "visible") === %t`, visible), patience)
+	window := call(p, browser.GetWindowForTarget, browser.GetWindowForTargetParams{})
+	call(p, browser.SetWindowBounds, browser.SetWindowBoundsParams{WindowID: window.WindowID, Bounds: &browser.Bounds{WindowState: state}})
+	call(p, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: visible})
+	p.WaitFor(fmt.Sprintf(`(document.visibilityState === "visible") === %t`, visible), testkit.Patience)
 }
 
 // Scripts switches the scripts of the documents loaded from now on off, or on again;
 // Eval works either way.
 func (p *Page) Scripts(on bool) {
 	p.t.Helper()
-	p.call("Emulation.setScriptExecutionDisabled", object{"value": !on}, nil)
-}
-
-// Screenshot writes what the page shows to path, as PNG.
-func (p *Page) Screenshot(path string) {
-	p.t.Helper()
-	var shot struct{ Data string }
-	p.call("Page.captureScreenshot", object{"format": "png"}, &shot)
-	png, err := base64.StdEncoding.DecodeString(shot.Data)
-	if err == nil {
-		err = os.WriteFile(path, png, 0o644)
-	}
-	if err != nil {
-		p.t.Fatalf("browser: screenshot: %v", err)
-	}
-}
-
-// Errors returns what has been put on the console as an error so far, in order,
-// over all documents the page has shown: errors logged and thrown, requests that
-// failed, and violations of the Content-Security-Policy.
-func (p *Page) Errors() []ConsoleError {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return append([]ConsoleError(nil), p.errors...)
-}
-
-// Close closes the page, and with it the tabs of its browser context. It may be
-// called more than once.
-func (p *Page) Close() {
-	p.pipe.on(p.session, nil)
-	p.pipe.call("", "Target.disposeBrowserContext", object{"browserContextId": p.context}, nil)
+	call(p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on})
 }
