@@ -15,20 +15,21 @@ const module = "github.com/fluxwire-go/fluxwire"
 // rooms says what each room may import of ours, and which rooms alone may
 // import what of others'.
 var rooms = map[string][]string{
-	"sse":              {},
-	"internal/window":  {},
-	"internal/socket":  {},
-	"streams":          {"sse", "internal/window"},
-	"streams/rx":       {"streams"},
-	"eventlog":         {"sse", "internal/window"},
-	"hub":              {"sse", "streams", "eventlog", "internal/window"},
-	"handlers":         {"sse", "streams", "eventlog", "hub", "internal/socket"},
-	"client":           {"sse", "streams"},
-	"metrics":          {"hub", "handlers"},
-	"web":              {},
-	"internal/service": {"sse", "streams", "streams/rx", "hub", "handlers", "metrics", "web"},
-	"internal/cli":     {"client", "sse"},
-	"":                 {"internal/service", "internal/cli"},
+	"sse":                {},
+	"internal/window":    {},
+	"internal/socket":    {},
+	"internal/buildinfo": {},
+	"streams":            {"sse", "internal/window"},
+	"streams/rx":         {"streams"},
+	"eventlog":           {"sse", "internal/window"},
+	"hub":                {"sse", "streams", "eventlog", "internal/window"},
+	"handlers":           {"sse", "streams", "eventlog", "hub", "internal/socket"},
+	"client":             {"sse", "streams"},
+	"metrics":            {"hub", "handlers", "internal/buildinfo"},
+	"web":                {},
+	"internal/service":   {"sse", "streams", "streams/rx", "hub", "handlers", "metrics", "web"},
+	"internal/cli":       {"client", "sse", "internal/service", "internal/buildinfo"},
+	"":                   {"internal/cli"},
 
 	// For tests alone: the rooms above may import these in their tests only.
 	"eventlog/logtest": {"eventlog"},
@@ -47,12 +48,14 @@ var importers = map[string][]string{
 	"github.com/labstack/echo":            {"handlers", "internal/service"},
 	"github.com/prometheus/client_golang": {"metrics", "internal/service"},
 	"testing":                             {"eventlog/logtest", "internal/nginx", "internal/pages", "internal/require", "internal/service/servicetest", "internal/testkit"},
+	"github.com/alecthomas/kong":          {"internal/cli"},
+	"go.yaml.in/yaml":                     {"internal/cli"},
 	"github.com/nats-io":                  {},
 	"github.com/stretchr/testify":         {},
 }
 
 // standardOnly are the rooms that need nothing beside the standard library.
-var standardOnly = []string{"sse", "internal/window", "internal/socket", "streams", "eventlog", "hub", "client", "internal/cli"}
+var standardOnly = []string{"sse", "internal/window", "internal/socket", "streams", "eventlog", "hub", "client", "internal/buildinfo"}
 
 type goPackage struct {
 	ImportPath string

@@ -52,6 +52,7 @@ func (s *Service) adminRoutes() http.Handler {
 func (s *Service) operations(e *echo.Echo) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
+		metrics.NewBuildCollector(),
 		metrics.NewCollector(s.streams),
 		metrics.NewTopicCollector(s.builtin.live.Feed()),
 		metrics.NewTopicCollector(s.builtin.pongs.Feed()),

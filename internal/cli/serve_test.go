@@ -1,19 +1,18 @@
-package main
+package cli_test
 
 import (
 	"context"
-	"flag"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/fluxwire-go/fluxwire/internal/pages"
+	"github.com/fluxwire-go/fluxwire/internal/cli"
 	"github.com/fluxwire-go/fluxwire/internal/socket"
 	"github.com/fluxwire-go/fluxwire/internal/testkit"
 )
@@ -54,21 +53,20 @@ func refused(t *testing.T) []commandLine {
 		{what: "a flag without its value", args: []string{"--addr"}, code: 2, says: []string{"-addr", help}},
 		{what: "an argument that is no flag", args: []string{anywhere, "extra"}, code: 2, says: []string{`"extra"`, help}},
 		{what: "a duration without its unit", args: []string{"--heartbeat=15"}, code: 2, says: []string{"-heartbeat", `"15"`, help}},
-		{what: "a negative duration", args: []string{"--heartbeat=-1s"}, code: 2, says: []string{"--heartbeat", "-1s", "0 switches it off"}},
-		{what: "a negative age", args: []string{"--max-age=-1s"}, code: 2, says: []string{"--max-age", "-1s", "0 switches it off"}},
-		{what: "a negative limit", args: []string{"--max-streams=-1"}, code: 2, says: []string{"--max-streams", "-1", "0 is no limit"}},
+		{what: "a negative duration", args: []string{"--heartbeat=-1s"}, code: 2, says: []string{"--heartbeat", "-1s", "write off"}},
+		{what: "a negative age", args: []string{"--max-age=-1s"}, code: 2, says: []string{"--max-age", "-1s", "write off"}},
+		{what: "a negative limit", args: []string{"--max-streams=-1"}, code: 2, says: []string{"--max-streams", "-1", "write off"}},
 		{what: "a negative limit for a client", args: []string{"--max-streams-per-client=-5"}, code: 2, says: []string{"--max-streams-per-client", "-5"}},
 		{what: "a negative delay", args: []string{"--drain-delay=-1s"}, code: 2, says: []string{"--drain-delay", "-1s"}},
 		{what: "a proxy that is no address", args: []string{"--trusted-proxies=10.0.0.0/8,proxy.example"}, code: 2, says: []string{"--trusted-proxies", `"proxy.example"`, "10.0.0.0/8"}},
-		{what: "a negative rest", args: []string{"--pace=-1ms"}, code: 2, says: []string{"--pace", "-1ms", "0 switches it off"}},
+		{what: "a negative rest", args: []string{"--pace=-1ms"}, code: 2, says: []string{"--pace", "-1ms", "write off"}},
 		{what: "an unknown transport", args: []string{"--transport=quick"}, code: 2, says: []string{"-transport", `"quick"`, "auto, portable or fast", help}},
-		{what: "two negative ones", args: []string{"--max-age=-1s", "--heartbeat=-2s"}, code: 2, says: []string{"--heartbeat: -2s"}},
 		{what: "an unknown level", args: []string{"--log-level=loud"}, code: 2, says: []string{"-log-level", `"loud"`, help}},
 		{what: "an origin that is none", args: []string{anywhere, "--cors-origin=app.example"}, code: 2, says: []string{"--cors-origin", `"app.example"`, "https://app.example", help}},
 		{what: "a certificate without its key", args: []string{anywhere, "--tls-cert=" + cert}, code: 2, says: []string{"--tls-cert", "--tls-key", help}},
 		{what: "a key without its certificate", args: []string{anywhere, "--tls-key=" + key}, code: 2, says: []string{"--tls-cert", "--tls-key", help}},
 		{what: "a wrong value in the environment", args: []string{anywhere}, env: map[string]string{"FLUXWIRE_HEARTBEAT": "soon"}, code: 2, says: []string{"FLUXWIRE_HEARTBEAT", `"soon"`, help}},
-		{what: "a wrong origin in the environment", args: []string{anywhere}, env: map[string]string{"FLUXWIRE_CORS_ORIGIN": "x"}, code: 2, says: []string{"--cors-origin", `"x"`, help}},
+		{what: "a wrong origin in the environment", args: []string{anywhere}, env: map[string]string{"FLUXWIRE_CORS_ORIGIN": "x"}, code: 2, says: []string{"variable FLUXWIRE_CORS_ORIGIN", `"x"`, help}},
 
 		{what: "an address in use", args: []string{"--addr=" + taken}, code: 1, says: []string{taken + " is in use", "stop the program", "--addr"}},
 		{what: "an address in use, of the environment", env: map[string]string{"FLUXWIRE_ADDR": taken}, code: 1, says: []string{taken + " is in use", "--addr"}},
@@ -83,7 +81,7 @@ func refused(t *testing.T) []commandLine {
 	if !socket.Supported {
 		lines = append(lines,
 			commandLine{what: "a transport that is not here", args: []string{anywhere, "--transport=fast"}, code: 2, says: []string{"--transport", "no fast transport", help}},
-			commandLine{what: "one in the environment", args: []string{anywhere}, env: map[string]string{"FLUXWIRE_TRANSPORT": "fast"}, code: 2, says: []string{"--transport", "no fast transport", help}})
+			commandLine{what: "one in the environment", args: []string{anywhere}, env: map[string]string{"FLUXWIRE_TRANSPORT": "fast"}, code: 2, says: []string{"variable FLUXWIRE_TRANSPORT", "no fast transport", help}})
 	}
 	return lines
 }
@@ -107,11 +105,17 @@ func (c commandLine) check(t *testing.T, code int, stdout, stderr string) {
 	}
 }
 
-func lookup(env map[string]string) func(string) (string, bool) {
-	return func(name string) (string, bool) {
-		value, ok := env[name]
-		return value, ok
+// lookup returns env as a program finds it.
+func lookup(env map[string]string) (environ []string) {
+	for name, value := range env {
+		environ = append(environ, name+"="+value)
 	}
+	return environ
+}
+
+// run runs the program in this process.
+func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+	return cli.Run(ctx, cli.Env{Environ: environ, Stdout: stdout, Stderr: stderr}, args)
 }
 
 func TestRefusedCommandLines(t *testing.T) {
@@ -122,22 +126,6 @@ func TestRefusedCommandLines(t *testing.T) {
 			var stdout, stderr strings.Builder
 			code := run(ctx, c.args, lookup(c.env), &stdout, &stderr)
 			c.check(t, code, stdout.String(), stderr.String())
-		})
-	}
-}
-
-func TestHelp(t *testing.T) {
-	for _, arg := range []string{"--help", "-h"} {
-		var stdout, stderr strings.Builder
-		// What else is wrong does not matter to who asks for help.
-		env := map[string]string{"FLUXWIRE_HEARTBEAT": "soon"}
-		if code := run(t.Context(), []string{arg}, lookup(env), &stdout, &stderr); code != 0 || stderr.String() != "" {
-			t.Errorf("%s: exit code %d, standard error %q; want 0 and nothing", arg, code, &stderr)
-		}
-		flags(new(options)).VisitAll(func(f *flag.Flag) {
-			if text := stdout.String(); !strings.Contains(text, "--"+f.Name+" ") || !strings.Contains(text, "["+envName(f)+"]") {
-				t.Errorf("%s says nothing of --%s or of %s", arg, f.Name, envName(f))
-			}
 		})
 	}
 }
@@ -232,7 +220,7 @@ func TestEnvironment(t *testing.T) {
 				t.Errorf("Stream-Heartbeat: %q, want 9", got)
 			}
 		}},
-		{"no heartbeat", nil, map[string]string{"FLUXWIRE_HEARTBEAT": "0"}, func(t *testing.T, p *program) {
+		{"no heartbeat", nil, map[string]string{"FLUXWIRE_HEARTBEAT": "off"}, func(t *testing.T, p *program) {
 			if got := head(t, p.url, "Stream-Heartbeat"); got != "" {
 				t.Errorf("Stream-Heartbeat: %q, want none", got)
 			}
@@ -321,26 +309,5 @@ func TestEnvironment(t *testing.T) {
 			}
 			tt.want(t, launch(t, tt.args, tt.env))
 		})
-	}
-}
-
-// The tables of flags list each flag, with its variable and its default.
-func TestTablesOfFlags(t *testing.T) {
-	for _, page := range []string{"README.md", "docs/service.md"} {
-		rows := pages.Rows(t, ".", page, "--")
-		flags(new(options)).VisitAll(func(f *flag.Flag) {
-			name := "`--" + f.Name + "`"
-			want := []string{name, "`" + envName(f) + "`", "`" + f.DefValue + "`"}
-			if f.DefValue == "" {
-				want[2] = ""
-			}
-			if got := rows[name]; len(got) != 4 || !slices.Equal(got[:3], want) {
-				t.Errorf("%s: the row of %s is %q, want it to begin with %q", page, name, got, want)
-			}
-			delete(rows, name)
-		})
-		for name := range rows {
-			t.Errorf("%s: there is no flag %s", page, name)
-		}
 	}
 }

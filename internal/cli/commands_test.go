@@ -1,6 +1,6 @@
 //go:build unix
 
-package main
+package cli_test
 
 import (
 	"context"
@@ -11,7 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/fluxwire-go/fluxwire/internal/cli"
 	"github.com/fluxwire-go/fluxwire/internal/service"
 	"github.com/fluxwire-go/fluxwire/internal/service/servicetest"
 	"github.com/fluxwire-go/fluxwire/internal/testkit"
@@ -25,28 +24,6 @@ func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	var out, errs strings.Builder
 	code = run(ctx, args, lookup(nil), &out, &errs)
 	return code, out.String(), errs.String()
-}
-
-func TestHelpOfCommands(t *testing.T) {
-	_, all, _ := command(t, "--help")
-	want := map[string]string{"": all, "serve": all}
-	for _, c := range cli.Commands {
-		want[c.Name] = c.Usage
-		if !strings.Contains(all, "\n  "+c.Name+" ") || !strings.Contains(all, c.About) {
-			t.Errorf("--help says nothing of the command %s", c.Name)
-		}
-	}
-	for name, text := range want {
-		calls := [][]string{{"help", name}, {name, "--help"}}
-		if name == "" {
-			calls = [][]string{{"help"}}
-		}
-		for _, args := range calls {
-			if code, stdout, stderr := command(t, args...); code != 0 || stdout != text || stderr != "" {
-				t.Errorf("fluxwire %q: exit code %d, standard error %q, standard output %q; want 0, nothing, %q", args, code, stderr, stdout, text)
-			}
-		}
-	}
 }
 
 func TestServeIsACommand(t *testing.T) {
