@@ -212,7 +212,7 @@ func TestFileCursorThatCannotBeWritten(t *testing.T) {
 }
 
 // saverPath tells the test binary that it is the process to be killed.
-const saverPath = "FLUXWIRE_CURSOR_SAVER"
+const saverPath = "FLUXWIRE_TEST_CURSOR_SAVER"
 
 // TestFileCursorOutlivesItsProcess kills a process in the midst of saving, again and
 // again: the file is whole, and never behind what a Save has acknowledged.

@@ -41,10 +41,10 @@ const (
 	// chaosLife is how many bytes a process gets to see at most.
 	chaosLife = 200 << 10
 
-	chaosSeed = "FLUXWIRE_CHAOS_SEED" // repeats what the proxies do, if not the scheduling
-	chaosRole = "FLUXWIRE_CHAOS_ROLE"
-	chaosURL  = "FLUXWIRE_CHAOS_URL"
-	chaosDir  = "FLUXWIRE_CHAOS_DIR"
+	chaosSeed = "FLUXWIRE_TEST_CHAOS_SEED" // repeats what the proxies do, if not the scheduling
+	chaosRole = "FLUXWIRE_TEST_CHAOS_ROLE"
+	chaosURL  = "FLUXWIRE_TEST_CHAOS_URL"
+	chaosDir  = "FLUXWIRE_TEST_CHAOS_DIR"
 )
 
 // TestChaos has a topic consumed by processes that are killed at any moment, through

@@ -19,12 +19,12 @@ import (
 )
 
 // ledgerRuns is how many runs a ledger test makes, times the value of
-// FLUXWIRE_LEDGER for those who want more.
+// FLUXWIRE_TEST_LEDGER for those who want more.
 func ledgerRuns(t *testing.T, n int) int {
-	if v := os.Getenv("FLUXWIRE_LEDGER"); v != "" {
+	if v := os.Getenv("FLUXWIRE_TEST_LEDGER"); v != "" {
 		times, err := strconv.Atoi(v)
 		if err != nil {
-			t.Fatal("FLUXWIRE_LEDGER: ", err)
+			t.Fatal("FLUXWIRE_TEST_LEDGER: ", err)
 		}
 		return n * times
 	}

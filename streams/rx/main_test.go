@@ -8,7 +8,7 @@ import (
 )
 
 // crashEnv names the crash that this process is to run instead of the tests.
-const crashEnv = "FLUXWIRE_RX_CRASH"
+const crashEnv = "FLUXWIRE_TEST_RX_CRASH"
 
 func TestMain(m *testing.M) {
 	name := os.Getenv(crashEnv)
