@@ -8,6 +8,7 @@ import (
 	"reflect"
 
 	"github.com/fluxwire-go/fluxwire/hub"
+	"github.com/fluxwire-go/fluxwire/internal/show"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
@@ -110,7 +111,7 @@ func (l *liner) append(dst, frames []byte, text textual) ([]byte, error) {
 			return dst, err
 		}
 		data := ev.Data
-		if text == always || text == sniffed && !isCollection(data) {
+		if text == always || text == sniffed && !show.IsCollection(data) {
 			data = appendString(nil, data)
 		} else if bytes.IndexByte(data, '\n') >= 0 {
 			var line bytes.Buffer
@@ -142,10 +143,4 @@ func textRule[T any](c sse.Codec) textual {
 		return always
 	}
 	return never
-}
-
-// isCollection reports whether data is a JSON object or array.
-func isCollection(data []byte) bool {
-	data = bytes.TrimLeft(data, " \t\r\n")
-	return len(data) > 0 && (data[0] == '{' || data[0] == '[') && json.Valid(data)
 }

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/client"
+	"github.com/fluxwire-go/fluxwire/internal/show"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
@@ -100,7 +100,7 @@ func (t *tail) follow(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if len(t.Event) == 0 || slices.Contains(t.Event, nameOf(ev)) {
+		if len(t.Event) == 0 || slices.Contains(t.Event, show.EventName(ev.Event)) {
 			if err := t.print.event(ev); err != nil {
 				return err
 			}
@@ -190,7 +190,7 @@ func (t *tail) options() []client.Option {
 		client.Retry(client.RetryPolicy{Delay: t.Retry, MaxAttempts: t.MaxAttempts}),
 		client.MaxEvent(t.MaxEvent),
 		onRequest(&t.sent),
-		client.OnConnect(func(res *http.Response) { t.note("connected to %s", place(res.Request.URL)) }),
+		client.OnConnect(func(res *http.Response) { t.note("connected to %s", show.URL(res.Request.URL)) }),
 		client.OnDisconnect(func(err error) { t.end = err }),
 		client.OnRetry(func(err error, wait time.Duration) {
 			t.end = nil
@@ -248,9 +248,6 @@ func gapText(g client.Gap) string {
 	}
 	return text
 }
-
-// place is a URL without user, query and fragment, where secrets travel.
-func place(u *url.URL) string { return u.Scheme + "://" + u.Host + u.EscapedPath() }
 
 // shellWord returns s quoted for a shell, if it needs quotes.
 func shellWord(s string) string {

@@ -19,16 +19,17 @@ var rooms = map[string][]string{
 	"internal/window":    {},
 	"internal/socket":    {},
 	"internal/buildinfo": {},
+	"internal/show":      {},
 	"streams":            {"sse", "internal/window"},
 	"streams/rx":         {"streams"},
 	"eventlog":           {"sse", "internal/window"},
 	"hub":                {"sse", "streams", "eventlog", "internal/window"},
-	"handlers":           {"sse", "streams", "eventlog", "hub", "internal/socket"},
-	"client":             {"sse", "streams"},
+	"handlers":           {"sse", "streams", "eventlog", "hub", "internal/socket", "internal/show"},
+	"client":             {"sse", "streams", "internal/show"},
 	"metrics":            {"hub", "handlers", "internal/buildinfo"},
 	"web":                {},
 	"internal/service":   {"sse", "streams", "streams/rx", "hub", "handlers", "metrics", "web"},
-	"internal/cli":       {"client", "sse", "internal/service", "internal/buildinfo"},
+	"internal/cli":       {"client", "sse", "internal/service", "internal/buildinfo", "internal/show"},
 	"":                   {"internal/cli"},
 
 	// For tests alone: the rooms above may import these in their tests only.
@@ -55,7 +56,7 @@ var importers = map[string][]string{
 }
 
 // standardOnly are the rooms that need nothing beside the standard library.
-var standardOnly = []string{"sse", "internal/window", "internal/socket", "streams", "eventlog", "hub", "client", "internal/buildinfo"}
+var standardOnly = []string{"sse", "internal/window", "internal/socket", "streams", "eventlog", "hub", "client", "internal/buildinfo", "internal/show"}
 
 type goPackage struct {
 	ImportPath string

@@ -47,8 +47,8 @@ func (s *Service) adminRoutes() http.Handler {
 	return e
 }
 
-// operations adds health and metrics, which no CORS rule opens to pages of
-// other origins.
+// operations adds health and metrics. Pages of other origins cannot read them: CORS
+// does not apply to them.
 func (s *Service) operations(e *echo.Echo) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
@@ -82,7 +82,7 @@ func newEcho() *echo.Echo {
 	return e
 }
 
-// problem turns Echo's errors into ours.
+// problem turns errors of Echo into problems.
 func problem(err error, c echo.Context) error {
 	he, ok := errors.AsType[*echo.HTTPError](err)
 	if !ok {

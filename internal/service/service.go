@@ -75,10 +75,9 @@ func (c Config) Check() error {
 	return errors.Join(errs...)
 }
 
-// The service has ended within these two of the signal: the first is for streams
-// to say goodbye, the second for answers that are under way. Both are seldom used
-// up, the second by connections that have not asked for anything yet, for which
-// net/http waits too.
+// Both limits start at the signal, one after the other: the first is for streams to
+// say goodbye, the second for answers in progress. They are rarely used up; the
+// second is by connections without a request yet, for which net/http waits too.
 const (
 	stopStreams = 500 * time.Millisecond
 	stopAnswers = 200 * time.Millisecond
@@ -87,8 +86,7 @@ const (
 // readTimeout is how long a request may take to arrive.
 const readTimeout = 10 * time.Second
 
-// writeTimeout is how long a client may take no bytes while there are some for
-// it.
+// writeTimeout is how long a client may accept no bytes while some are waiting.
 const writeTimeout = 10 * time.Second
 
 // A Service is one running instance. Make it with [New].
@@ -142,9 +140,9 @@ func New(cfg Config) (*Service, error) {
 	return s, nil
 }
 
-// Run listens on the configured addresses and serves until ctx ends, then
-// stops: streams are told stream.bye, and all is over within a second. ready,
-// if not nil, is called with the address in use once connections are accepted.
+// Run listens on the configured addresses and serves until ctx ends, then stops
+// within a second: every stream gets stream.bye. ready, if not nil, is called with
+// the address in use once connections are accepted.
 func (s *Service) Run(ctx context.Context, ready func(net.Addr)) error {
 	ln, err := listen(s.cfg.Addr, "--addr")
 	if err != nil {
@@ -162,8 +160,8 @@ func (s *Service) Run(ctx context.Context, ready func(net.Addr)) error {
 	return s.Serve(ctx, ln, admin)
 }
 
-// Serve serves on ln, and on admin if it is not nil, until ctx ends or a
-// listener fails. It closes both. A Service serves once.
+// Serve serves on ln, and on admin if it is not nil, until ctx ends, which is not an
+// error, or until a listener fails. It closes both. A Service serves once.
 func (s *Service) Serve(ctx context.Context, ln, admin net.Listener) error {
 	var work sync.WaitGroup
 	defer work.Wait()
@@ -193,8 +191,8 @@ func (s *Service) Serve(ctx context.Context, ln, admin net.Listener) error {
 		ln = tls.NewListener(ln, s.tls)
 	}
 	public := s.server(s.public)
-	// Streams have deadlines of their own. These are not for pprof, which takes
-	// one for the client's leaving.
+	// Streams set their own deadlines. pprof must not have these: it takes a
+	// deadline for the end of the request.
 	public.ReadTimeout = readTimeout
 	public.WriteTimeout = readTimeout + writeTimeout // net/http counts from the end of the head
 	serve(ln, public)
@@ -225,7 +223,7 @@ func (s *Service) drain(failed <-chan error) error {
 	}
 }
 
-// stop ends the streams, then the servers, which would wait for the streams.
+// stop ends the streams first, since the servers wait for them.
 func (s *Service) stop(ctx context.Context, servers []*http.Server) {
 	drain, cancelDrain := context.WithTimeout(ctx, stopStreams)
 	defer cancelDrain()
@@ -250,13 +248,13 @@ func (s *Service) server(h http.Handler) *http.Server {
 		Handler:           h,
 		ReadHeaderTimeout: readTimeout,
 		IdleTimeout:       2 * time.Minute,
-		// A ping's message may stand in the query: 64 KiB of text are up to
-		// three times that when each byte is written as %XX.
+		// The message of a ping may be in the query: 64 KiB of text take up to
+		// three times as much when each byte is written as %XX.
 		MaxHeaderBytes: 256 << 10,
-		// A stream's own deadline has no say over what is stuck below all the
+		// The deadline of a stream does not cover a write that is stuck below all
 		// streams of an HTTP/2 connection.
 		HTTP2: &http.HTTP2Config{WriteByteTimeout: writeTimeout},
-		// What clients do wrong is nothing to tell the operator about.
+		// Mistakes of clients do not concern the operator.
 		ErrorLog:    slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
 		ConnContext: handlers.ConnContext,
 	}
