@@ -212,7 +212,7 @@ func TestFileCursorWriteErrors(t *testing.T) {
 }
 
 // saverPath tells the test binary that it is the process to be killed.
-const saverPath = "FLUXWIRE_CURSOR_SAVER"
+const saverPath = "FLUXWIRE_TEST_CURSOR_SAVER"
 
 // TestFileCursorSurvivesKill kills a process while it saves, many times: the file must
 // be whole, and never older than what Save has acknowledged.

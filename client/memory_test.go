@@ -155,13 +155,13 @@ func holdOpen(b *testing.B, read func(ctx context.Context, url string, got func(
 	return usage{open.heap - before.heap, open.stack - before.stack, open.goroutines - before.goroutines}
 }
 
-const silentServer = "FLUXWIRE_SILENT_SERVER"
+const silentServer = "FLUXWIRE_TEST_SILENT_SERVER"
 
-// startSilentServer runs TestSilentServer in another process. tell makes it send another
-// event to every client, stop ends it.
+// startSilentServer runs serveSilently in a process of its own. tell makes it
+// send another event to everybody, stop ends it.
 func startSilentServer(b *testing.B) (url string, tell, stop func()) {
 	b.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run", "^TestSilentServer$")
+	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), silentServer+"=1")
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
@@ -192,16 +192,13 @@ func startSilentServer(b *testing.B) (url string, tell, stop func()) {
 	return strings.TrimSpace(line), tell, stop
 }
 
-// TestSilentServer is the server of BenchmarkMemory: each connection gets the head of an
-// event stream and an event at once, and another event for every line on standard input.
-// The process ends at the end of standard input.
-func TestSilentServer(t *testing.T) {
-	if os.Getenv(silentServer) == "" {
-		t.Skip("it is a process that BenchmarkMemory starts")
-	}
+// serveSilently is the server of BenchmarkMemory, called by TestMain: each connection gets the head
+// of an event stream and an event at once, and another for every line on the
+// standard input, at whose end the process ends.
+func serveSilently() {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
 	var mu sync.Mutex
 	var conns []net.Conn

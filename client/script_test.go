@@ -21,6 +21,10 @@ import (
 // once all tests are over and idle connections are closed. (A synctest bubble checks
 // that for its own test.)
 func TestMain(m *testing.M) {
+	if os.Getenv(silentServer) != "" {
+		serveSilently()
+		return
+	}
 	code := m.Run()
 	http.DefaultClient.CloseIdleConnections()
 	var left []string

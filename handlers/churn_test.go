@@ -21,15 +21,15 @@ import (
 	"github.com/fluxwire-go/fluxwire/hub"
 )
 
-// seedOf is the value of FLUXWIRE_SEED, or another one each time.
+// seedOf is the value of FLUXWIRE_TEST_SEED, or another one each time.
 func seedOf(t *testing.T) uint64 {
-	v := os.Getenv("FLUXWIRE_SEED")
+	v := os.Getenv("FLUXWIRE_TEST_SEED")
 	if v == "" {
 		return rand.Uint64()
 	}
 	seed, err := strconv.ParseUint(v, 10, 64)
 	if err != nil {
-		t.Fatal("FLUXWIRE_SEED: ", err)
+		t.Fatal("FLUXWIRE_TEST_SEED: ", err)
 	}
 	return seed
 }
@@ -157,7 +157,7 @@ func TestADayOfChurn(t *testing.T) {
 	seed := seedOf(t)
 	defer func() {
 		if t.Failed() {
-			t.Logf("FLUXWIRE_SEED=%d", seed)
+			t.Logf("FLUXWIRE_TEST_SEED=%d", seed)
 		}
 	}()
 	policies := []hub.Policy{hub.PolicyToOldest, hub.PolicyToLatest, hub.PolicyCut}

@@ -252,21 +252,21 @@ func TestFullSockets(t *testing.T) {
 }
 
 // Clients come, go, stall, reset and half-close their connections in every way
-// for some seconds, or for as long as FLUXWIRE_SOAK says, and that twice. Each has every event once,
+// for some seconds, or for as long as FLUXWIRE_TEST_SOAK says, and that twice. Each has every event once,
 // or is told what it has missed; no descriptor, no goroutine and no memory is left.
 func TestSoak(t *testing.T) {
 	const seats = 60
 	length := 3 * time.Second
-	if v := os.Getenv("FLUXWIRE_SOAK"); v != "" {
+	if v := os.Getenv("FLUXWIRE_TEST_SOAK"); v != "" {
 		var err error
 		if length, err = time.ParseDuration(v); err != nil {
-			t.Fatal("FLUXWIRE_SOAK: ", err)
+			t.Fatal("FLUXWIRE_TEST_SOAK: ", err)
 		}
 	}
 	seed := seedOf(t)
 	defer func() {
 		if t.Failed() {
-			t.Logf("FLUXWIRE_SEED=%d", seed)
+			t.Logf("FLUXWIRE_TEST_SEED=%d", seed)
 		}
 	}()
 	goroutines, files, memory := runtime.NumGoroutine(), descriptors(t), heap()

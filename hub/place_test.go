@@ -139,10 +139,10 @@ func TestAPlaceGoesOnAtEveryByte(t *testing.T) {
 // dropped, and a change of the window, end them.
 func TestPlacesReadAsCursorsDo(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
-	if v := os.Getenv("FLUXWIRE_SEED"); v != "" {
+	if v := os.Getenv("FLUXWIRE_TEST_SEED"); v != "" {
 		n, err := strconv.ParseUint(v, 10, 64)
 		if err != nil {
-			t.Fatal("FLUXWIRE_SEED: ", err)
+			t.Fatal("FLUXWIRE_TEST_SEED: ", err)
 		}
 		seed = n
 	}
@@ -153,7 +153,7 @@ func TestPlacesReadAsCursorsDo(t *testing.T) {
 				rng := rand.New(rand.NewPCG(seed, run))
 				defer func() {
 					if t.Failed() {
-						t.Logf("FLUXWIRE_SEED=%d, run %d", seed, run)
+						t.Logf("FLUXWIRE_TEST_SEED=%d, run %d", seed, run)
 					}
 				}()
 				topic := open(Config{Events: 1 + rng.IntN(30), Bytes: 4000, Logger: slog.New(slog.DiscardHandler)})
