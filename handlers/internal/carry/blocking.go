@@ -159,12 +159,14 @@ func (d *Blocking) Push(ctx context.Context, encode func(dst []byte) ([]byte, er
 		d.turn()
 		return d.err
 	}
+	before, _ := d.s.Counts()
 	d.s.Push(frame, 1)
 	d.turn()
-	if reason, _ := d.s.End(); reason != session.Going && reason != session.Completed {
+	after, _ := d.s.Counts()
+	if reason, _ := d.s.End(); after == before || reason == session.Failed {
 		return d.usable(ctx)
 	}
-	return nil // also for the last event that the client wants
+	return nil // also for the last event of a stream that has ended meanwhile
 }
 
 // Tell tells the client that events are missing.
@@ -277,17 +279,18 @@ func (d *Blocking) offer(b []byte) (more bool) {
 	if !d.cfg.Pushes {
 		d.st.position.Store(d.s.Spot().At - d.s.Unsent())
 	}
-	more = d.letters() || more || n < len(b) // a drain may have come while the write was stuck
+	d.letters() // a drain may have come while the write was stuck, or the end of the age
 	d.s.Tick(&d.p)
 	if err == nil {
-		return more
+		return more || n < len(b) || d.s.State() == session.Leaving
 	}
 	if f, ok := errors.AsType[failure](err); ok {
 		d.fail(f.error)
 		return true
 	}
-	d.err = cmp.Or(d.err, fmt.Errorf("handlers: write: %w", err))
 	d.s.Gone(errors.Is(err, os.ErrDeadlineExceeded))
+	reason, _ := d.s.End()
+	d.err = cmp.Or(d.err, fmt.Errorf("%w: write: %w", ended[reason], err))
 	return false
 }
 
@@ -315,18 +318,16 @@ func (d *Blocking) write(b []byte) (n int, err error) {
 	}
 }
 
-// letters tells the session what came while a write held the lock, and reports whether
-// there was something.
-func (d *Blocking) letters() bool {
+// letters tells the session what came while a write held the lock.
+func (d *Blocking) letters() {
 	began := d.hurry.Swap(0)
 	if began == 0 {
-		return false
+		return
 	}
 	d.p.Now, began = began-1, d.p.Now // the farewell counts from then
 	d.s.Tick(&d.p)                    // an age that was reached before is the reason
 	d.s.Drain(&d.p)
 	d.p.Now = began
-	return true
 }
 
 // drain implements driver.

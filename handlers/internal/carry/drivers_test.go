@@ -186,6 +186,8 @@ type schedule struct {
 	pairs   []*pair
 	serving sync.WaitGroup
 	max     int // bytes of the largest event
+	take    uint64
+	timeout time.Duration
 	ended   bool
 	sent    int // bytes that were published in this step
 	events  int
@@ -207,7 +209,7 @@ func carryBoth(t *testing.T, s script) tally {
 }
 
 func newSchedule(t *testing.T, s script, seen tally) *schedule {
-	r := &schedule{t: t, s: s, base: time.Now(), seen: seen, sockets: newSockets()}
+	r := &schedule{t: t, s: s, base: time.Now(), seen: seen, sockets: newSockets(), timeout: testTimeout}
 	size := choose(&r.s, 8<<10, 300<<10, 4<<20)
 	r.max = min(size-64, 150<<10)
 	cfg := hub.Config{Name: "t", Events: choose(&r.s, 3, 10, 1000), Bytes: size, MaxEvent: size - 64, Logger: slog.New(slog.DiscardHandler)}
@@ -238,7 +240,7 @@ func (r *schedule) note(format string, args ...any) {
 
 func (r *schedule) plan() session.Plan {
 	return session.Plan{
-		Words: r.words, Timeout: int64(testTimeout), Farewell: int64(testFarewell),
+		Words: r.words, Timeout: int64(r.timeout), Farewell: int64(testFarewell),
 		Ending: func(err error) (session.Reason, []byte) {
 			switch {
 			case err == nil:
@@ -286,7 +288,7 @@ func (r *schedule) open(kind int, start hub.Start, expires int64, grant bool) *s
 	s.left = left
 	ctx, cancel := context.WithCancelCause(client)
 	d := NewBlocking(Config{
-		Stream: s.st, Session: session.New(spot, expires, grant), Plan: r.plan(),
+		Stream: s.st, Session: session.New(spot, expires, grant), Plan: r.plan(), Take: r.take,
 		Peer: s.c, Base: r.base, Heartbeat: r.beat, Pace: testPace, MaxEvent: 1 << 30,
 		Problem: func(err error) []byte { return []byte(`{}`) }, Stop: cancel,
 	})
