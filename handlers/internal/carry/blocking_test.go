@@ -173,6 +173,26 @@ func TestDrainWhileAWriteIsStuck(t *testing.T) {
 			r.heard(byeDrained[:10])
 		})
 	})
+	t.Run("the peer takes no notice of the deadline", func(t *testing.T) {
+		driven(t, nil, func(r *rig) {
+			r.c.deaf = true
+			r.c.limit(0)
+			pushed := r.push(strings.Repeat("x", 3*slice))
+			r.st.Drain()
+			for range 2 {
+				time.Sleep(3 * time.Second)
+				r.c.grow(slice)
+				synctest.Wait()
+			}
+			select {
+			case <-pushed:
+			default:
+				t.Error("the second slice was written after the farewell")
+			}
+			r.c.grow(everything)
+			r.ended(session.Drained, true)
+		})
+	})
 	t.Run("between two slices", func(t *testing.T) {
 		driven(t, nil, func(r *rig) {
 			r.c.limit(slice - 1)

@@ -431,8 +431,10 @@ func (r *schedule) act() (differ bool) {
 			r.drain(p)
 		}
 	case what == 58:
+		r.narrow(p)
 		r.end("complete", r.topic.Complete)
 	case what == 59:
+		r.narrow(p)
 		r.end("fail", func() { r.topic.Fail(errors.New("broken")) })
 	case what == 60:
 		r.end("close", func() { r.topic.Close() })
@@ -521,10 +523,7 @@ func (r *schedule) stop(p *pair) {
 
 // some has the clients of p take some bytes.
 func (r *schedule) some(p *pair) {
-	n := 1 + r.s.below(40)
-	if r.s.below(4) == 0 {
-		n = 1 + r.s.below(100<<10)
-	}
+	n := 1 + r.s.below(choose(&r.s, 40, 40, 300, 1000, 100<<10))
 	r.note("take %d bytes", n)
 	r.seen["some bytes"]++
 	for _, s := range p.sides() {
@@ -585,17 +584,24 @@ func (r *schedule) sleep(d time.Duration) {
 	}
 }
 
+// narrow has the clients of p stop in what follows, in one of two schedules.
+func (r *schedule) narrow(p *pair) {
+	n := 1 + r.s.below(20)
+	if n > 10 || p.stopped || p.over() {
+		return
+	}
+	r.note("there is room for %d bytes", n)
+	r.seen["last words stuck"]++
+	for _, s := range p.sides() {
+		s.c.limit(n)
+	}
+	p.stopped, p.since = true, time.Now()
+}
+
 func (r *schedule) drain(p *pair) {
 	r.note("drain")
 	r.seen["drain"]++
-	if n := r.s.below(30); n > 0 && n < 10 && !p.stopped && !p.over() {
-		r.note("there is room for %d bytes", n)
-		r.seen["last words stuck"]++
-		for _, s := range p.sides() {
-			s.c.limit(n)
-		}
-		p.stopped, p.since = true, time.Now()
-	}
+	r.narrow(p)
 	if p.blocking.c.stuck() {
 		r.seen["drain while stuck"]++
 	}
