@@ -724,7 +724,7 @@ func (r *schedule) spare() {
 			r.t.Errorf("stream %d at %v: room for %d bytes more by the blocking driver, %d by the shard", i, time.Since(r.base), a.c.roomLeft(), b.c.roomLeft())
 		}
 		x := r.session(b)
-		if p.stopped && a.c.roomLeft() == 0 && (!stuck || x.Unsent() == 0 && x.Spot().At <= r.reader.Newest()) {
+		if p.stopped && a.c.roomLeft() == 0 && (!stuck || x.State() < session.Leaving && x.Unsent() == 0 && x.Spot().At < r.reader.Newest()) {
 			a.c.grow(1)
 			b.c.grow(1)
 			synctest.Wait()
