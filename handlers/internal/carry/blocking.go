@@ -343,6 +343,8 @@ func (d *Blocking) drain(*Stream) {
 	}
 }
 
+func (d *Blocking) fast() bool { return false }
+
 // ring is the timer's function.
 func (d *Blocking) ring() {
 	defer d.timing.Done()

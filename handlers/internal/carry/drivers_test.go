@@ -158,6 +158,9 @@ func (s *side) over() bool {
 	return s.ended
 }
 
+// group returns the group of a stream that a shard carries.
+func (s *side) group() *group { return s.st.driver.(*group) }
+
 // A pair is the same stream by both drivers.
 type pair struct {
 	blocking, shard *side
@@ -743,7 +746,7 @@ func (r *schedule) session(s *side) *session.Session {
 	if s.d != nil {
 		return &s.d.s
 	}
-	return &s.st.group.conns[s.st.slot].s
+	return &s.group().conns[s.st.slot].s
 }
 
 func (r *schedule) anyStuck() bool {
@@ -776,7 +779,7 @@ func (r *schedule) busy() bool {
 	soon := func(due int64) bool { return due > now-int64(clearance) && due < now+20*int64(clearance) }
 	for _, p := range r.pairs {
 		if s := p.shard; !s.over() && s.d == nil {
-			if g := s.st.group; soon(g.conns[s.st.slot].s.Due()) || soon(g.round.BeatDue()) {
+			if g := s.group(); soon(g.conns[s.st.slot].s.Due()) || soon(g.round.BeatDue()) {
 				return true
 			}
 		}

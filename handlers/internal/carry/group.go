@@ -76,7 +76,8 @@ func (g *group) add(c conn) {
 		g.conns = append(g.conns, c)
 	}
 	g.live++
-	c.st.group, c.st.slot = g, slot
+	c.st.slot = slot
+	c.st.carriedBy(g)
 	g.shard.by(c.s.Due())
 	if err := g.shard.set.Add(int(c.fd), g.token(slot)); err != nil {
 		g.broken(slot, err)
@@ -209,12 +210,18 @@ func (g *group) beat(slot uint32) {
 	}
 }
 
-// drain ends a stream because the server shuts down.
-func (g *group) drain(slot uint32) {
-	g.pass.Now = g.shard.now
-	g.conns[slot].s.Drain(&g.pass)
-	g.decided(slot)
+// drain implements driver.
+func (g *group) drain(st *Stream) {
+	g.shard.post(func() {
+		if slot := st.slot; g.conns[slot].st == st {
+			g.pass.Now = g.shard.now
+			g.conns[slot].s.Drain(&g.pass)
+			g.decided(slot)
+		}
+	})
 }
+
+func (g *group) fast() bool { return true }
 
 // decided sends what a session has to say since its end was decided, or has ended.
 func (g *group) decided(slot uint32) {
@@ -277,7 +284,6 @@ func (g *group) close(slot uint32, reason session.Reason, err error, reset bool)
 	g.count()
 	st := c.st
 	st.events, st.bytes = c.s.Counts()
-	st.group = nil
 	*c = conn{gen: c.gen + 1}
 	g.free = append(g.free, slot)
 	if g.live--; g.live == 0 {

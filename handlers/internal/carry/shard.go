@@ -145,21 +145,17 @@ func (s *Shard) arrived() {
 // Join hands a connection over, with the session of its stream. handler identifies the
 // handler, whose streams on one route make a group; open opens that.
 func (s *Shard) Join(handler any, open func() Group, st *Stream, in session.Session, fd int) {
+	st.carriedBy(s)
 	s.post(func() {
 		s.arrived()
 		s.group(handler, open, st.Route).add(conn{s: in, st: st, fd: int32(fd)})
 	})
-	st.carriedBy(s)
 }
 
-// drain implements driver.
-func (s *Shard) drain(st *Stream) {
-	s.post(func() {
-		if st.group != nil {
-			st.group.drain(st.slot)
-		}
-	})
-}
+// drain implements driver, for a stream that is on its way to its group: that drains it.
+func (s *Shard) drain(*Stream) {}
+
+func (s *Shard) fast() bool { return true }
 
 func (s *Shard) clock() int64 { return int64(time.Since(s.base)) }
 
