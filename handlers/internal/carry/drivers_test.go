@@ -191,6 +191,8 @@ type schedule struct {
 	max     int // bytes of the largest event
 	take    uint64
 	timeout time.Duration
+	handler int     // of the streams that are opened
+	opened  []*side // in order
 	ended   bool
 	sent    int // bytes that were published in this step
 	events  int
@@ -277,7 +279,9 @@ func (r *schedule) now() int64 { return int64(time.Since(r.base)) }
 
 // open opens a stream by one of the drivers, as package handlers does.
 func (r *schedule) open(kind int, start hub.Start, expires int64, grant bool) *side {
+	handler := r.handler
 	s := &side{c: newClient(everything)}
+	r.opened = append(r.opened, s)
 	s.st = &Stream{Route: r.routes[kind], Remote: "mem", Opened: time.Now()}
 	s.st.Closed = func(_ *Stream, reason session.Reason, err error) {
 		s.mu.Lock()
@@ -325,7 +329,7 @@ func (r *schedule) open(kind int, start hub.Start, expires int64, grant bool) *s
 				in.Move(at)
 				r.reader.Join()
 				s.d = nil
-				r.shard.Join(r, func() Group {
+				r.shard.Join(handler, func() Group {
 					return Group{Plan: r.plan(), Reader: reading.Hub.Reader(r.topic.Feed(), int(r.policy)), Heartbeat: int64(r.beat)}
 				}, s.st, in, r.sockets.connect(s.c))
 				return

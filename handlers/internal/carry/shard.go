@@ -126,6 +126,24 @@ func (s *Shard) post(f func()) {
 	s.poke()
 }
 
+// ask has the loop call f and waits for that. It returns false if the shard is stopped.
+func (s *Shard) ask(f func()) bool {
+	done := make(chan struct{})
+	s.mu.Lock()
+	if !s.looping {
+		s.mu.Unlock()
+		return false
+	}
+	s.inbox = append(s.inbox, func() {
+		defer close(done)
+		f()
+	})
+	s.mu.Unlock()
+	s.poke()
+	<-done
+	return true
+}
+
 func (s *Shard) poke() {
 	select {
 	case s.wake <- struct{}{}:
