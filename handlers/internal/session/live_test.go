@@ -565,6 +565,10 @@ func TestLive(t *testing.T) {
 			func(r *rig) { r.s.Gone(true) },
 			want{state: Ended, reason: Stalled, abort: true}},
 
+		{"nothing is due of a connection that is gone, though it was full", stream,
+			func(r *rig) { r.news("1"); r.some(0); r.s.Gone(false); r.later(timeout); r.s.Tick(&r.p) },
+			want{state: Ended, reason: Left}},
+
 		// Say, Push.
 		{"what the server says goes before the next event", stream,
 			func(r *rig) { r.news("1"); r.s.Say(&r.p, []byte("id: 9\n\n")); r.once("id: 9\n\n"); r.once(a) },
