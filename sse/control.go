@@ -2,7 +2,10 @@ package sse
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -51,7 +54,8 @@ const (
 	GapRetention GapReason = "retention"
 	// GapSlow: the client read too slowly and fell out of the window.
 	GapSlow GapReason = "slow"
-	// GapRestart: the position belongs to an earlier incarnation of the log.
+	// GapRestart: the position belongs to an earlier incarnation of the log, which
+	// numbered its events independently.
 	GapRestart GapReason = "restart"
 	// GapMalformed: the id is not a position of this stream.
 	GapMalformed GapReason = "malformed"
@@ -74,6 +78,19 @@ type Gap struct {
 	// ID is the id that is sent with the gap: the position where the stream
 	// continues. A client that resumes there is not told of the gap again.
 	ID string `json:"-"`
+}
+
+// String says how many events are missing, where, and why.
+func (g Gap) String() string {
+	missed := "an unknown number of events is"
+	switch {
+	case g.Missed == nil:
+	case *g.Missed == 1:
+		missed = "1 event is"
+	default:
+		missed = strconv.FormatUint(*g.Missed, 10) + " events are"
+	}
+	return fmt.Sprintf("%s missing between %q and %q: %s", missed, g.From, g.To, cmp.Or(g.Reason, "no reason given"))
 }
 
 // Control returns the event that carries g.
@@ -145,8 +162,8 @@ func memberText(v json.RawMessage) string {
 	return string(v)
 }
 
-// A Control is a control event to be written. Unlike a [ServerSentEvent] of a
-// user, its name begins with [ReservedPrefix].
+// A Control is a control event to be written. Its name begins with [ReservedPrefix],
+// which servers refuse in the events of users.
 type Control struct {
 	Name string
 	// ID is the event's id; "" writes none.
@@ -157,8 +174,8 @@ type Control struct {
 	Data any
 }
 
-// Append appends the wire block of c to dst. If c cannot be encoded, it returns
-// the error, and dst as it was.
+// Append appends the wire block of c to dst. If c cannot be encoded, it returns a
+// [*FieldError], and dst unchanged.
 func (c Control) Append(dst []byte) ([]byte, error) {
 	data, err := c.JSON()
 	if err != nil {
@@ -167,7 +184,7 @@ func (c Control) Append(dst []byte) ([]byte, error) {
 	return Append(dst, ServerSentEvent[[]byte]{ID: c.ID, Event: c.Name, Retry: c.Retry, Data: data})
 }
 
-// JSON returns the data of c alone, for streams in another format.
+// JSON returns only the data of c, for streams in another format.
 func (c Control) JSON() ([]byte, error) {
 	if c.Data == nil {
 		return []byte("{}"), nil

@@ -55,7 +55,7 @@ func TestControlAppend(t *testing.T) {
 	}
 }
 
-func TestControlAppend_refuses_what_cannot_be_encoded(t *testing.T) {
+func TestControlAppendErrors(t *testing.T) {
 	for name, c := range map[string]sse.Control{
 		"data": {Name: sse.ControlOpen, Data: math.NaN()},
 		"id":   {Name: sse.ControlOpen, ID: "a\nb"},
@@ -128,7 +128,7 @@ func TestProblemRoundTrip(t *testing.T) {
 	}
 }
 
-func TestProblem_extensions_do_not_replace_fields(t *testing.T) {
+func TestProblemExtensions(t *testing.T) {
 	p := sse.Problem{Title: "no", Status: 500, Extensions: map[string]json.RawMessage{"status": json.RawMessage("200")}}
 	if data, err := json.Marshal(p); err != nil || string(data) != `{"title":"no","status":500}` {
 		t.Errorf("Marshal() = %s, %v; want the status 500 alone", data, err)
@@ -167,6 +167,19 @@ func TestProblemError(t *testing.T) {
 	} {
 		if got := p.Error(); got != want {
 			t.Errorf("Error() = %q, want %q", got, want)
+		}
+	}
+}
+
+func TestGapString(t *testing.T) {
+	for want, g := range map[string]sse.Gap{
+		`5 events are missing between "1" and "7": retention`:                       {Reason: sse.GapRetention, From: "1", To: "7", Missed: new(uint64(5))},
+		`1 event is missing between "1" and "2": slow`:                              {Reason: sse.GapSlow, From: "1", To: "2", Missed: new(uint64(1))},
+		`0 events are missing between "1" and "1": slow`:                            {Reason: sse.GapSlow, From: "1", To: "1", Missed: new(uint64(0))},
+		`an unknown number of events is missing between "" and "": no reason given`: {},
+	} {
+		if got := g.String(); got != want {
+			t.Errorf("String() = %s, want %s", got, want)
 		}
 	}
 }

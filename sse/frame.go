@@ -8,18 +8,19 @@ import (
 
 // A frame is the wire block of one event as an [Encoder] writes it, perhaps with
 // an id line in front: lines that end with LF, the event's name before its data,
-// and one blank line, which is the last. Servers store frames one behind the
-// other and send them as they are. The functions of this file take frames apart
-// without a copy and do not allocate.
+// and one blank line, which is the last. Servers store frames one after the other
+// and send them as they are. The functions in this file return pieces of frames,
+// not copies, and do not allocate.
 
-// blankLine ends a frame: it is the end of the frame's last field, and an empty
-// line. Nothing else in a frame looks like it, since each line has a field name.
+// blankLine ends a frame: the line end of the last field, and an empty line. It
+// occurs nowhere else in a frame, because every line has a field name.
 var blankLine = []byte("\n\n")
 
 const idPrefix = "id: "
 
 // AppendIDLine appends an id line to dst, with the text that id appends. The text
-// must have no line break and no NUL. If id fails, dst comes back as it was.
+// must have no line break and no NUL. If id fails, AppendIDLine returns its error,
+// and dst unchanged.
 func AppendIDLine(dst []byte, id func(dst []byte) ([]byte, error)) ([]byte, error) {
 	out, err := id(append(dst, idPrefix...))
 	if err != nil {
@@ -29,8 +30,8 @@ func AppendIDLine(dst []byte, id func(dst []byte) ([]byte, error)) ([]byte, erro
 }
 
 // CutIDLine returns the id in the first line of a frame, and the frame without
-// that line. ok is false, and block the whole frame, if the first line is not
-// one that [AppendIDLine] or an [Encoder] wrote.
+// that line. If the first line is not an id line as [AppendIDLine] and [Encoder]
+// write it, ok is false, and block is the whole frame.
 func CutIDLine(frame []byte) (id, block []byte, ok bool) {
 	rest, ok := bytes.CutPrefix(frame, []byte(idPrefix))
 	if !ok {
@@ -44,14 +45,14 @@ func CutIDLine(frame []byte) (id, block []byte, ok bool) {
 }
 
 // CutFrame returns the first of the frames and the rest. If there is no whole
-// frame, rest is empty and frame is all there is.
+// frame, it returns all bytes as frame, and an empty rest.
 func CutFrame(frames []byte) (frame, rest []byte) {
 	end := FrameEnd(frames, 0)
 	return frames[:end:end], frames[end:]
 }
 
-// Frames ranges over the frames, each with its blank line. Bytes after the last
-// blank line come last, as they are.
+// Frames returns an iterator over the frames, each with its blank line. If bytes
+// follow the last blank line, they are yielded last.
 func Frames(frames []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		for len(frames) > 0 {
@@ -64,9 +65,9 @@ func Frames(frames []byte) iter.Seq[[]byte] {
 	}
 }
 
-// FrameEnd returns the position behind the frame that holds byte at, or
-// len(frames) if that frame is not whole. at may be anywhere in the frame, its
-// blank line too.
+// FrameEnd returns the position after the frame that contains byte at, or
+// len(frames) if that frame is not whole. at may be anywhere in the frame, even in
+// its blank line.
 func FrameEnd(frames []byte, at int) int {
 	from := max(0, at-len(blankLine)+1) // at may be the second byte of the blank line
 	i := bytes.Index(frames[from:], blankLine)
@@ -95,7 +96,7 @@ func LastFrame(frames []byte) []byte {
 }
 
 // WholeFrames returns the number of whole frames that b begins with, and the
-// position behind the last of them.
+// position after the last of them.
 func WholeFrames(b []byte) (n, end int) {
 	end = bytes.LastIndex(b, blankLine)
 	if end < 0 {
@@ -105,8 +106,8 @@ func WholeFrames(b []byte) (n, end int) {
 	return bytes.Count(b[:end], blankLine), end
 }
 
-// FrameName returns the name of a frame's event, nil if it has none. It does not
-// look behind the first line of data.
+// FrameName returns the name of a frame's event, or nil if it has no name. It stops
+// at the first line of data, which follows the name.
 func FrameName(frame []byte) []byte {
 	var name []byte
 	for line := range lines(frame) {
@@ -120,10 +121,11 @@ func FrameName(frame []byte) []byte {
 	return name
 }
 
-// ParseFrame returns the name of a frame's event, nil if it has none, and its data
-// with the lines joined by LF. Data of one line is a piece of frame; data of more
-// lines is written over buf. scratch is the buffer for the next call. Text is not
-// checked for being UTF-8.
+// ParseFrame returns the name of a frame's event, or nil if it has no name, and its
+// data with the lines joined by LF. Data of one line is a piece of frame. Data of
+// several lines is written to buf, over what buf holds, and is valid until buf is
+// used again; scratch is buf, grown if need be, for the next call. ParseFrame does
+// not check that text is UTF-8.
 func ParseFrame(frame, buf []byte) (name, data, scratch []byte) {
 	n := 0
 	for line := range lines(frame) {
@@ -134,7 +136,7 @@ func ParseFrame(frame, buf []byte) (name, data, scratch []byte) {
 			switch n++; n {
 			case 1:
 				data = value
-			case 2: // no longer a piece of frame
+			case 2: // it can no longer be a piece of frame
 				buf = append(append(buf[:0], data...), '\n')
 				buf = append(buf, value...)
 			default:
@@ -148,7 +150,7 @@ func ParseFrame(frame, buf []byte) (name, data, scratch []byte) {
 	return name, data, buf
 }
 
-// lines ranges over the lines of a frame that are not empty.
+// lines returns an iterator over the non-empty lines of a frame.
 func lines(frame []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		for len(frame) > 0 {
@@ -163,8 +165,7 @@ func lines(frame []byte) iter.Seq[[]byte] {
 
 // A BlockError says why a block is not exactly one event.
 type BlockError struct {
-	// Offset is the position of the first byte at fault, or -1 if something is
-	// missing.
+	// Offset is the position of the first wrong byte, or -1 if something is missing.
 	Offset int
 	// Reason is what is wrong, without the name of this package.
 	Reason string

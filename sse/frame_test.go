@@ -61,7 +61,7 @@ func TestFrames(t *testing.T) {
 	}
 }
 
-func TestFrames_cannot_be_appended_over(t *testing.T) {
+func TestFramesCapacity(t *testing.T) {
 	frames := []byte(threeFrames)
 	for frame := range sse.Frames(frames) {
 		_ = append(frame, "XXXX"...)

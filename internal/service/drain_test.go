@@ -14,8 +14,8 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/memnet"
 )
 
-// With a delay before the drain a load balancer hears that the service is not
-// ready while everything goes on; new streams are sent elsewhere.
+// During the drain delay the service answers that it is not ready, and open streams
+// continue; new streams are sent elsewhere.
 func TestDrainDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService(t, Config{DrainDelay: 5 * time.Second, Transport: handlers.Portable})
@@ -66,7 +66,7 @@ func TestDrainDelay(t *testing.T) {
 		}
 		until("event: periodic-event")
 		if _, late := get("/events"); !strings.HasPrefix(late, "event: stream.bye\n") {
-			t.Errorf("who comes now gets %q", late)
+			t.Errorf("a new stream gets %q, want stream.bye", late)
 		}
 		until("event: stream.bye")
 		if got := time.Since(began); got != 5*time.Second {
@@ -78,4 +78,35 @@ func TestDrainDelay(t *testing.T) {
 			t.Errorf("Serve = %v", err)
 		}
 	})
+}
+
+// Nothing is served once a listener has failed: the delay would only keep the
+// process from ending.
+func TestDrainDelay_listenerFails(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		when time.Duration // after the signal
+	}{{"before the signal", -time.Second}, {"during the delay", time.Second}} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newService(t, Config{DrainDelay: time.Hour, Transport: handlers.Portable})
+				ln := memnet.Listen()
+				ctx, stop := context.WithCancel(t.Context())
+				defer stop()
+				served := make(chan error, 1)
+				start := time.Now()
+				go func() { served <- s.Serve(ctx, ln, nil) }()
+				if tt.when > 0 {
+					stop()
+					time.Sleep(tt.when)
+				}
+				synctest.Wait()
+				ln.Close()
+				err := <-served
+				if took := time.Since(start); err == nil || !strings.HasPrefix(err.Error(), "service: serve: ") || took > 2*time.Second {
+					t.Errorf("Serve = %v after %v, want the error of the listener at once", err, took)
+				}
+			})
+		})
+	}
 }

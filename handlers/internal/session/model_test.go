@@ -190,7 +190,7 @@ func (m *model) publish(n int) {
 		seq := m.src.newest() + 1
 		id := ""
 		if m.src.stamp != 0 {
-			id = "id: " + Position(m.src.spot(seq+1)).String() + "\n"
+			id = "id: " + m.src.spot(seq+1).Pos().String() + "\n"
 		}
 		m.src.frames = append(m.src.frames, fmt.Sprintf("%sdata: %d\n\n", id, uint64(m.src.life)*lifeEvents+seq))
 	}

@@ -73,7 +73,9 @@ func (p *Pass) load(s *Session) {
 	p.pending = p.Source.Read(s.spot)
 	switch d := &p.pending; {
 	case d.Gap != nil:
+		p.read = false // the source counts those who are told
 	case d.Ended:
+		p.read = false
 		p.reason, p.cause = p.Ending(d.Err)
 	case d.Count > 0:
 		p.ready = d.Frames

@@ -142,7 +142,7 @@ func (s *source) Read(at reading.Spot) reading.Pending {
 func (s *source) gap(reason sse.GapReason, oldest uint64) reading.Pending {
 	next := s.spot(oldest)
 	return reading.Pending{
-		Gap:  &sse.Gap{Reason: reason, ID: Position(next).String()},
+		Gap:  &sse.Gap{Reason: reason, ID: next.Pos().String()},
 		Next: next,
 		More: oldest <= s.newest() || s.ended,
 	}

@@ -200,6 +200,10 @@ func (s *Session) begin(p *Pass) bool {
 		return false
 	}
 	s.open(p)
+	if p.pending.Gap != nil {
+		s.gap(p)
+		return true
+	}
 	if s.own.join(p.ready, p.pending.Count) {
 		s.spot, p.told = p.pending.Next, p.pending.Next
 	}
@@ -377,7 +381,7 @@ func (s *Session) keep(rest []byte, count int, lent bool) {
 // session is leaving, expires is the end of its patience too.
 func (s *Session) full(p *Pass, n int) {
 	if s.stalls == Never || n > 0 {
-		s.stalls = Later(p.Now, p.Timeout)
+		s.stalls = min(Later(p.Now, p.Timeout), Never-1)
 	}
 }
 
@@ -489,8 +493,20 @@ func (s *Session) Full() bool { return s.stalls != Never }
 // Spot returns the position behind all that was offered.
 func (s *Session) Spot() reading.Spot { return s.spot }
 
+// Move sets the position of a session that is [Session.Settled], for a source that
+// names it in another way.
+func (s *Session) Move(spot reading.Spot) { s.spot = spot }
+
 // Settled reports whether there is nothing to say to this client alone.
 func (s *Session) Settled() bool { return s.state == Live && s.own.empty() && s.stalls == Never }
+
+// Unsent returns how many events before [Session.Spot] have not been written whole.
+func (s *Session) Unsent() uint64 {
+	if s.own == nil {
+		return 0
+	}
+	return uint64(s.own.events)
+}
 
 // Counts returns how many events and bytes the client has taken.
 func (s *Session) Counts() (events, bytes uint64) { return s.events, s.bytes }

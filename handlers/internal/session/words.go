@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/fluxwire-go/fluxwire/eventlog"
 	"github.com/fluxwire-go/fluxwire/internal/reading"
+	"github.com/fluxwire-go/fluxwire/internal/show"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
@@ -39,12 +39,7 @@ func (w *Words) Open(dst []byte, spot reading.Spot) []byte {
 
 // place appends a block that sets the client's last event id and dispatches nothing.
 func (w *Words) place(dst []byte, spot reading.Spot) []byte {
-	return must(sse.AppendID(dst, Position(spot).String()))
-}
-
-// Position returns spot as the id of the event before it.
-func Position(spot reading.Spot) eventlog.Pos {
-	return eventlog.Pos{Seq: spot.At - 1, Stamp: spot.Stamp}
+	return must(sse.AppendID(dst, spot.Pos().String()))
 }
 
 // Gap appends what tells a client that events are missing.
@@ -75,6 +70,11 @@ func (w *Words) Last(dst []byte, reason Reason, cause []byte, taken bool) (words
 		c = bye(reason, w.Retry())
 	}
 	return w.control(dst, c), true
+}
+
+// Bye returns a goodbye of an event stream that was never opened.
+func Bye(reason string, retry time.Duration) []byte {
+	return must(sse.Bye{Reason: reason, Retry: retry.Milliseconds()}.Control().Append(nil))
 }
 
 func bye(reason Reason, retry time.Duration) sse.Control {
@@ -123,7 +123,7 @@ func (w *Words) lines(dst, frames []byte) []byte {
 // data returns the JSON of an event's data, on one line.
 func (w *Words) data(data []byte) []byte {
 	switch {
-	case w.Text == TextAlways, w.Text == TextSniffed && !isCollection(data):
+	case w.Text == TextAlways, w.Text == TextSniffed && !show.IsCollection(data):
 		return AppendString(nil, data)
 	case bytes.IndexByte(data, '\n') < 0:
 		return data
@@ -133,12 +133,6 @@ func (w *Words) data(data []byte) []byte {
 		return AppendString(nil, data) // a codec called it JSON, and was wrong
 	}
 	return line.Bytes()
-}
-
-// isCollection reports whether data is a JSON object or array.
-func isCollection(data []byte) bool {
-	data = bytes.TrimLeft(data, " \t\r\n")
-	return len(data) > 0 && (data[0] == '{' || data[0] == '[') && json.Valid(data)
 }
 
 // AppendObject appends the JSON form of an event: {"id","event","data"}, without the
