@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/fluxwire-go/fluxwire/internal/show"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
@@ -72,7 +71,7 @@ func Gaps(p Policy) Option {
 func (s *stream) gap(ctx context.Context, ev sse.Event) error {
 	gap := parseGap(ev.Data)
 	if s.gaps == Skip {
-		s.logger.LogAttrs(ctx, slog.LevelWarn, "event stream has a gap", slog.String("url", show.URL(s.url)), slog.String("reason", gap.Reason),
+		s.logger.LogAttrs(ctx, slog.LevelWarn, "event stream has a gap", slog.String("url", place(s.url)), slog.String("reason", gap.Reason),
 			slog.String("from", gap.From), slog.String("to", gap.To), slog.Int64("missed", gap.Missed))
 	}
 	if s.onGap != nil {

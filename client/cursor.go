@@ -8,8 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"time"
-
-	"github.com/fluxwire-go/fluxwire/internal/show"
 )
 
 // A Cursor keeps how far a stream has got, for a process that starts anew: see
@@ -172,7 +170,7 @@ func (s *stream) settle(ctx context.Context, err *error) {
 		*err = cursorError("save", s.pos.at, failed)
 	case *err == errLeft:
 		s.logger.LogAttrs(ctx, slog.LevelError, "position of the event stream not saved",
-			slog.String("url", show.URL(s.url)), slog.Any("error", failed))
+			slog.String("url", place(s.url)), slog.Any("error", failed))
 	default:
 		*err = errors.Join(*err, cursorError("save", s.pos.at, failed))
 	}

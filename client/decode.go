@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/fluxwire-go/fluxwire/internal/show"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
@@ -83,7 +82,7 @@ func typed[T any](c *config, yield func(sse.ServerSentEvent[T], error) bool) fun
 		}
 		switch c.policy(err) {
 		case Skip:
-			c.logger.Warn("event skipped", slog.String("url", show.URL(c.url)), slog.Any("error", err))
+			c.logger.Warn("event skipped", slog.String("url", place(c.url)), slog.Any("error", err))
 		case Surface:
 			if !yield(sse.ServerSentEvent[T]{}, err) {
 				return errLeft

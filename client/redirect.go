@@ -9,8 +9,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-
-	"github.com/fluxwire-go/fluxwire/internal/show"
 )
 
 // maxRedirects is how many redirects one request may meet: what the Fetch standard
@@ -57,7 +55,7 @@ func (c *config) checkRedirect(own func(*http.Request, []*http.Request) error, h
 			err = errors.New("to a URL without a host")
 		}
 		if err != nil {
-			return &RedirectError{show.URL(via[len(via)-1].URL), err}
+			return &RedirectError{place(via[len(via)-1].URL), err}
 		}
 		if c.idParam != "" {
 			if id := via[0].URL.Query().Get(c.idParam); id != "" {
@@ -130,7 +128,7 @@ func (s *stream) arrived(ctx context.Context, hops []*http.Request) {
 	switch {
 	case moved:
 		s.route.moved, s.route.away = &to, true
-		s.logger.LogAttrs(ctx, slog.LevelInfo, "event stream moved", slog.String("url", show.URL(s.url)), slog.String("to", show.URL(to.url)))
+		s.logger.LogAttrs(ctx, slog.LevelInfo, "event stream moved", slog.String("url", place(s.url)), slog.String("to", place(to.url)))
 	case !s.route.away:
 		s.route.moved = nil
 	}

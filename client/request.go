@@ -200,7 +200,7 @@ func (c *config) do(req *http.Request, cancel context.CancelCauseFunc) (res *htt
 	}
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		if u, perr := url.Parse(e.URL); perr == nil {
-			e.URL = show.URL(u) // net/http takes out the password, but not the query
+			e.URL = place(u) // net/http takes out the password, but not the query
 		}
 		// net/http has no type for it; unrecognised it would be a network error.
 		if strings.HasPrefix(e.Err.Error(), "failed to parse Location header") {
@@ -208,6 +208,12 @@ func (c *config) do(req *http.Request, cancel context.CancelCauseFunc) (res *htt
 		}
 	}
 	return nil, nil, fmt.Errorf("client: request: %w", err)
+}
+
+// place is a URL as it may stand in a log: without user, query and fragment, where
+// tokens travel.
+func place(u *url.URL) string {
+	return show.URL(u)
 }
 
 // isMediaType reports whether the value of a Content-Type header names typ,

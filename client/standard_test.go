@@ -14,7 +14,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/fluxwire-go/fluxwire/internal/show"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
@@ -135,7 +134,7 @@ func checkStream(t *testing.T, v streamVector, st step) {
 	}
 	got := [][3]string{}
 	if err := follow(t.Context(), c, func(ev sse.Event, err error) error {
-		got = append(got, [3]string{show.EventName(ev.Event), string(ev.Data), ev.LastEventID})
+		got = append(got, [3]string{nameOf(ev.Event), string(ev.Data), ev.LastEventID})
 		return err
 	}); err != nil {
 		t.Fatal(err)

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/fluxwire-go/fluxwire/internal/show"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
@@ -121,7 +120,7 @@ func (s *stream) wait(ctx context.Context, o outcome) error {
 			time.Since(s.since).Round(time.Millisecond), d.Round(time.Millisecond), most, o.err)
 	}
 	s.logger.LogAttrs(ctx, slog.LevelWarn, "event stream lost, reconnecting",
-		slog.String("url", show.URL(s.url)), slog.Any("error", o.err), slog.Duration("wait", d))
+		slog.String("url", place(s.url)), slog.Any("error", o.err), slog.Duration("wait", d))
 	if s.onRetry != nil {
 		s.onRetry(o.err, d)
 	}
@@ -204,7 +203,7 @@ func (s *stream) refused(res *http.Response, patient bool) (outcome, bool) {
 
 // read hands on the events of one connection.
 func (s *stream) read(parent, ctx context.Context, res *http.Response) (o outcome) {
-	s.logger.LogAttrs(ctx, slog.LevelDebug, "event stream open", slog.String("url", show.URL(s.url)))
+	s.logger.LogAttrs(ctx, slog.LevelDebug, "event stream open", slog.String("url", place(s.url)))
 	if s.onConnect != nil {
 		s.onConnect(res)
 	}

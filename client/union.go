@@ -1,13 +1,13 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"reflect"
 
-	"github.com/fluxwire-go/fluxwire/internal/show"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
@@ -51,7 +51,7 @@ func Types(cases ...Case) Option {
 		}
 		seen := make(map[string]bool, len(cases))
 		for i, k := range cases {
-			name := show.EventName(k.event)
+			name := nameOf(k.event)
 			if k.reader == nil {
 				c.fail("option Types: case %d is empty: make it with Type", i+1)
 				continue
@@ -65,6 +65,9 @@ func Types(cases ...Case) Option {
 	}
 }
 
+// nameOf is the name of an event, as the HTML standard dispatches it.
+func nameOf(event string) string { return cmp.Or(event, "message") }
+
 // configFor is newConfig for a stream of Ts, whose cases must fit.
 func configFor[T any](ctx context.Context, rawURL string, opts []Option) (*config, error) {
 	c, err := newConfig(ctx, rawURL, opts)
@@ -77,7 +80,7 @@ func (c *config) checkCases(t reflect.Type) error {
 	}
 	var errs []error
 	bad := func(k Case, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("client: option Types: case %q: "+format, append([]any{show.EventName(k.event)}, args...)...))
+		errs = append(errs, fmt.Errorf("client: option Types: case %q: "+format, append([]any{nameOf(k.event)}, args...)...))
 	}
 	for _, k := range c.cases {
 		switch {
@@ -98,10 +101,10 @@ func (c *config) checkCases(t reflect.Type) error {
 func union[T any](c *config) func(sse.Event) (T, error) {
 	readers := make(map[string]func([]byte) (any, error), len(c.cases))
 	for _, k := range c.cases {
-		readers[show.EventName(k.event)] = k.reader(c.codec)
+		readers[nameOf(k.event)] = k.reader(c.codec)
 	}
 	return func(ev sse.Event) (v T, err error) {
-		read := readers[show.EventName(ev.Event)]
+		read := readers[nameOf(ev.Event)]
 		if read == nil {
 			return v, c.unknown(ev)
 		}
@@ -124,7 +127,7 @@ func (c *config) unknown(ev sse.Event) error {
 		return &UnknownEventError{ID: ev.ID, Event: ev.Event, Data: append([]byte(nil), ev.Data...)}
 	}
 	if c.logger.Enabled(context.Background(), slog.LevelDebug) {
-		c.logger.Debug("unknown event skipped", slog.String("url", show.URL(c.url)), slog.String("id", ev.ID), slog.String("event", ev.Event))
+		c.logger.Debug("unknown event skipped", slog.String("url", place(c.url)), slog.String("id", ev.ID), slog.String("event", ev.Event))
 	}
 	return errSkipped
 }
@@ -149,5 +152,5 @@ type UnknownEventError struct {
 }
 
 func (e *UnknownEventError) Error() string {
-	return fmt.Sprintf("client: unknown event: no case is named %q (id %q): %s", show.EventName(e.Event), e.ID, excerpt(e.Data))
+	return fmt.Sprintf("client: unknown event: no case is named %q (id %q): %s", nameOf(e.Event), e.ID, excerpt(e.Data))
 }

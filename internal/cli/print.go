@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"strings"
@@ -53,7 +54,7 @@ func readable(ev sse.ServerSentEvent[string]) string {
 	if ev.ID != "" {
 		id = word(ev.ID)
 	}
-	head := id + " " + word(show.EventName(ev.Event))
+	head := id + " " + word(nameOf(ev))
 	switch {
 	case ev.Data == "":
 		return head + "\n"
@@ -67,6 +68,9 @@ func readable(ev sse.ServerSentEvent[string]) string {
 	}
 	return b.String()
 }
+
+// nameOf returns the name under which browsers dispatch the event.
+func nameOf(ev sse.ServerSentEvent[string]) string { return cmp.Or(ev.Event, "message") }
 
 // jsonLine returns the event as a line of JSON, in the form in which handlers
 // send it. Data that is a JSON object or array is unchanged, other data becomes a

@@ -100,7 +100,7 @@ func (t *tail) follow(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if len(t.Event) == 0 || slices.Contains(t.Event, show.EventName(ev.Event)) {
+		if len(t.Event) == 0 || slices.Contains(t.Event, nameOf(ev)) {
 			if err := t.print.event(ev); err != nil {
 				return err
 			}
