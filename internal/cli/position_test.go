@@ -80,7 +80,7 @@ func TestCursorThatFails(t *testing.T) {
 	}
 	defer c.Close()
 	for file, says := range map[string]string{
-		damaged: "fluxwire: cursor: open: " + damaged + ": the file is no cursor, or damaged: restore it, or remove it to start without a position\n",
+		damaged: "fluxwire: cursor: open: " + damaged + ": the file is damaged, or not a cursor: restore it, or remove it to start without a position\n",
 		used:    "fluxwire: cursor: open: " + used + ": the file is in use by another stream: give each a file of its own\n",
 	} {
 		s := &script{}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"io"
 	"strings"
@@ -54,7 +53,7 @@ func readable(ev sse.ServerSentEvent[string]) string {
 	if ev.ID != "" {
 		id = word(ev.ID)
 	}
-	head := id + " " + word(nameOf(ev))
+	head := id + " " + word(show.EventName(ev.Event))
 	switch {
 	case ev.Data == "":
 		return head + "\n"
@@ -68,9 +67,6 @@ func readable(ev sse.ServerSentEvent[string]) string {
 	}
 	return b.String()
 }
-
-// nameOf returns the name under which browsers dispatch the event.
-func nameOf(ev sse.ServerSentEvent[string]) string { return cmp.Or(ev.Event, "message") }
 
 // jsonLine returns the event as a line of JSON, in the form in which handlers
 // send it. Data that is a JSON object or array is unchanged, other data becomes a

@@ -20,6 +20,14 @@ func TestURL(t *testing.T) {
 	}
 }
 
+func TestEventName(t *testing.T) {
+	for in, want := range map[string]string{"": "message", "message": "message", "tick": "tick"} {
+		if got := EventName(in); got != want {
+			t.Errorf("EventName(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
 func TestIsCollection(t *testing.T) {
 	for in, want := range map[string]bool{
 		`{}`: true, " \t\r\n[1, {\"a\": 2}]\n": true,
