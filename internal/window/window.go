@@ -164,13 +164,6 @@ func (w *Window[T]) Wait(pos uint64) <-chan struct{} {
 	return ch
 }
 
-// Bounds returns the positions of the oldest element kept and of the one that will
-// be appended next. They are equal when nothing is kept.
-func (w *Window[T]) Bounds() (first, end uint64) {
-	d := w.directory.Load()
-	return d.first, d.end()
-}
-
 // End returns the position of the element that will be appended next: the cursor of
 // a reader who wants everything from now on.
 func (w *Window[T]) End() uint64 { return w.directory.Load().end() }
