@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -159,6 +160,7 @@ func TestHeartbeatsAndStop(t *testing.T) {
 		if took := s.stop(); took > 1100*time.Microsecond {
 			t.Errorf("the service took %v to stop, want 1.1ms at most", took)
 		}
+		synctest.Wait() // for the client to take in the last words
 		if !told.Equal(stopping) || !strings.Contains(fmt.Sprint(reason), "shutdown") {
 			t.Errorf("the client was told %q at %v, want the shutdown at %v", reason, told, stopping)
 		}
@@ -211,25 +213,35 @@ func TestEveryRoute(t *testing.T) {
 	})
 }
 
-// TestPingReachesEveryPage: one ping, however many pages.
+// TestPingReachesEveryPage: one ping, however many pages, and at that instant.
 func TestPingReachesEveryPage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := start(t, service.Config{})
 		const pages = 100
+		ctx, leave := context.WithCancel(t.Context())
+		var reached atomic.Int64
 		var reading sync.WaitGroup
 		for range pages {
 			reading.Go(func() {
-				for ev, err := range client.Follow[string](t.Context(), "http://mem/events", client.HTTPClient(s.http)) {
+				for ev, err := range client.Follow[string](ctx, "http://mem/events", client.HTTPClient(s.http)) {
+					if ctx.Err() != nil {
+						return
+					}
 					if ev.Data != "<b>\nhi & bye" || err != nil {
 						t.Errorf("event %+v, %v", ev, err)
 					}
-					break
+					reached.Add(1)
 				}
 			})
 		}
-		synctest.Wait()
 		time.Sleep(time.Second)
+		synctest.Wait()
 		s.ping(t, "message=%3Cb%3E%0Ahi+%26+bye")
+		synctest.Wait()
+		if got := reached.Load(); got != pages {
+			t.Errorf("the ping reached %d pages at once, want %d", got, pages)
+		}
+		leave()
 		reading.Wait()
 	})
 }

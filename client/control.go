@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/fluxwire-go/fluxwire/internal/show"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
@@ -30,10 +31,10 @@ func OnGap(f func(sse.Gap)) Option {
 	return func(c *config) { set(c, &c.onGap, f, f == nil, "OnGap") }
 }
 
-// Gaps sets what becomes of a gap in the loop, after [OnGap] has heard of it. A gap
-// with an id, which our servers give it, is told once: a client that reconnects goes
-// on from there. With [Strict] there are no gaps, only events named stream.gap.
-// Defaults to [ PolicySkip], which logs it at level Warn.
+// Gaps sets what the loop does with a gap, after [OnGap] has returned. A gap with an
+// id, as our servers send it, is reported once: a client that reconnects resumes after
+// it. With [Strict] there are no gaps, only events named stream.gap. Defaults to
+// [PolicySkip], which logs the gap at level Warn.
 func Gaps(p Policy) Option {
 	return func(c *config) { set(c, &c.gaps, p, p.bad(), "Gaps") }
 }
@@ -48,7 +49,7 @@ func (s *stream) gap(ctx context.Context, ev sse.Event) error {
 		if gap.Missed != nil {
 			missed = slog.Uint64("missed", *gap.Missed)
 		}
-		s.logger.LogAttrs(ctx, slog.LevelWarn, "event stream has a gap", slog.String("url", logURL(s.url)),
+		s.logger.LogAttrs(ctx, slog.LevelWarn, "event stream has a gap", slog.String("url", show.URL(s.url)),
 			slog.String("reason", string(gap.Reason)), slog.String("from", gap.From), slog.String("to", gap.To), missed)
 	}
 	if s.onGap != nil {

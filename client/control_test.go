@@ -15,7 +15,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-func TestCompleteEndsTheStream(t *testing.T) {
+func TestStreamComplete(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, open("data: x\n\nid: end\nevent: stream.complete\ndata: {}\n\ndata: late\n\n"))
 		data, err := collect(t.Context(), s)
@@ -25,7 +25,7 @@ func TestCompleteEndsTheStream(t *testing.T) {
 	})
 }
 
-func TestStreamErrorEndsTheStream(t *testing.T) {
+func TestStreamError(t *testing.T) {
 	for _, tt := range []struct {
 		data, text string
 		want       sse.Problem
@@ -52,7 +52,7 @@ func TestStreamErrorEndsTheStream(t *testing.T) {
 	}
 }
 
-func TestGapIsToldInItsPlace(t *testing.T) {
+func TestOnGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, sends("id: 1\ndata: x\n\nid: 7\nevent: stream.gap\ndata: {\"reason\":\"retention\",\"from\":\"1\",\"to\":\"7\",\"missed\":5}\n\n"))
 		var gaps []sse.Gap
@@ -62,14 +62,14 @@ func TestGapIsToldInItsPlace(t *testing.T) {
 		if want := []sse.Gap{{Reason: sse.GapRetention, From: "1", To: "7", Missed: new(uint64(5)), ID: "7"}}; !reflect.DeepEqual(gaps, want) {
 			t.Errorf("gaps %+v, want %+v", gaps, want)
 		}
-		// The gap's id is where the client goes on from, so that it is told once.
+		// The client resumes at the gap's id, so that the gap is reported once.
 		if got, want := s.header("Last-Event-ID"), []string{"", "7"}; !slices.Equal(got, want) {
 			t.Errorf("Last-Event-ID was %q, want %q", got, want)
 		}
 	})
 }
 
-func TestStrictHandsOutControlEvents(t *testing.T) {
+func TestStrictYieldsControlEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, sends("event: stream.gap\ndata: g\n\nevent: stream.error\ndata: e\n\nevent: stream.bye\ndata: b\n\nevent: stream.complete\ndata: c\n\n"))
 		data, err := collect(t.Context(), s, Strict(), OnGap(func(sse.Gap) { t.Error("OnGap was called") }))
@@ -82,7 +82,7 @@ func TestStrictHandsOutControlEvents(t *testing.T) {
 	})
 }
 
-func TestOtherNamesAreNobodysControl(t *testing.T) {
+func TestUnknownControlNamesAreYielded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, sends("event: stream.update\ndata: a\n\nevent: complete\ndata: b\n\nevent: Stream.Complete\ndata: c\n\n"))
 		data, err := collect(t.Context(), s)
@@ -92,7 +92,7 @@ func TestOtherNamesAreNobodysControl(t *testing.T) {
 	})
 }
 
-func TestGapsInTheLoop(t *testing.T) {
+func TestGaps(t *testing.T) {
 	const data = `{"reason":"retention","from":"1","to":"7","missed":5}`
 	const body = "id: 1\ndata: a\n\nid: 7\nevent: stream.gap\ndata: " + data + "\n\ndata: b\n\n"
 	const text = `client: gap: 5 events are missing between "1" and "7": retention`
@@ -106,8 +106,8 @@ func TestGapsInTheLoop(t *testing.T) {
 		{"are skipped", []Option{Gaps(PolicySkip)}, []string{"a", "b"}, []string{"a", "b"}, 4, 4},
 		{"surface", []Option{Gaps(PolicySurface)}, []string{"a", text, "b"}, []string{"a", "b"}, 4, 1},
 		{"end the stream", []Option{Gaps(PolicyEnd)}, []string{"a", text}, []string{"a", text}, 4, 0},
-		{"are no decode errors", []Option{Gaps(PolicySurface), DecodeErrors(PolicySkip)}, []string{"a", text, "b"}, []string{"a", "b"}, 4, 1},
-		{"are no gaps with Strict", []Option{Gaps(PolicyEnd), Strict()}, []string{"a", data, "b"}, []string{"a", data, "b"}, 0, 0},
+		{"are not decode errors", []Option{Gaps(PolicySurface), DecodeErrors(PolicySkip)}, []string{"a", text, "b"}, []string{"a", "b"}, 4, 1},
+		{"are events with Strict", []Option{Gaps(PolicyEnd), Strict()}, []string{"a", data, "b"}, []string{"a", data, "b"}, 0, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -117,7 +117,7 @@ func TestGapsInTheLoop(t *testing.T) {
 				opts := append(tt.opts, OnGap(func(sse.Gap) { heard++ }), Logger(slog.New(slog.NewTextHandler(&log, nil))))
 				for call, got := range happened[string](t, s, opts...) {
 					want := tt.want
-					if call == "Observe" { // it has no place for what surfaces
+					if call == "Observe" { // it skips what would surface
 						want = tt.observe
 					}
 					if !slices.Equal(got, want) {
@@ -127,7 +127,7 @@ func TestGapsInTheLoop(t *testing.T) {
 				if heard != tt.heard {
 					t.Errorf("OnGap heard of %d gaps, want %d", heard, tt.heard)
 				}
-				// What surfaces is not logged, too, but where it cannot surface.
+				// A gap that surfaces is not logged, except with Observe.
 				if n := strings.Count(log.String(), "event stream has a gap"); n != tt.logged {
 					t.Errorf("%d gaps logged, want %d:\n%s", n, tt.logged, &log)
 				}
@@ -136,7 +136,7 @@ func TestGapsInTheLoop(t *testing.T) {
 	}
 }
 
-func TestAGapThatSurfacesIsTyped(t *testing.T) {
+func TestGapsSurface(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t,
 			sends("id: 1\nevent: stream.gap\ndata: {\"reason\":\"slow\",\"from\":\"0\",\"to\":\"1\",\"missed\":2}\n\n"),
@@ -165,7 +165,7 @@ func TestAGapThatSurfacesIsTyped(t *testing.T) {
 	})
 }
 
-func TestLeavingTheLoopAtAGap(t *testing.T) {
+func TestGapsBreakClosesConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st, left := gone("event: stream.gap\ndata: {}\n\ndata: x\n\n")
 		s := newScript(t, st)
@@ -179,7 +179,7 @@ func TestLeavingTheLoopAtAGap(t *testing.T) {
 	})
 }
 
-func TestAHookThatCancelsIsTheEnd(t *testing.T) {
+func TestOnGapCancels(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, open("event: stream.gap\ndata: {}\n\ndata: x\n\n"))
 		ctx, cancel := context.WithCancelCause(t.Context())

@@ -3,7 +3,7 @@ package client
 import "fmt"
 
 // A Policy says what to do with an error that does not have to end the stream: an
-// event that cannot be handed out ([DecodeErrors]), one whose name is not among the
+// event that cannot be yielded ([DecodeErrors]), one whose name is not among the
 // cases ([UnknownEvents]), or a gap ([Gaps]).
 type Policy int
 

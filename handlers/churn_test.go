@@ -17,18 +17,19 @@ import (
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/handlers/internal/carry"
 	"github.com/fluxwire-go/fluxwire/hub"
 )
 
-// seedOf is the value of FLUXWIRE_SEED, or another one each time.
+// seedOf is the value of FLUXWIRE_TEST_SEED, or another one each time.
 func seedOf(t *testing.T) uint64 {
-	v := os.Getenv("FLUXWIRE_SEED")
+	v := os.Getenv("FLUXWIRE_TEST_SEED")
 	if v == "" {
 		return rand.Uint64()
 	}
 	seed, err := strconv.ParseUint(v, 10, 64)
 	if err != nil {
-		t.Fatal("FLUXWIRE_SEED: ", err)
+		t.Fatal("FLUXWIRE_TEST_SEED: ", err)
 	}
 	return seed
 }
@@ -156,7 +157,7 @@ func TestADayOfChurn(t *testing.T) {
 	seed := seedOf(t)
 	defer func() {
 		if t.Failed() {
-			t.Logf("FLUXWIRE_SEED=%d", seed)
+			t.Logf("FLUXWIRE_TEST_SEED=%d", seed)
 		}
 	}()
 	policies := []hub.Policy{hub.PolicyToOldest, hub.PolicyToLatest, hub.PolicyCut}
@@ -284,10 +285,9 @@ func TestADayOfChurn(t *testing.T) {
 			t.Error("this was no day")
 		}
 		for _, s := range h.srv.fast.shards {
-			if s.mu.Lock(); s.looping || s.expected != 0 || s.groups != nil || len(s.inbox) != 0 {
-				t.Errorf("a shard runs: %t, expects %d, has %d groups", s.looping, s.expected, len(s.groups))
+			if held := s.Inspect(); held != (carry.Holding{}) {
+				t.Errorf("a shard holds %+v", held)
 			}
-			s.mu.Unlock()
 		}
 		if n := h.log.count("ERROR"); n > 0 {
 			t.Errorf("%d errors in the log", n)

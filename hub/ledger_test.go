@@ -20,12 +20,12 @@ import (
 )
 
 // ledgerRuns returns n, the number of runs of a ledger test, times the value of the
-// environment variable FLUXWIRE_LEDGER if it is set.
+// environment variable FLUXWIRE_TEST_LEDGER if it is set.
 func ledgerRuns(t *testing.T, n int) int {
-	if v := os.Getenv("FLUXWIRE_LEDGER"); v != "" {
+	if v := os.Getenv("FLUXWIRE_TEST_LEDGER"); v != "" {
 		times, err := strconv.Atoi(v)
 		if err != nil {
-			t.Fatal("FLUXWIRE_LEDGER: ", err)
+			t.Fatal("FLUXWIRE_TEST_LEDGER: ", err)
 		}
 		return n * times
 	}

@@ -1,84 +1,83 @@
-// Package cli holds the commands of the program that are clients: tail follows an
-// event stream, ping sends a message to a running service. [Commands] lists them.
+// Package cli is the command line of the program: serve runs the service, tail
+// follows an event stream, ping sends a message to a running service, version
+// prints the version. [Run] is the whole program; the type commands lists the
+// commands.
 //
-// What a server sends reaches the terminal only with everything escaped that a
-// terminal might act on.
+// Flags, environment variables, keys of the configuration file and help come from
+// one description: the tags of the fields that hold the values.
+//
+// Text from a server reaches the terminal only after everything that a terminal
+// might act on has been escaped.
 package cli
 
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"os/signal"
 	"regexp"
 	"strings"
 	"syscall"
-	"time"
 )
 
 // The exit codes.
 const (
 	exitOK          = 0
-	exitFailed      = 1   // any other failure: no connection, or one that was lost for good
-	exitUsage       = 2   // the command line is wrong; nothing was sent
-	exitRefused     = 3   // an answer that is no event stream
-	exitStreamError = 4   // the server's own word that its source failed
-	exitInterrupted = 130 // as shells have it for SIGINT
+	exitFailed      = 1   // any other failure: no connection, an address in use, an unreadable file
+	exitUsage       = 2   // the command line, a variable or the configuration file is wrong
+	exitRefused     = 3   // the answer is not an event stream
+	exitStreamError = 4   // the server said that its source failed
+	exitInterrupted = 130 // the code that shells use for SIGINT
 )
 
-// An Env is what a command touches beside the network.
+// An Env is what a command uses besides its arguments and the network.
 type Env struct {
+	// Environ is the environment, as [os.Environ] returns it.
+	Environ        []string
 	Stdout, Stderr io.Writer
 	// Client makes the requests. Defaults to [http.DefaultClient].
 	Client *http.Client
+
+	sources *sources // where the settings of the command come from
 }
 
-// A Command is one word after the program's name, and what it does.
-type Command struct {
-	Name, About string
-	// Usage is what --help prints.
-	Usage string
-	run   func(ctx context.Context, env Env, args []string) error
-}
-
-// Commands are all there are.
-var Commands = []Command{
-	{"tail", "follows an event stream, of this or any other server", tailUsage, runTail},
-	{"ping", "sends a message to everybody who follows a running service", pingUsage, runPing},
-}
-
-// Run runs the command with args, which are without its name, and returns the
-// exit code. What goes wrong is one line on the standard error. The end of ctx
-// ends the command, with the code 130; a standard output that nobody reads any more
-// ends it with 0.
-func (c Command) Run(ctx context.Context, env Env, args []string) int {
+// Run runs the program with args, which do not include the program's name, and
+// returns the exit code. Errors are lines on env.Stderr; all faults of the
+// arguments, the environment and the configuration file are reported at once.
+//
+// When ctx ends, serve stops the service and returns 0; the other commands return
+// 130. A command whose standard output has no reader any more returns 0.
+func Run(ctx context.Context, env Env, args []string) int {
 	if env.Client == nil {
 		env.Client = http.DefaultClient
 	}
-	if _, ok := env.Stdout.(*os.File); ok {
-		defer ownSignals(ctx)()
+	p := newParser(env)
+	if len(args) > 0 && args[0] == "help" { // help tail means tail --help
+		args = append(args[1:len(args):len(args)], "--help")
 	}
-	err := c.run(ctx, env, args)
-	switch e, _ := errors.AsType[*exitError](err); {
-	case err == nil:
-		return exitOK
-	case errors.Is(err, flag.ErrHelp):
-		if _, err := io.WriteString(env.Stdout, c.Usage); err != nil && !unread(err) {
+	cmd, faults := p.parse(args)
+	if len(faults) > 0 {
+		return p.refuse(faults)
+	}
+	if cmd == nil { // --help
+		if err := p.help(); err != nil && !unread(err) {
 			return exitFailed
 		}
 		return exitOK
-	case ctx.Err() != nil:
+	}
+	env.sources = p.sources
+	err := cmd.run(ctx, env)
+	switch e, _ := errors.AsType[*exitError](err); {
+	case err == nil:
+		return exitOK
+	case ctx.Err() != nil && (e == nil || !e.always):
 		return exitInterrupted
 	case e == nil:
 		complain(env.Stderr, err.Error())
 		return exitFailed
 	case e.code == exitUsage:
-		complain(env.Stderr, fmt.Sprintf("%s: %v (fluxwire %[1]s --help lists the flags)", c.Name, e.err))
-		return e.code
+		return p.refuse([]fault{{err: e.err}})
 	default:
 		complain(env.Stderr, e.Error())
 		if e.hint != "" {
@@ -88,20 +87,12 @@ func (c Command) Run(ctx context.Context, env Env, args []string) int {
 	}
 }
 
-// ownSignals makes a closed pipe an error of the write, where the Go runtime
-// would end the process, and has a second signal end the process at once: a write
-// to a pipe that nobody empties waits, whatever becomes of ctx. The function it
-// returns ends the latter.
-func ownSignals(ctx context.Context) (stop func() bool) {
-	signal.Ignore(syscall.SIGPIPE)
-	return context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt, syscall.SIGTERM) })
-}
-
-// An exitError is an error with an exit code of its own.
+// An exitError is an error with its own exit code.
 type exitError struct {
-	code int
-	err  error
-	hint string // what to do now, if there is something; a line of its own
+	code   int
+	err    error
+	hint   string // what to do now, on a line of its own; may be empty
+	always bool   // report the error even if a signal ended the command
 }
 
 func (e *exitError) Error() string { return e.err.Error() }
@@ -111,17 +102,17 @@ func wrongUsage(format string, args ...any) error {
 	return &exitError{code: exitUsage, err: fmt.Errorf(format, args...)}
 }
 
-// complain writes one line to the standard error. When not even that can be
-// written there is nobody to tell.
+// complain writes one line to the standard error. It ignores the error of that
+// write: there is nowhere left to report it.
 func complain(stderr io.Writer, text string) {
 	fmt.Fprintf(stderr, "fluxwire: %s\n", oneLine(text))
 }
 
-// optionAdvice is what the client tells programs to do.
+// optionAdvice matches advice that the client gives to programmers.
 var optionAdvice = regexp.MustCompile(`: (use )?the option \w+( sets another limit)?$`)
 
-// reason is err without the names of packages and their options, which mean nothing
-// here.
+// reason returns the text of err without the names of packages and their options,
+// which mean nothing on a command line.
 func reason(err error) string {
 	text := ": " + optionAdvice.ReplaceAllString(err.Error(), "")
 	for _, prefix := range []string{"client: ", "sse: read: "} {
@@ -136,46 +127,13 @@ func reason(err error) string {
 	return text
 }
 
-// unread reports whether the error of a write to the standard output says that
-// its reader has gone, as head does when it has enough.
+// unread reports whether a write to the standard output failed because its reader
+// has gone, as head does when it has enough.
 func unread(err error) bool {
 	return errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe)
 }
 
-// parse reads flags that may stand before and after the other arguments, which
-// it returns.
-func parse(fs *flag.FlagSet, args []string) (rest []string, err error) {
-	fs.SetOutput(io.Discard)
-	for {
-		if err := fs.Parse(args); err != nil {
-			if errors.Is(err, flag.ErrHelp) {
-				return nil, err
-			}
-			return nil, wrongUsage("%w", err)
-		}
-		if fs.NArg() == 0 {
-			return rest, nil
-		}
-		rest, args = append(rest, fs.Arg(0)), fs.Args()[1:]
-	}
-}
-
-// positive returns the function of a flag that sets dst to a value above zero.
-func positive[T int | time.Duration](dst *T, parse func(string) (T, error)) func(string) error {
-	return func(s string) error {
-		v, err := parse(s)
-		switch {
-		case err != nil:
-			return errors.New("parse error")
-		case v <= 0:
-			return errors.New("it must be more than 0")
-		}
-		*dst = v
-		return nil
-	}
-}
-
-// withScheme returns url with http:// in front if it has no scheme, as curl does.
+// withScheme returns url, with http:// in front if it has no scheme, as curl does.
 func withScheme(url string) string {
 	if strings.Contains(url, "://") {
 		return url

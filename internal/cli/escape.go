@@ -8,17 +8,17 @@ import (
 	"unicode/utf8"
 )
 
-// acts reports whether a terminal might act on r, or hide or reorder text by it,
-// where it should show it: controls, C1 ones included, and formatting characters.
-// The joiners are none of these: emoji and Indic scripts need them.
+// acts reports whether a terminal might act on r instead of showing it, or hide or
+// reorder text because of it: control characters, C1 included, and formatting
+// characters. The joiners do not count: emoji and Indic scripts need them.
 func acts(r rune) bool {
 	const zwnj, zwj = '\u200c', '\u200d'
 	return r != '\t' && r != zwnj && r != zwj && !unicode.IsPrint(r) && !unicode.Is(unicode.Zs, r)
 }
 
 // escape returns s with the characters that a terminal might act on, line feeds
-// included, written as Go does: \x1b, \u202e. A backslash stays as it is: this
-// is for eyes, JSON is for programs.
+// included, written as Go does: \x1b, \u202e. A backslash stays as it is:
+// this form is for people, JSON is for programs.
 func escape(s string) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	if strings.IndexFunc(s, acts) < 0 {
@@ -41,8 +41,8 @@ func oneLine(s string) string {
 	return escape(strings.ReplaceAll(strings.TrimSpace(s), "\n", "; "))
 }
 
-// word returns s as one word: quoted as Go does, if it would not be seen to be
-// one or looks like the dash that stands for none.
+// word returns s as one word. It quotes s as Go does if s does not look like one
+// word, or looks like the dash that stands for "no id".
 func word(s string) string {
 	plain := func(r rune) bool { return unicode.IsPrint(r) && r != ' ' && r != '"' }
 	if s == "-" || s == "" || !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
@@ -52,8 +52,8 @@ func word(s string) string {
 }
 
 // appendASCII appends a line of JSON to dst, with the characters escaped that a
-// terminal might act on. Those that JSON leaves alone are above ASCII, or DEL:
-// they can only stand in strings, where \u means the same.
+// terminal might act on. JSON leaves only DEL and characters above ASCII unescaped;
+// they occur only in strings, where \u means the same.
 func appendASCII(dst, line []byte) []byte {
 	for len(line) > 0 {
 		r, n := utf8.DecodeRune(line)

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/url"
@@ -13,55 +12,37 @@ import (
 	"github.com/fluxwire-go/fluxwire/client"
 )
 
-const pingUsage = `Usage: fluxwire ping [flags] [URL]
-
-Sends a message to everybody who follows /events and /stream-sse of the service
-at URL (default http://localhost:8080), and prints its answer.
-
-  --message TEXT        what to send (default pong!)
-  --header 'KEY: VALUE', -H
-                        a header of the request, or @FILE, which holds one a line;
-                        may be repeated
-  --timeout DURATION    how long all of it may take (default 10s)
-
-Exit codes: 0 it was sent; 1 it was not, and why is one line on the standard
-error; 2 the command line is wrong; 130 a signal ended it.
-`
-
-func pingFlags(message *string, headers headers, timeout *time.Duration) *flag.FlagSet {
-	*timeout = 10 * time.Second
-	fs := flag.NewFlagSet("ping", flag.ContinueOnError)
-	fs.StringVar(message, "message", "", "")
-	fs.Func("header", "", headers.set)
-	fs.Func("H", "", headers.set)
-	fs.Func("timeout", "", positive(timeout, time.ParseDuration))
-	return fs
+// ping is the command that sends a message to a service.
+type ping struct {
+	URL     string        `arg:"" optional:"" default:"http://localhost:8080" help:"Where the service is."`
+	Message string        `placeholder:"TEXT" help:"What to send (default pong!)."`
+	Header  headers       `short:"H" placeholder:"'KEY: VALUE'" help:"Add a header to the request, or those in @FILE, one a line. May be repeated."`
+	Timeout time.Duration `type:"positive" default:"10s" placeholder:"TIME" help:"Give up after this time."`
 }
 
-func runPing(ctx context.Context, env Env, args []string) error {
-	var message string
-	var timeout time.Duration
-	headers := make(headers)
-	rest, err := parse(pingFlags(&message, headers, &timeout), args)
-	switch {
-	case err != nil:
-		return err
-	case len(rest) > 1:
-		return wrongUsage("unknown argument %q after the URL", rest[1])
-	}
-	target := "http://localhost:8080"
-	if len(rest) == 1 {
-		target = withScheme(rest[0])
-	}
-	service, err := url.Parse(target)
+// Help implements [kong.HelpProvider].
+func (*ping) Help() string {
+	return `The message goes to everybody who follows /events or /stream-sse. The standard
+output gets the answer of the service.
+
+Exit codes:
+
+    0    the message was sent
+    1    it was not; the standard error says why
+    2    the command line is wrong; nothing was sent
+    130  a signal (SIGINT, SIGTERM) ended the command`
+}
+
+func (p *ping) run(ctx context.Context, env Env) error {
+	service, err := url.Parse(withScheme(p.URL))
 	if err != nil {
 		return wrongUsage("%w", err)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %v", timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, p.Timeout, fmt.Errorf("no answer within %v", p.Timeout))
 	defer cancel()
 	sent := false
-	form := url.Values{"message": {message}}.Encode()
-	options := append(headers.options(), client.HTTPClient(env.Client), client.ConnectTimeout(client.Off), onRequest(&sent), client.Body(formType, func() (io.Reader, error) {
+	form := url.Values{"message": {p.Message}}.Encode()
+	options := append(p.Header.options(), client.HTTPClient(env.Client), client.ConnectTimeout(client.Off), onRequest(&sent), client.Body(formType, func() (io.Reader, error) {
 		return strings.NewReader(form), nil
 	}))
 	answer, err := client.Once[string](ctx, service.JoinPath("ping").String(), options...)

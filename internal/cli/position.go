@@ -6,8 +6,8 @@ import (
 	"github.com/fluxwire-go/fluxwire/client"
 )
 
-// A position is the cursor of tail: it knows how far the stream has got, ids without
-// an event included, and keeps that in the file of --cursor, if there is one.
+// A position is the cursor of tail: the id of the last event that was handled, or of
+// an id without an event. It is kept in the file of --cursor, if there is one.
 type position struct {
 	file *client.FileCursor
 	id   string

@@ -2,23 +2,22 @@ package cli
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"io"
 	"strings"
 
+	"github.com/fluxwire-go/fluxwire/internal/show"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// An outputError is an error of the standard output, as opposed to one of the
-// network.
+// An outputError is an error of the standard output, not of the network.
 type outputError struct{ err error }
 
 func (e *outputError) Error() string { return "standard output: " + e.err.Error() }
 func (e *outputError) Unwrap() error { return e.err }
 
-// A printer writes events, each with one call of Write, so that a reader has it
-// at once and whole.
+// A printer writes events, each with one call of Write, so that a reader gets it
+// whole and at once.
 type printer struct {
 	w    io.Writer
 	json bool
@@ -46,7 +45,7 @@ func (p *printer) write(b []byte) error {
 	return nil
 }
 
-// readable returns the event for eyes: its id, its name and its data on one line,
+// readable returns the event for people: its id, its name and its data on one line,
 // or each line of the data, indented, on one of its own. The id and the name are
 // one word each, so nothing in them looks like the next part.
 func readable(ev sse.ServerSentEvent[string]) string {
@@ -54,7 +53,7 @@ func readable(ev sse.ServerSentEvent[string]) string {
 	if ev.ID != "" {
 		id = word(ev.ID)
 	}
-	head := id + " " + word(nameOf(ev))
+	head := id + " " + word(show.EventName(ev.Event))
 	switch {
 	case ev.Data == "":
 		return head + "\n"
@@ -69,32 +68,23 @@ func readable(ev sse.ServerSentEvent[string]) string {
 	return b.String()
 }
 
-// nameOf is the event's name, or the one that browsers give an event without.
-func nameOf(ev sse.ServerSentEvent[string]) string { return cmp.Or(ev.Event, "message") }
-
 // jsonLine returns the event as a line of JSON, in the form in which handlers
-// send it, valid until the next call. Data that is a JSON object or array stands
-// there as it is, any other as a string.
+// send it. Data that is a JSON object or array is unchanged, other data becomes a
+// string. The result is valid until the next call.
 func (p *printer) jsonLine(ev sse.ServerSentEvent[string]) []byte {
 	object := struct {
 		ID    string `json:"id,omitempty"`
 		Event string `json:"event,omitempty"`
 		Data  any    `json:"data"`
 	}{ev.ID, ev.Event, ev.Data}
-	if data := []byte(ev.Data); isCollection(data) {
+	if data := []byte(ev.Data); show.IsCollection(data) {
 		object.Data = json.RawMessage(data)
 	}
 	p.line.Reset()
 	enc := json.NewEncoder(&p.line)
-	enc.SetEscapeHTML(false) // as handlers do: it is no HTML
+	enc.SetEscapeHTML(false) // as handlers do: the output is not HTML
 	if err := enc.Encode(object); err != nil {
-		panic(err) // strings, and JSON that is valid
+		panic(err) // impossible: the fields are strings and valid JSON
 	}
 	return appendASCII(p.buf[:0], p.line.Bytes())
-}
-
-// isCollection reports whether data is a JSON object or array.
-func isCollection(data []byte) bool {
-	data = bytes.TrimLeft(data, " \t\r\n")
-	return len(data) > 0 && (data[0] == '{' || data[0] == '[') && json.Valid(data)
 }

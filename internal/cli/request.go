@@ -11,25 +11,24 @@ import (
 	"github.com/fluxwire-go/fluxwire/client"
 )
 
-// formType is what a body is said to be unless a header says otherwise, as curl
-// has it.
+// formType is the content type of a body unless a header sets another, as in curl.
 const formType = "application/x-www-form-urlencoded"
 
-// headers are those of --header.
+// headers are the values of --header.
 type headers http.Header
 
-// set adds one header, "Key: value", or those of a file: a token in a file is
-// not seen by who lists the processes.
-func (h headers) set(s string) error {
-	name, ok := strings.CutPrefix(s, "@")
+// UnmarshalText adds one header, "Key: value", or those in a file, "@FILE": a token
+// in a file cannot be seen in the list of processes.
+func (h headers) UnmarshalText(text []byte) error {
+	name, ok := strings.CutPrefix(string(text), "@")
 	if !ok {
-		return h.add(s)
+		return h.add(name)
 	}
-	text, err := os.ReadFile(name)
+	content, err := os.ReadFile(name)
 	if err != nil {
 		return err
 	}
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(string(content)) {
 		if line = strings.TrimSpace(line); line == "" {
 			continue
 		}
@@ -40,17 +39,18 @@ func (h headers) set(s string) error {
 	return nil
 }
 
-// add checks what net/http would check only when it sends it (RFC 9110, sections
-// 5.1 and 5.5). Its errors leave out the value, which may be a secret.
+// add adds the header "Key: value". It makes the checks that net/http makes only
+// when it sends the header (RFC 9110, sections 5.1 and 5.5). Its errors do not
+// contain the value, which may be a secret.
 func (h headers) add(s string) error {
 	const token = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	key, value, ok := strings.Cut(s, ":")
 	value = strings.Trim(value, " \t")
 	switch {
 	case !ok:
-		return errors.New("it is not of the form 'Key: value'")
+		return errors.New("not of the form 'Key: value'")
 	case key == "" || strings.Trim(key, token) != "":
-		return fmt.Errorf("%q is no name of a header", key)
+		return fmt.Errorf("%q is not a name of a header", key)
 	case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
 		return fmt.Errorf("the value of %s holds a control character", key)
 	case strings.EqualFold(key, "Last-Event-ID"):
@@ -67,8 +67,8 @@ func (h headers) options() (options []client.Option) {
 	return options
 }
 
-// onRequest has sent tell whether the options were good, so that there was
-// something to send: the client checks them all before it makes a request.
+// onRequest sets sent when a request is made. The client checks all options first,
+// so sent says whether they were right.
 func onRequest(sent *bool) client.Option {
 	return client.OnRequest(func(*http.Request) error {
 		*sent = true

@@ -3,167 +3,90 @@ package cli
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/client"
+	"github.com/fluxwire-go/fluxwire/internal/show"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-const tailUsage = `Usage: fluxwire tail [flags] URL
-
-Follows the event stream (text/event-stream) at URL and prints its events: id,
-name and data on a line, or data of several lines indented below. What a terminal
-might act on is escaped. A lost connection is made anew with the id of the last
-event; the standard error tells of that and of gaps.
-
-  --output FORM, -o     text, or ndjson: {"id","event","data"} as a line of JSON.
-                        Data that is a JSON object or array stands there as it
-                        is, any other as a string; an id or event that is not
-                        there is left out (default text)
-  --event NAME          print only events of this name, "message" for those
-                        without one; may be repeated
-  --take N              stop after N events that were printed
-  --last-event-id ID    go on after this event
-  --cursor FILE         keep in FILE how far it got, and go on there the next
-                        time; --last-event-id then only says where to begin
-  --comments            print comments and heartbeats, too; as text only
-  --quiet               leave the standard error to errors
-
-  --header 'KEY: VALUE', -H
-                        a header of every request, or @FILE, which holds one a
-                        line; may be repeated
-  --data DATA, -d       a body to send, or @FILE, which holds it; as a form, if no
-                        header Content-Type says otherwise
-  --method METHOD       the request's method (default GET, with a body POST)
-
-  --no-reconnect        make one connection; its end is the end
-  --retry DURATION      wait before the first attempt to reconnect, unless the
-                        server names a time (default 2s)
-  --max-attempts N      attempts to reconnect that may fail in a row (default: any
-                        number)
-  --max-event BYTES     how large an event may be (default 1048576)
-  --strict              keep to the letter of the HTML standard: stream.* events
-                        are printed, not obeyed; a status other than 200 ends it
-                        for good; a first connection that fails is made again
-
-Exit codes:
-  0    the stream is complete, --take was reached, with --no-reconnect the
-       connection was closed, or nobody reads the standard output any more
-  1    any other failure: no connection, one that was lost for good, a FILE of
-       --cursor that is damaged, in use, or cannot be written
-  2    the command line is wrong; nothing was sent
-  3    the server refused: another status than 200, or no event stream
-  4    the server ended the stream because its source failed (stream.error)
-  130  a signal (SIGINT, SIGTERM) ended it
-`
-
-// A tail is one run of the command.
+// tail is the command that follows an event stream. It runs once.
 type tail struct {
-	url         string
-	output      string
-	lastEventID string
-	cursor      string
-	events      []string
-	take        int
-	comments    bool
-	quiet       bool
-	headers     headers
-	data        *string
-	method      string
-	noReconnect bool
-	retry       client.RetryPolicy
-	maxEvent    int
-	strict      bool
+	URL string `arg:"" help:"Where the stream is. http:// may be left out."`
+
+	Output      string   `short:"o" default:"text" placeholder:"FORM" help:"Print text, or ndjson: each event as a line of JSON, {\"id\",\"event\",\"data\"}. Data that is a JSON object or array is printed unchanged, other data as a string; an id or event that is missing is left out."`
+	Event       []string `sep:"none" placeholder:"NAME" help:"Print only events with this name; message is the name of events without one. May be repeated."`
+	Take        int      `type:"positive" placeholder:"N" help:"Stop after printing N events."`
+	LastEventID string   `placeholder:"ID" help:"Begin after the event with this id."`
+	Cursor      string   `type:"filename" placeholder:"FILE" help:"Keep the position in FILE, and resume there the next time. --last-event-id then only says where to begin the first time."`
+	Comments    bool     `help:"Print comments and heartbeats too; as text only."`
+	Quiet       bool     `help:"Print only errors on the standard error."`
+
+	Header headers `short:"H" placeholder:"'KEY: VALUE'" help:"Add a header to every request, or those in @FILE, one a line. May be repeated."`
+	Data   *string `type:"content" short:"d" placeholder:"DATA" help:"Send this body, or the content of @FILE, with every request; as a form, unless a header Content-Type says otherwise."`
+	Method string  `placeholder:"METHOD" help:"The method of the requests (default GET; POST with a body)."`
+
+	NoReconnect bool          `help:"Make one connection, and stop when it ends."`
+	Retry       time.Duration `type:"positive" default:"2s" placeholder:"TIME" help:"Wait this long before the first attempt to reconnect, unless the server names a time."`
+	MaxAttempts int           `type:"positive" placeholder:"N" help:"Give up after N attempts to reconnect have failed in a row (default: never)."`
+	MaxEvent    int           `type:"positive" default:"1048576" placeholder:"BYTES" help:"Refuse events larger than this."`
+	Strict      bool          `help:"Follow the HTML standard to the letter: print stream.* events instead of obeying them, do not reconnect after a status other than 200, and repeat a first connection that fails."`
 
 	env   Env
 	print printer
 	stop  context.CancelCauseFunc
 
-	sent     bool // a request, so that the command line was good
+	sent     bool // a request was made, so the command line is right
 	position position
 	enough   bool  // --take was reached
-	end      error // why the last connection ended, until there is another attempt
+	end      error // why the last connection ended, until the next attempt
 }
 
-func (t *tail) flags() *flag.FlagSet {
-	t.headers = make(headers)
-	fs := flag.NewFlagSet("tail", flag.ContinueOnError)
-	for _, name := range []string{"output", "o"} {
-		fs.StringVar(&t.output, name, "text", "")
-	}
-	for _, name := range []string{"header", "H"} {
-		fs.Func(name, "", t.headers.set)
-	}
-	for _, name := range []string{"data", "d"} {
-		fs.Func(name, "", t.setData)
-	}
-	fs.Func("event", "", func(name string) error {
-		t.events = append(t.events, name)
-		return nil
-	})
-	fs.Func("take", "", positive(&t.take, strconv.Atoi))
-	fs.StringVar(&t.lastEventID, "last-event-id", "", "")
-	fs.Func("cursor", "", func(name string) error {
-		if t.cursor = name; name == "" {
-			return errors.New("the name of the file is empty")
-		}
-		return nil
-	})
-	fs.BoolVar(&t.comments, "comments", false, "")
-	fs.BoolVar(&t.quiet, "quiet", false, "")
-	fs.StringVar(&t.method, "method", "", "")
-	fs.BoolVar(&t.noReconnect, "no-reconnect", false, "")
-	fs.Func("retry", "", positive(&t.retry.Delay, time.ParseDuration))
-	fs.Func("max-attempts", "", positive(&t.retry.MaxAttempts, strconv.Atoi))
-	fs.Func("max-event", "", positive(&t.maxEvent, strconv.Atoi))
-	fs.BoolVar(&t.strict, "strict", false, "")
-	return fs
+// Help implements [kong.HelpProvider].
+func (*tail) Help() string {
+	return `The standard output gets the events: id, name and data on one line, or the lines
+of the data indented below. Whatever a terminal might act on is escaped. After a
+lost connection tail connects again with the id of the last event. The standard
+error reports connections and gaps.
+
+Exit codes:
+
+    0    the stream is complete, --take was reached, the connection was closed
+         (with --no-reconnect), or nobody reads the standard output any more
+    1    any other failure: no connection, a connection that is lost for good,
+         or a FILE of --cursor that is damaged, in use or not writable
+    2    the command line is wrong; nothing was sent
+    3    the server refused: a status other than 200, or not an event stream
+    4    the server ended the stream because its source failed (stream.error)
+    130  a signal (SIGINT, SIGTERM) ended the command`
 }
 
-func (t *tail) setData(s string) error {
-	if name, ok := strings.CutPrefix(s, "@"); ok {
-		data, err := os.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		s = string(data)
+func (t *tail) check() error {
+	var errs []error
+	if t.Output != "text" && t.Output != "ndjson" {
+		errs = append(errs, fmt.Errorf("--output: unknown form %q (want text or ndjson)", t.Output))
 	}
-	t.data = &s
-	return nil
+	if t.Comments && t.Output == "ndjson" {
+		errs = append(errs, errors.New("--comments: lines of JSON cannot hold comments: leave out --comments or --output ndjson"))
+	}
+	return errors.Join(errs...)
 }
 
-func runTail(ctx context.Context, env Env, args []string) error {
-	t := &tail{env: env}
-	rest, err := parse(t.flags(), args)
-	switch {
-	case err != nil:
-		return err
-	case len(rest) == 0:
-		return wrongUsage("the URL is missing")
-	case len(rest) > 1:
-		return wrongUsage("unknown argument %q after the URL", rest[1])
-	case t.output != "text" && t.output != "ndjson":
-		return wrongUsage("--output: %q is neither text nor ndjson", t.output)
-	case t.comments && t.output == "ndjson":
-		return wrongUsage("--comments: lines of JSON have no place for comments; leave one of them out")
-	}
-	t.url = withScheme(rest[0])
-	t.print = printer{w: env.Stdout, json: t.output == "ndjson"}
-	t.position.id = t.lastEventID
-	if t.cursor != "" {
-		if t.position.file, err = client.NewFileCursor(t.cursor); err != nil {
+func (t *tail) run(ctx context.Context, env Env) (err error) {
+	t.env = env
+	t.URL = withScheme(t.URL)
+	t.print = printer{w: env.Stdout, json: t.Output == "ndjson"}
+	t.position.id = t.LastEventID
+	if t.Cursor != "" {
+		if t.position.file, err = client.NewFileCursor(t.Cursor); err != nil {
 			return errors.New(reason(err))
 		}
-		defer t.position.file.Close() // all it holds is the lock
+		defer t.position.file.Close() // it holds only the lock
 	}
 	return t.conclude(ctx, t.follow(ctx))
 }
@@ -173,18 +96,19 @@ func (t *tail) follow(ctx context.Context) error {
 	ctx, t.stop = context.WithCancelCause(ctx)
 	defer t.stop(nil)
 	printed := 0
-	for ev, err := range client.Follow[string](ctx, t.url, t.options()...) {
+	for ev, err := range client.Follow[string](ctx, t.URL, t.options()...) {
 		if err != nil {
 			return err
 		}
-		if len(t.events) == 0 || slices.Contains(t.events, nameOf(ev)) {
+		if len(t.Event) == 0 || slices.Contains(t.Event, show.EventName(ev.Event)) {
 			if err := t.print.event(ev); err != nil {
 				return err
 			}
 			printed++
 		}
-		if t.take > 0 && printed == t.take {
-			// Who leaves the loop has not dealt with the event, who comes back has.
+		if t.Take > 0 && printed == t.Take {
+			// The client saves an event as handled when the loop asks for the
+			// next one, so do not leave the loop here.
 			t.enough = true
 			t.stop(nil)
 		}
@@ -192,10 +116,11 @@ func (t *tail) follow(ctx context.Context) error {
 	return nil
 }
 
-// conclude tells where to go on, and makes of an error one with its exit code.
+// conclude reports how the stream ended and how to resume. It returns err with its
+// exit code, or nil if nothing has failed.
 func (t *tail) conclude(ctx context.Context, err error) error {
 	if e, ok := errors.AsType[*outputError](err); ok && unread(e) {
-		return nil // whoever wanted the events has enough: nothing to tell
+		return nil // the reader has enough
 	}
 	failed, unsaved := errors.AsType[*client.CursorError](err)
 	switch {
@@ -237,14 +162,19 @@ func (t *tail) failed(err error) error {
 	return e
 }
 
-// hint says how to go on after the last event, or is "". A cursor knows it by itself.
+// hint says how to resume after the last event. It is empty if there is nothing to
+// say; a cursor needs no hint.
 func (t *tail) hint() string {
 	id := t.position.id
-	// An id that cannot be shown cannot be typed.
-	if t.quiet || t.cursor != "" || id == "" || id == t.lastEventID || escape(id) != id {
+	// An id that cannot be printed cannot be typed.
+	if t.Quiet || t.Cursor != "" || id == "" || id == t.LastEventID || escape(id) != id {
 		return ""
 	}
-	return "resume with --last-event-id " + shellWord(id)
+	equals := " "
+	if strings.HasPrefix(id, "-") {
+		equals = "=" // or it would look like a flag
+	}
+	return "resume with --last-event-id" + equals + shellWord(id)
 }
 
 func is[E error](err error) bool {
@@ -253,13 +183,14 @@ func is[E error](err error) bool {
 }
 
 func (t *tail) options() []client.Option {
-	options := append(t.headers.options(),
+	options := append(t.Header.options(),
 		client.HTTPClient(t.env.Client),
-		client.LastEventID(t.lastEventID),
+		client.LastEventID(t.LastEventID),
 		client.Resume(&t.position),
-		client.Retry(t.retry),
+		client.Retry(client.RetryPolicy{Delay: t.Retry, MaxAttempts: t.MaxAttempts}),
+		client.MaxEvent(t.MaxEvent),
 		onRequest(&t.sent),
-		client.OnConnect(func(res *http.Response) { t.note("connected to %s", place(res.Request.URL)) }),
+		client.OnConnect(func(res *http.Response) { t.note("connected to %s", show.URL(res.Request.URL)) }),
 		client.OnDisconnect(func(err error) { t.end = err }),
 		client.OnRetry(func(err error, wait time.Duration) {
 			t.end = nil
@@ -267,39 +198,36 @@ func (t *tail) options() []client.Option {
 		}),
 		client.OnGap(func(g sse.Gap) { t.note("%s", gapText(g)) }),
 	)
-	if t.comments {
+	if t.Comments {
 		options = append(options, client.OnComment(func(text string) {
 			if t.enough {
-				return // it has been read already
+				return // it came after the last event that was wanted
 			}
 			if err := t.print.comment(text); err != nil {
 				t.stop(err)
 			}
 		}))
 	}
-	if t.method != "" {
-		options = append(options, client.Method(t.method))
+	if t.Method != "" {
+		options = append(options, client.Method(t.Method))
 	}
-	if t.data != nil {
+	if t.Data != nil {
 		options = append(options, client.Body(formType, func() (io.Reader, error) {
-			return strings.NewReader(*t.data), nil
+			return strings.NewReader(*t.Data), nil
 		}))
 	}
-	if t.maxEvent > 0 {
-		options = append(options, client.MaxEvent(t.maxEvent))
-	}
-	if t.noReconnect {
+	if t.NoReconnect {
 		options = append(options, client.NoReconnect())
 	}
-	if t.strict {
+	if t.Strict {
 		options = append(options, client.Strict())
 	}
 	return options
 }
 
-// note tells what happens to the stream, unless nobody wants to know.
+// note reports what happens to the stream, unless --quiet is set.
 func (t *tail) note(format string, args ...any) {
-	if !t.quiet {
+	if !t.Quiet {
 		complain(t.env.Stderr, fmt.Sprintf(format, args...))
 	}
 }
@@ -322,10 +250,7 @@ func gapText(g sse.Gap) string {
 	return text
 }
 
-// place is a URL without user, query and fragment, where secrets travel.
-func place(u *url.URL) string { return u.Scheme + "://" + u.Host + u.EscapedPath() }
-
-// shellWord returns s as a shell reads it back.
+// shellWord returns s quoted for a shell, if it needs quotes.
 func shellWord(s string) string {
 	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:/@%+=-") == "" {
 		return s

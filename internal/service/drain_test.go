@@ -79,3 +79,34 @@ func TestDrainDelay(t *testing.T) {
 		}
 	})
 }
+
+// Nothing is served once a listener has failed: the delay would only keep the
+// process from ending.
+func TestDrainDelay_listenerFails(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		when time.Duration // after the signal
+	}{{"before the signal", -time.Second}, {"during the delay", time.Second}} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newService(t, Config{DrainDelay: time.Hour, Transport: handlers.Portable})
+				ln := memnet.Listen()
+				ctx, stop := context.WithCancel(t.Context())
+				defer stop()
+				served := make(chan error, 1)
+				start := time.Now()
+				go func() { served <- s.Serve(ctx, ln, nil) }()
+				if tt.when > 0 {
+					stop()
+					time.Sleep(tt.when)
+				}
+				synctest.Wait()
+				ln.Close()
+				err := <-served
+				if took := time.Since(start); err == nil || !strings.HasPrefix(err.Error(), "service: serve: ") || took > 2*time.Second {
+					t.Errorf("Serve = %v after %v, want the error of the listener at once", err, took)
+				}
+			})
+		})
+	}
+}

@@ -43,7 +43,7 @@ func pingMessage(w http.ResponseWriter, r *http.Request) (string, error) {
 	// In a form each byte may be written as %XX.
 	r.Body = http.MaxBytesReader(w, r.Body, 3*maxMessage+1024)
 	err := r.ParseForm()
-	if err == nil { // ParseMultipartForm would forget the error where the form is not multipart
+	if err == nil { // ParseMultipartForm loses this error if the form is not multipart
 		err = r.ParseMultipartForm(1 << 20)
 	}
 	if err != nil && !errors.Is(err, http.ErrNotMultipart) {

@@ -6,10 +6,10 @@ import (
 	"os"
 )
 
-// A resetListener accepts connections that are reset when they are closed after a
-// write has timed out. Closed in the ordinary way, one would keep what its client
-// has not taken, megabytes at times, for as long as the client's machine answers;
-// and the client would never be told.
+// A resetListener accepts connections that are reset if they are closed after a
+// write has timed out. After an ordinary close the kernel would keep the bytes that
+// the client has not accepted, possibly megabytes, for as long as the client's
+// machine answers; and the client would not learn of the end.
 type resetListener struct{ net.Listener }
 
 func (l resetListener) Accept() (net.Conn, error) {

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/fluxwire-go/fluxwire/handlers"
+	"github.com/fluxwire-go/fluxwire/handlers/echov4"
 	"github.com/fluxwire-go/fluxwire/metrics"
 	"github.com/fluxwire-go/fluxwire/web"
 )
@@ -22,9 +23,9 @@ var readMethods = []string{http.MethodGet, http.MethodHead}
 func (s *Service) routes() http.Handler {
 	e := newEcho()
 	for _, route := range s.streamRoutes() {
-		e.Any(route.path, handlers.Echo(route.handler))
+		e.Any(route.path, echov4.Handler(route.handler))
 	}
-	e.Any("/ping", echo.WrapHandler(s.streams.Methods("GET, POST", http.HandlerFunc(s.ping))))
+	e.Any("/ping", echo.WrapHandler(s.streams.Methods(http.HandlerFunc(s.ping), "GET", "POST")))
 	page := echo.WrapHandler(web.Handler())
 	for _, path := range web.Paths() {
 		e.Match(readMethods, path, page)
@@ -47,11 +48,12 @@ func (s *Service) adminRoutes() http.Handler {
 	return e
 }
 
-// operations adds health and metrics, which no CORS rule opens to pages of
-// other origins.
+// operations adds health and metrics. Pages of other origins cannot read them: CORS
+// does not apply to them.
 func (s *Service) operations(e *echo.Echo) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
+		metrics.NewBuildCollector(),
 		metrics.NewCollector(s.streams),
 		metrics.NewTopicCollector(s.builtin.live),
 		metrics.NewTopicCollector(s.builtin.pongs),
@@ -81,7 +83,7 @@ func newEcho() *echo.Echo {
 	return e
 }
 
-// problem turns Echo's errors into ours.
+// problem turns errors of Echo into problems.
 func problem(err error, c echo.Context) error {
 	he, ok := errors.AsType[*echo.HTTPError](err)
 	if !ok {

@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -22,28 +23,61 @@ import (
 	"github.com/fluxwire-go/fluxwire/handlers"
 )
 
-// Config is the settings of a [Service].
+// Config is the settings of a [Service]. The tags describe them to package cli:
+// the name of the flag, if it is not the field's, its default and its help.
 type Config struct {
-	Addr                 string             // where the service listens. Defaults to ":8080".
-	AdminAddr            string             // where health, metrics and pprof listen. Defaults to none: health and metrics are beside the rest.
-	Origins              []string           // see [handlers.Config]
-	Heartbeat            time.Duration      // see [handlers.Config]
-	MaxAge               time.Duration      // see [handlers.Config]
-	MaxStreams           int                // see [handlers.Config]
-	MaxStreamsPerSubject int                // see [handlers.Config]
-	TrustedProxies       []netip.Prefix     // see [handlers.Config]
-	Transport            handlers.Transport // see [handlers.Config]
-	Pace                 time.Duration      // see [handlers.Config]
-	DrainDelay           time.Duration      // how long Serve goes on as before once ctx has ended, but for /healthz/ready and new streams
-	TLSCert              string             // file of the certificate chain, PEM; with TLSKey it turns TLS and HTTP/2 on
-	TLSKey               string
-	Logger               *slog.Logger // Defaults to [slog.Default].
+	Addr                 string             `default:":8080" placeholder:"ADDRESS" help:"Listen on this address. Port 0 takes a free one."`
+	AdminAddr            string             `placeholder:"ADDRESS" help:"Serve health, metrics and pprof on this address. Without it health and metrics are on the public address, and pprof is not served."`
+	Origins              []string           `name:"cors-origin" type:"origins" default:"*" placeholder:"ORIGINS" help:"Origins whose pages may read the streams, separated by commas. * is every origin; off, or an empty list, is no origin."`
+	Heartbeat            time.Duration      `type:"off" default:"15s" placeholder:"TIME" help:"Send a heartbeat on a stream after this much silence, or off."`
+	MaxAge               time.Duration      `type:"off" default:"1h" placeholder:"TIME" help:"End a stream at this age, give or take a tenth, so that its client connects again; or off."`
+	MaxStreams           int                `type:"off" default:"100000" placeholder:"N" help:"Allow this many open streams, or off for no limit."`
+	MaxStreamsPerSubject int                `name:"max-streams-per-client" type:"off" default:"100" placeholder:"N" help:"Allow one client address this many open streams, or off for no limit."`
+	TrustedProxies       []netip.Prefix     `type:"proxies" placeholder:"ADDRESSES" help:"Believe X-Forwarded-For from proxies at these addresses, separated by commas, such as 10.0.0.0/8,::1."`
+	DrainDelay           time.Duration      `type:"off" default:"off" placeholder:"TIME" help:"Keep serving for this long after the signal to stop, while /healthz/ready answers 503; or off."`
+	Transport            handlers.Transport `default:"auto" placeholder:"NAME" help:"Carry event streams of topics by this transport: fast, portable, or auto, which is fast where possible."`
+	Pace                 time.Duration      `type:"off" default:"2ms" placeholder:"TIME" help:"Let the fast transport pause for at least this long between two rounds of writes. Events that arrive meanwhile leave in one write. Or off."`
+	TLSCert              string             `placeholder:"FILE" help:"Serve TLS and HTTP/2 with the certificate chain in this file (PEM). Needs --tls-key."`
+	TLSKey               string             `placeholder:"FILE" help:"The file with the key of the certificate (PEM)."`
+	Logger               *slog.Logger       `kong:"-"` // Defaults to [slog.Default].
 }
 
-// The service has ended within these two of the signal: the first is for streams
-// to say goodbye, the second for answers that are under way. Both are seldom used
-// up, the second by connections that have not asked for anything yet, for which
-// net/http waits too.
+// A SettingError is returned by [Config.Check] and [New] for a setting that is
+// wrong on every machine, unlike a file that cannot be read on this one.
+type SettingError struct {
+	Setting string // its flag, without dashes
+	Err     error
+}
+
+func (e *SettingError) Error() string { return "--" + e.Setting + ": " + e.Err.Error() }
+func (e *SettingError) Unwrap() error { return e.Err }
+
+// Check returns a [SettingError] for each setting that is wrong, joined.
+func (c Config) Check() error {
+	var errs []error
+	wrong := func(setting string, err error) {
+		errs = append(errs, &SettingError{setting, err})
+	}
+	for _, origin := range c.Origins {
+		if _, err := handlers.New(handlers.Config{Origins: []string{origin}, Transport: handlers.Portable}); err != nil {
+			wrong("cors-origin", errors.New(strings.TrimPrefix(err.Error(), "handlers: config: Origins: ")))
+		}
+	}
+	if _, err := handlers.New(handlers.Config{Transport: c.Transport}); err != nil {
+		wrong("transport", err)
+	}
+	switch {
+	case c.TLSCert != "" && c.TLSKey == "":
+		wrong("tls-cert", errors.New("--tls-key is missing: a certificate needs its key"))
+	case c.TLSKey != "" && c.TLSCert == "":
+		wrong("tls-key", errors.New("--tls-cert is missing: a key needs its certificate"))
+	}
+	return errors.Join(errs...)
+}
+
+// Both limits start at the signal, one after the other: the first is for streams to
+// say goodbye, the second for answers in progress. They are rarely used up; the
+// second is by connections without a request yet, for which net/http waits too.
 const (
 	stopStreams = 500 * time.Millisecond
 	stopAnswers = 200 * time.Millisecond
@@ -52,8 +86,7 @@ const (
 // readTimeout is how long a request may take to arrive.
 const readTimeout = 10 * time.Second
 
-// writeTimeout is how long a client may take no bytes while there are some for
-// it.
+// writeTimeout is how long a client may accept no bytes while some are waiting.
 const writeTimeout = 10 * time.Second
 
 // A Service is one running instance. Make it with [New].
@@ -66,21 +99,14 @@ type Service struct {
 	admin   http.Handler // nil: health and metrics are beside the rest
 }
 
-// A SettingError is returned by [New] for a setting that is wrong on every
-// machine, unlike a file that cannot be read on this one.
-type SettingError struct {
-	Flag string // the flag that it is set by
-	Err  error
-}
-
-func (e *SettingError) Error() string { return e.Flag + ": " + e.Err.Error() }
-func (e *SettingError) Unwrap() error { return e.Err }
-
 // New returns a service with settings cfg. Its error names what is wrong with
 // them; see [SettingError].
 func New(cfg Config) (*Service, error) {
 	cfg.Addr = cmp.Or(cfg.Addr, ":8080")
 	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
+	if err := cfg.Check(); err != nil {
+		return nil, err
+	}
 	srv, err := handlers.New(handlers.Config{
 		Heartbeat:            cfg.Heartbeat,
 		WriteTimeout:         writeTimeout,
@@ -93,20 +119,14 @@ func New(cfg Config) (*Service, error) {
 		Pace:                 cfg.Pace,
 		Logger:               cfg.Logger,
 	})
-	switch {
-	case errors.Is(err, handlers.ErrNoFast):
-		return nil, &SettingError{"--transport", err}
-	case err != nil:
-		return nil, &SettingError{"--cors-origin", err} // nothing else is the user's to choose wrongly
+	if err != nil {
+		return nil, err
 	}
 	s := &Service{cfg: cfg, streams: srv}
 	if s.builtin, err = newBuiltin(cfg.Logger); err != nil {
 		return nil, err
 	}
-	if cfg.TLSCert != "" || cfg.TLSKey != "" {
-		if cfg.TLSCert == "" || cfg.TLSKey == "" {
-			return nil, errors.New("service: TLS needs both a certificate and a key: give --tls-cert and --tls-key")
-		}
+	if cfg.TLSCert != "" {
 		pair, err := tls.LoadX509KeyPair(cfg.TLSCert, cfg.TLSKey)
 		if err != nil {
 			return nil, fmt.Errorf("service: TLS: --tls-cert %s, --tls-key %s: %w", cfg.TLSCert, cfg.TLSKey, err)
@@ -120,9 +140,9 @@ func New(cfg Config) (*Service, error) {
 	return s, nil
 }
 
-// Run listens on the configured addresses and serves until ctx ends, then
-// stops: streams are told stream.bye, and all is over within a second. ready,
-// if not nil, is called with the address in use once connections are accepted.
+// Run listens on the configured addresses and serves until ctx ends, then stops
+// within a second: every stream gets stream.bye. ready, if not nil, is called with
+// the address in use once connections are accepted.
 func (s *Service) Run(ctx context.Context, ready func(net.Addr)) error {
 	ln, err := listen(s.cfg.Addr, "--addr")
 	if err != nil {
@@ -140,12 +160,9 @@ func (s *Service) Run(ctx context.Context, ready func(net.Addr)) error {
 	return s.Serve(ctx, ln, admin)
 }
 
-// Serve serves on ln, and on admin if it is not nil, until ctx ends or a
-// listener fails. It closes both. A Service serves once.
+// Serve serves on ln, and on admin if it is not nil, until ctx ends, which is not an
+// error, or until a listener fails. It closes both. A Service serves once.
 func (s *Service) Serve(ctx context.Context, ln, admin net.Listener) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-
 	var work sync.WaitGroup
 	defer work.Wait()
 	pipelines, stopPipelines := context.WithCancel(context.WithoutCancel(ctx))
@@ -157,11 +174,12 @@ func (s *Service) Serve(ctx context.Context, ln, admin net.Listener) error {
 	})
 
 	var servers []*http.Server
+	failed := make(chan error, 2) // one for each listener
 	serve := func(ln net.Listener, server *http.Server) {
 		servers = append(servers, server)
 		work.Go(func() {
 			if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-				cancel(fmt.Errorf("service: serve: %w", err))
+				failed <- fmt.Errorf("service: serve: %w", err)
 			}
 		})
 	}
@@ -173,27 +191,39 @@ func (s *Service) Serve(ctx context.Context, ln, admin net.Listener) error {
 		ln = tls.NewListener(ln, s.tls)
 	}
 	public := s.server(s.public)
-	// Streams have deadlines of their own. These are not for pprof, which takes
-	// one for the client's leaving.
+	// Streams set their own deadlines. pprof must not have these: it takes a
+	// deadline for the end of the request.
 	public.ReadTimeout = readTimeout
 	public.WriteTimeout = readTimeout + writeTimeout // net/http counts from the end of the head
 	serve(ln, public)
 
-	<-ctx.Done()
-	failed := context.Cause(ctx)
-	if s.cfg.DrainDelay > 0 {
-		// Whoever sends requests here needs a moment to hear that it should not.
-		s.streams.Drain()
-		time.Sleep(s.cfg.DrainDelay)
+	var err error
+	select {
+	case <-ctx.Done():
+		err = s.drain(failed)
+	case err = <-failed:
 	}
 	s.stop(context.WithoutCancel(ctx), servers)
-	if errors.Is(failed, context.Canceled) {
-		return nil
-	}
-	return failed
+	return err
 }
 
-// stop ends the streams, then the servers, which would wait for the streams.
+// drain waits for the drain delay, so that a load balancer notices that it should
+// send requests elsewhere. It returns early, with the error, if a listener fails:
+// then nobody can ask any more.
+func (s *Service) drain(failed <-chan error) error {
+	if s.cfg.DrainDelay <= 0 {
+		return nil
+	}
+	s.streams.Drain()
+	select {
+	case <-time.After(s.cfg.DrainDelay):
+		return nil
+	case err := <-failed:
+		return err
+	}
+}
+
+// stop ends the streams first, since the servers wait for them.
 func (s *Service) stop(ctx context.Context, servers []*http.Server) {
 	drain, cancelDrain := context.WithTimeout(ctx, stopStreams)
 	defer cancelDrain()
@@ -218,13 +248,13 @@ func (s *Service) server(h http.Handler) *http.Server {
 		Handler:           h,
 		ReadHeaderTimeout: readTimeout,
 		IdleTimeout:       2 * time.Minute,
-		// A ping's message may stand in the query: 64 KiB of text are up to
-		// three times that when each byte is written as %XX.
+		// The message of a ping may be in the query: 64 KiB of text take up to
+		// three times as much when each byte is written as %XX.
 		MaxHeaderBytes: 256 << 10,
-		// A stream's own deadline has no say over what is stuck below all the
+		// The deadline of a stream does not cover a write that is stuck below all
 		// streams of an HTTP/2 connection.
 		HTTP2: &http.HTTP2Config{WriteByteTimeout: writeTimeout},
-		// What clients do wrong is nothing to tell the operator about.
+		// Mistakes of clients do not concern the operator.
 		ErrorLog:    slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
 		ConnContext: handlers.ConnContext,
 	}

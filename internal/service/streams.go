@@ -23,8 +23,8 @@ type streamRoute struct {
 	handler *handlers.Handler
 }
 
-// streamRoutes is the table of streams. A new stream is a line here and, below,
-// the function that makes its source.
+// streamRoutes is the table of streams. A new stream is a line here, and a function
+// below that makes its source.
 func (s *Service) streamRoutes() []streamRoute {
 	return []streamRoute{
 		{"/stream-flux", "a text every second, an RxGo pipeline for each request", handlers.Values(s.streams, flux())},

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// Welcome says what is served at addr, and three commands to try.
+// Welcome returns the text for the start: what is served at addr, and three
+// commands to try.
 func (s *Service) Welcome(addr net.Addr) string {
 	scheme, curl := "http", "curl"
 	if s.tls != nil {
@@ -26,8 +27,8 @@ func (s *Service) Welcome(addr net.Addr) string {
 	return b.String()
 }
 
-// reachable is the address to write into a URL for addr, of which the host may
-// be the unspecified one that means every interface.
+// reachable returns the address to write into a URL for addr. The host of addr may
+// be unspecified, which means every interface.
 func reachable(addr net.Addr) string {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok {

@@ -9,7 +9,7 @@ import (
 
 // crashEnv is the variable that names a crash. A process that has it runs the crash
 // instead of the tests.
-const crashEnv = "FLUXWIRE_RX_CRASH"
+const crashEnv = "FLUXWIRE_TEST_RX_CRASH"
 
 func TestMain(m *testing.M) {
 	name := os.Getenv(crashEnv)

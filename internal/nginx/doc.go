@@ -1,0 +1,3 @@
+// Package nginx starts an nginx for a test, which needs no rights, and writes to no
+// directory but its own.
+package nginx
