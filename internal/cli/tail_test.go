@@ -36,6 +36,8 @@ func TestExitCodes(t *testing.T) {
 			[]string{"the server closed the connection", "resume with --last-event-id 2"}},
 		{"an id that a shell would read otherwise", sends("id: a'b c\ndata: x\n\n"), []string{"--no-reconnect"}, 0, "\"a'b c\" message x\n",
 			[]string{"the server closed the connection", `resume with --last-event-id 'a'\''b c'`}},
+		{"an id that looks like a flag", sends("id: -5\ndata: x\n\n"), []string{"--no-reconnect"}, 0, "-5 message x\n",
+			[]string{"the server closed the connection", "resume with --last-event-id=-5"}},
 		{"an id that cannot be shown", sends("id: \u202e\ndata: x\n\n"), []string{"--no-reconnect"}, 0, "\"\\u202e\" message x\n",
 			[]string{"the server closed the connection"}},
 		{"one connection, cut", cuts(two), []string{"--no-reconnect"}, 1, "1 message a\n2 message b\n",
@@ -121,7 +123,7 @@ fluxwire: the stream is complete
 		ids = append(ids, req.Header.Get("Last-Event-ID"))
 	}
 	if want := []string{"", "1", "2", "2", "9"}; !slices.Equal(ids, want) {
-		t.Errorf("asked to go on after %q, want %q", ids, want)
+		t.Errorf("asked to resume after %q, want %q", ids, want)
 	}
 }
 
