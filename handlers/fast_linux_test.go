@@ -38,7 +38,7 @@ type service struct {
 var both = []Transport{Auto, Fast}
 
 // serving serves a topic as mount says, until the test ends.
-func serving(t *testing.T, cfg Config, topic hub.Config, mount func(*Handler) http.Handler, opts ...Option) *service {
+func serving(t *testing.T, cfg Config, topic hub.Config, mount func(*Handler) http.Handler, opts ...TopicOption) *service {
 	t.Helper()
 	cfg.Logger = slog.New(slog.DiscardHandler)
 	cfg.MaxStreamsPerSubject = -1

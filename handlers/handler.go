@@ -47,32 +47,6 @@ type Handler struct {
 	open    func(r *http.Request, st *carry.Stream, f answer.Format) (opened, error)
 }
 
-// An Option changes one setting of one [Handler].
-type Option func(*Handler)
-
-// Name names the stream in logs and in [Stats]. Defaults to the route's
-// pattern, else the path.
-func Name(name string) Option { return func(h *Handler) { h.name = name } }
-
-// Finite declares that the source comes to an end by itself, so that a JSON
-// array of it needs no take.
-func Finite() Option { return func(h *Handler) { h.finite = true } }
-
-// Finish lets streams that are open when the server begins to drain go on, to
-// their own end or for limit: for a report that must not be cut in two.
-func Finish(limit time.Duration) Option { return func(h *Handler) { h.finish = limit } }
-
-// Codec encodes the data of the stream's events. Defaults to [sse.JSON].
-func Codec(c sse.Codec) Option { return func(h *Handler) { h.codec = c } }
-
-func (s *Server) newHandler(typed bool, opts []Option) *Handler {
-	h := &Handler{srv: s, typed: typed}
-	for _, opt := range opts {
-		opt(h)
-	}
-	return h
-}
-
 var readMethods = []string{http.MethodGet, http.MethodHead}
 
 // ServeHTTP serves the stream until it ends.

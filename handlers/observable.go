@@ -20,13 +20,13 @@ import (
 // than starts again. When it fails, or an event does not encode, the answer is
 // a problem document (see [Problem]) if nothing has been sent, else the stream
 // ends with stream.error.
-func Events[T any](s *Server, source streams.Observable[sse.ServerSentEvent[T]], opts ...Option) *Handler {
+func Events[T any](s *Server, source streams.Observable[sse.ServerSentEvent[T]], opts ...SourceOption) *Handler {
 	return EventsFunc(s, func(*http.Request) (streams.Observable[sse.ServerSentEvent[T]], error) { return source, nil }, opts...)
 }
 
 // EventsFunc is [Events] with a source made for each request: by its path or
 // query, or its [LastEventID]. An error of source's is answered as a [Problem].
-func EventsFunc[T any](s *Server, source func(*http.Request) (streams.Observable[sse.ServerSentEvent[T]], error), opts ...Option) *Handler {
+func EventsFunc[T any](s *Server, source func(*http.Request) (streams.Observable[sse.ServerSentEvent[T]], error), opts ...SourceOption) *Handler {
 	return observe(s, true, source, (*encoder[T]).event, opts)
 }
 
@@ -35,18 +35,18 @@ func EventsFunc[T any](s *Server, source func(*http.Request) (streams.Observable
 // a stream of lines has no place to tell of an error, so when one comes after
 // the first line, or the server ends the stream, the connection is aborted
 // rather than ended.
-func Values[T any](s *Server, source streams.Observable[T], opts ...Option) *Handler {
+func Values[T any](s *Server, source streams.Observable[T], opts ...SourceOption) *Handler {
 	return ValuesFunc(s, func(*http.Request) (streams.Observable[T], error) { return source, nil }, opts...)
 }
 
 // ValuesFunc is [Values] with a source made for each request, see [EventsFunc].
-func ValuesFunc[T any](s *Server, source func(*http.Request) (streams.Observable[T], error), opts ...Option) *Handler {
+func ValuesFunc[T any](s *Server, source func(*http.Request) (streams.Observable[T], error), opts ...SourceOption) *Handler {
 	return observe(s, false, source, (*encoder[T]).value, opts)
 }
 
 // observe serves source's values of type V, whose data is of type T.
-func observe[T, V any](s *Server, typed bool, source func(*http.Request) (streams.Observable[V], error), encode func(*encoder[T], []byte, V) ([]byte, error), opts []Option) *Handler {
-	h := s.newHandler(typed, opts)
+func observe[T, V any](s *Server, typed bool, source func(*http.Request) (streams.Observable[V], error), encode func(*encoder[T], []byte, V) ([]byte, error), opts []SourceOption) *Handler {
+	h := s.sourceHandler(typed, opts)
 	h.open = func(r *http.Request, _ *carry.Stream, f answer.Format) (opened, error) {
 		values, err := source(r)
 		if err != nil {

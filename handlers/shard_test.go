@@ -25,7 +25,7 @@ import (
 )
 
 // quickly runs test by the fast transport alone, for what only that does.
-func quickly(t *testing.T, cfg Config, topic hub.Config, test func(*harness, *hub.Topic[string]), opts ...Option) {
+func quickly(t *testing.T, cfg Config, topic hub.Config, test func(*harness, *hub.Topic[string]), opts ...TopicOption) {
 	t.Helper()
 	cfg.Transport = Fast
 	transported(t, cfg, topic, func(h *harness, topic *hub.Topic[string]) {

@@ -14,14 +14,14 @@ import (
 
 // topical runs test on a Server that serves a topic at /, in virtual time: by
 // each of the transports.
-func topical[T any](t *testing.T, cfg Config, topic hub.Config, test func(*harness, *hub.Topic[T]), opts ...Option) {
+func topical[T any](t *testing.T, cfg Config, topic hub.Config, test func(*harness, *hub.Topic[T]), opts ...TopicOption) {
 	t.Helper()
 	for _, cfg.Transport = range []Transport{Portable, Fast} {
 		t.Run(cfg.Transport.String(), func(t *testing.T) { transported(t, cfg, topic, test, opts...) })
 	}
 }
 
-func transported[T any](t *testing.T, cfg Config, topic hub.Config, test func(*harness, *hub.Topic[T]), opts ...Option) {
+func transported[T any](t *testing.T, cfg Config, topic hub.Config, test func(*harness, *hub.Topic[T]), opts ...TopicOption) {
 	t.Helper()
 	var tp *hub.Topic[T]
 	mount := func(s *Server) http.Handler {

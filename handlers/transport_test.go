@@ -56,12 +56,12 @@ func TestWhyATopicIsServedPortably(t *testing.T) {
 	for _, tt := range []struct {
 		why   string
 		query string
-		opts  []Option
+		opts  []TopicOption
 		wrap  func(http.Handler) http.Handler
 		addrs func(net.Addr) bool
 	}{
 		{why: "the connection is no socket", addrs: func(net.Addr) bool { return false }},
-		{why: "the handler has a filter", opts: []Option{all}},
+		{why: "the handler has a filter", opts: []TopicOption{all}},
 		{why: "the client asks for a number of events", query: "?take=1"},
 		{why: "the client speaks HTTP/2.0", wrap: asking(func(r *http.Request) { r.ProtoMajor, r.ProtoMinor, r.Proto = 2, 0, "HTTP/2.0" })},
 		{why: "the connection is encrypted", wrap: asking(func(r *http.Request) { r.TLS = new(tls.ConnectionState) })},

@@ -108,11 +108,11 @@ func read(t *testing.T, body io.Reader) string {
 func TestHandlerNamesTheStreamByItsRoute(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		opts []handlers.Option
+		opts []handlers.SourceOption
 		want string
 	}{
 		{"route", nil, "/users/:id"},
-		{"Name goes first", []handlers.Option{handlers.Name("users")}, "users"},
+		{"Name goes first", []handlers.SourceOption{handlers.Name("users")}, "users"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			srv := newServer(t, handlers.Config{})
