@@ -64,6 +64,7 @@ func (s *Server) authorize(r *http.Request, access Access) (Grant, error) {
 // others with the [Problem] of [Config.Authorize]: for what publishes to a
 // stream.
 func (s *Server) Authorized(access Access, next http.Handler) http.Handler {
+	s.check("Server.Authorized")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := s.authorize(r, access); err != nil {
 			WriteProblem(w, err)

@@ -50,7 +50,8 @@ func (e *Emitter) Request() *http.Request { return e.request }
 // age, or the server shuts down, ctx ends and f must return: the client is
 // told at once, but the request is not over before f is.
 func Emit(s *Server, f func(ctx context.Context, e *Emitter) error, opts ...SourceOption) *Handler {
-	h := s.sourceHandler(true, opts)
+	h := s.sourceHandler("Emit", true, opts)
+	checkSource("Emit", f == nil)
 	h.open = func(r *http.Request, st *carry.Stream, format answer.Format) (opened, error) {
 		return pushed(func(ctx context.Context, d *carry.Blocking) error {
 			e := &Emitter{ctx: ctx, request: r, out: d, enc: newEncoder[any](h.codec, format)}

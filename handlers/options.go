@@ -63,14 +63,3 @@ func Policy(p hub.Policy) TopicOption { return topicOption(func(h *Handler) { h.
 func Filter(choose func(*http.Request) (hub.Filter, error)) TopicOption {
 	return topicOption(func(h *Handler) { h.filter = choose })
 }
-
-func (s *Server) newHandler(typed bool) *Handler { return &Handler{srv: s, typed: typed} }
-
-// sourceHandler returns a handler whose events are encoded for each request.
-func (s *Server) sourceHandler(typed bool, opts []SourceOption) *Handler {
-	h := s.newHandler(typed)
-	for _, opt := range opts {
-		opt.applySource(h)
-	}
-	return h
-}

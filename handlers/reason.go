@@ -29,8 +29,11 @@ const (
 // reasons lists every Reason.
 var reasons = [...]Reason{Completed, Failed, Left, Stalled, Expired, Drained, Revoked, Cut}
 
-// ErrEnded is matched by the error of a send to a stream that has ended. There is
-// nobody left to send to: return.
+// ErrEnded is matched by the error of [Emitter.Send] when the stream of its client has
+// ended. Nobody is left to send to: return.
+//
+// It is about one client. hub.ErrEnded says that a topic has ended, and streams.ErrEnded
+// that a Subject has; none of the three matches another.
 var ErrEnded = carry.ErrEnded
 
 // closed is called when a stream has ended.

@@ -92,6 +92,8 @@ type Config struct {
 
 // A Server owns the streams that its handlers serve: it counts them, ends
 // them, and waits for them. Its methods may be called from any goroutine.
+// Make it with [New]: the methods of a zero Server panic, and so does what makes a
+// [Handler] of one.
 type Server struct {
 	cfg    Config
 	cors   answer.CORS
@@ -159,6 +161,7 @@ func New(cfg Config) (*Server, error) {
 // refused with stream.bye (or status 503, where the client asked for another
 // form). Shutdown does the rest.
 func (s *Server) Drain() {
+	s.check("Server.Drain")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.drain()
@@ -189,6 +192,7 @@ func (s *Server) drain() {
 // Call it before [net/http.Server.Shutdown], which waits for open streams and
 // would wait for ever.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.check("Server.Shutdown")
 	s.mu.Lock()
 	s.drain()
 	var finishing sync.WaitGroup
@@ -222,6 +226,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // Draining reports whether the server is on its way to its end.
 func (s *Server) Draining() bool {
+	s.check("Server.Draining")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.draining

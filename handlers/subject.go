@@ -19,7 +19,8 @@ import (
 // resume is told by a stream.gap without a number that it may have missed
 // events. When subject completes or fails, so do the streams, see [Events].
 func Subject[T any](s *Server, subject *streams.Subject[sse.ServerSentEvent[T]], opts ...SourceOption) *Handler {
-	h := s.sourceHandler(true, opts)
+	h := s.sourceHandler("Subject", true, opts)
+	checkSource("Subject", subject == nil)
 	h.open = func(r *http.Request, st *carry.Stream, f answer.Format) (opened, error) {
 		resumed := LastEventID(r) != ""
 		enc := newEncoder[T](h.codec, f)

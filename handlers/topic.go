@@ -34,7 +34,9 @@ import (
 // When it fails, the answer is a problem document or a stream.error, for those
 // who come later too.
 func Topic[T any](s *Server, topic *hub.Topic[T], opts ...TopicOption) *Handler {
-	h := s.newHandler(true)
+	h := s.newHandler("Topic", true)
+	checkSource("Topic", topic == nil)
+	checkData[T]("Topic", "make the topic with hub.New of the type of their data")
 	for _, opt := range opts {
 		opt.applyTopic(h)
 	}
