@@ -40,7 +40,7 @@ func start(t *testing.T, cfg service.Config) running {
 	t.Helper()
 	cfg.Logger = slog.New(slog.DiscardHandler)
 	cfg.Origins = []string{"*"}
-	cfg.Transport = handlers.Portable // there are no sockets to take
+	cfg.Transport = handlers.TransportPortable // there are no sockets to take
 	s, err := service.New(cfg)
 	if err != nil {
 		t.Fatal(err)

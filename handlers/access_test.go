@@ -84,7 +84,7 @@ func TestAuthorize(t *testing.T) {
 			opened = true
 			return streams.Never[int](), nil
 		}, Name("s")))
-		mux.Handle("/ping", s.Authorized(Access{Route: "s", Action: Publish}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204) })))
+		mux.Handle("/ping", s.Authorized(Access{Route: "s", Action: ActionPublish}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204) })))
 		return mux
 	}
 	virtual(t, cfg, mount, func(h *harness) {
@@ -97,7 +97,7 @@ func TestAuthorize(t *testing.T) {
 		if got := h.get("/ping", "Authorization", "ok").StatusCode; got != 204 {
 			t.Errorf("ping: %d, want 204", got)
 		}
-		for i, want := range []Access{{"s", Subscribe}, {"s", Subscribe}, {"s", Publish}, {"s", Publish}} {
+		for i, want := range []Access{{"s", ActionSubscribe}, {"s", ActionSubscribe}, {"s", ActionPublish}, {"s", ActionPublish}} {
 			if asked[i] != want {
 				t.Errorf("request %d asked for %v, want %v", i, asked[i], want)
 			}
@@ -112,16 +112,8 @@ func TestAuthorize(t *testing.T) {
 		if got := time.Since(start); got != time.Minute {
 			t.Errorf("the stream went on for %v, want 1m: as long as its grant", got)
 		}
-		h.ended("s", map[Reason]uint64{Revoked: 1})
+		h.ended("s", map[Reason]uint64{ReasonGrant: 1})
 	})
-}
-
-func TestActionString(t *testing.T) {
-	for a, want := range map[Action]string{Subscribe: "subscribe", Replay: "replay", Publish: "publish", -1: "unknown", 3: "unknown"} {
-		if got := a.String(); got != want {
-			t.Errorf("Action(%d).String() = %q, want %q", int(a), got, want)
-		}
-	}
 }
 
 func TestClientAddr(t *testing.T) {
@@ -181,8 +173,8 @@ func TestFinishLetsAStreamEndByItself(t *testing.T) {
 		took   time.Duration
 		reason Reason
 	}{
-		{"it does", 3 * time.Second, 3 * time.Second, Completed},
-		{"it takes too long", 9 * time.Second, 5 * time.Second, Drained},
+		{"it does", 3 * time.Second, 3 * time.Second, ReasonComplete},
+		{"it takes too long", 9 * time.Second, 5 * time.Second, ReasonShutdown},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			source := schedule(nil, false, timed[string]{tt.last, "last"})
@@ -198,7 +190,7 @@ func TestFinishLetsAStreamEndByItself(t *testing.T) {
 				if got := time.Since(start); got != tt.took {
 					t.Errorf("Shutdown took %v, want %v", got, tt.took)
 				}
-				if got := strings.Contains(body, "data: last"); got != (tt.reason == Completed) {
+				if got := strings.Contains(body, "data: last"); got != (tt.reason == ReasonComplete) {
 					t.Errorf("body %q", body)
 				}
 				h.ended("s", map[Reason]uint64{tt.reason: 1})

@@ -37,7 +37,7 @@ func TestEmitSendsWhatTheFunctionSends(t *testing.T) {
 		if rest := a.rest(); rest != "" {
 			t.Errorf("rest %q", rest)
 		}
-		h.ended("s", map[Reason]uint64{Completed: 1})
+		h.ended("s", map[Reason]uint64{ReasonComplete: 1})
 	})
 }
 
@@ -60,7 +60,7 @@ func TestSendBlocksUntilWritten(t *testing.T) {
 		}
 		a.expect("data: "+strings.Repeat("x", 100_000), "")
 		a.leave()
-		h.ended("s", map[Reason]uint64{Left: 1})
+		h.ended("s", map[Reason]uint64{ReasonLeft: 1})
 	})
 }
 
@@ -96,7 +96,7 @@ func TestEmitEndsByItsFunction(t *testing.T) {
 				a.preamble("s")
 				a.expect("data: one", "", "event: stream.error", `data: {"title":"Internal Server Error","status":500}`, "")
 				a.rest()
-				h.ended("s", map[Reason]uint64{Failed: 1})
+				h.ended("s", map[Reason]uint64{ReasonError: 1})
 				if n := h.log.count("ERROR", tt.log); n != 1 {
 					t.Errorf("%d log lines with %q, want 1: %q", n, tt.log, h.log.lines)
 				}
@@ -166,10 +166,10 @@ func TestAnEmitterIsJoinedAfterItsClientIsTold(t *testing.T) {
 			t.Errorf("the answer ended after %v, want 3s: when the emitter has returned", got)
 		}
 		<-returned
-		if !errors.Is(after, ErrEnded) || !errors.Is(after, carry.EndedBy(session.Expired)) {
+		if !errors.Is(after, ErrEnded) || !errors.Is(after, carry.EndedBy(session.MaxAge)) {
 			t.Errorf("Send after the end = %v, want ErrEnded and why", after)
 		}
-		h.ended("s", map[Reason]uint64{Expired: 1})
+		h.ended("s", map[Reason]uint64{ReasonMaxAge: 1})
 	})
 }
 
@@ -195,7 +195,7 @@ func TestAnEmitterOfAnArrayIsJoined(t *testing.T) {
 		if err := h.srv.Shutdown(h.t.Context()); err != nil || !returned {
 			t.Errorf("Shutdown = %v with the emitter returned: %v; want it waited for", err, returned)
 		}
-		h.ended("s", map[Reason]uint64{Completed: 1})
+		h.ended("s", map[Reason]uint64{ReasonComplete: 1})
 	})
 }
 
@@ -215,6 +215,6 @@ func TestSendAfterTheClientLeft(t *testing.T) {
 		if err := <-errs; !errors.Is(err, ErrEnded) {
 			t.Errorf("Send = %v, want ErrEnded", err)
 		}
-		h.ended("s", map[Reason]uint64{Left: 1})
+		h.ended("s", map[Reason]uint64{ReasonLeft: 1})
 	})
 }

@@ -74,7 +74,7 @@ type Config struct {
 	Authorize func(r *http.Request, access Access) (Grant, error)
 
 	// Transport is how topics' event streams get to their clients. Defaults to
-	// Auto.
+	// [TransportAuto].
 	Transport Transport
 
 	// Pace is how far apart the rounds of the fast transport are, in each of which it
@@ -121,7 +121,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	check(cfg.WriteTimeout >= 0, "WriteTimeout: %v is negative; a stream without one could be held open for ever", cfg.WriteTimeout)
 	check(cfg.Retry >= 0, "Retry: %v is negative", cfg.Retry)
-	check(cfg.Transport >= Auto && cfg.Transport <= Fast, "Transport: %d is none", int(cfg.Transport))
+	check(cfg.Transport >= TransportAuto && cfg.Transport <= TransportFast, "Transport: %d is none", int(cfg.Transport))
 	check(cfg.MaxEvent >= 0, "MaxEvent: %d is negative", cfg.MaxEvent)
 	cors, err := answer.NewCORS(cfg.Origins)
 	if err != nil {

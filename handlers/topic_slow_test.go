@@ -146,7 +146,7 @@ func TestAClientStoppedInTheMiddleOfAnEvent(t *testing.T) {
 		if h.memory != nil && !complete {
 			// The fast transport holds no event for a client: the half that it had
 			// was not kept, and it was cut. What it had whole is where it resumes.
-			h.ended("s", map[Reason]uint64{Cut: 1})
+			h.ended("s", map[Reason]uint64{ReasonSlow: 1})
 			for ev, err := range sse.NewDecoder(h.get("/", "Last-Event-ID", last).Body).Events() {
 				complete = take(ev, err)
 			}

@@ -223,7 +223,7 @@ func TestHandlerNoticesAFailedFlush(t *testing.T) {
 	}))
 	e.GET("/", echov4.Handler(handlers.Values(srv, streams.Of(1))))
 	e.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
-	if got := srv.Stats().Routes["/"].Ended; broken.flushed != 1 || got[handlers.Left] != 1 {
+	if got := srv.Stats().Routes["/"].Ended; broken.flushed != 1 || got[handlers.ReasonLeft] != 1 {
 		t.Errorf("flushed %d times, ended %v; want once, and one stream left", broken.flushed, got)
 	}
 }

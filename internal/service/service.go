@@ -59,7 +59,7 @@ func (c Config) Check() error {
 		errs = append(errs, &SettingError{setting, err})
 	}
 	for _, origin := range c.Origins {
-		if _, err := handlers.New(handlers.Config{Origins: []string{origin}, Transport: handlers.Portable}); err != nil {
+		if _, err := handlers.New(handlers.Config{Origins: []string{origin}, Transport: handlers.TransportPortable}); err != nil {
 			wrong("cors-origin", errors.New(strings.TrimPrefix(err.Error(), "handlers: config: Origins: ")))
 		}
 	}
