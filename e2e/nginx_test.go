@@ -293,7 +293,7 @@ func TestNginxReadTimeout(t *testing.T) {
 	})
 
 	t.Run("without them nginx cuts it", func(t *testing.T) {
-		up := newControlled(t, handlers.Config{Heartbeat: -1})
+		up := newControlled(t, handlers.Config{Heartbeat: handlers.Off})
 		client := testkit.Client(t, nil)
 		stream := testkit.Open(t, client, nginx.Proxy(t, up.addr, "proxy_read_timeout 1s;"))
 		if ev, err := stream.Next(); !errors.Is(err, io.ErrUnexpectedEOF) {

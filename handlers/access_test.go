@@ -24,7 +24,7 @@ func TestLimits(t *testing.T) {
 		{"one more of a subject", Config{MaxStreamsPerSubject: 3, Authorize: bySubject}, "ann", true, 429},
 		{"another subject", Config{MaxStreamsPerSubject: 3, Authorize: bySubject}, "bob", false, 0},
 		{"one more in all", Config{MaxStreams: 3, Authorize: bySubject}, "bob", true, 503},
-		{"no limits", Config{MaxStreams: -1, MaxStreamsPerSubject: -1, Authorize: bySubject}, "ann", false, 0},
+		{"no limits", Config{MaxStreams: Off, MaxStreamsPerSubject: Off, Authorize: bySubject}, "ann", false, 0},
 		{"by address without a subject", Config{MaxStreamsPerSubject: 3}, "bob", true, 429},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -178,7 +178,7 @@ func TestFinishLetsAStreamEndByItself(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			source := schedule(nil, false, timed[string]{tt.last, "last"})
-			virtual(t, Config{Grace: -1}, func(s *Server) http.Handler { return Values(s, source, Name("s"), Finish(5*time.Second)) }, func(h *harness) {
+			virtual(t, Config{Grace: Off}, func(s *Server) http.Handler { return Values(s, source, Name("s"), Finish(5*time.Second)) }, func(h *harness) {
 				a := h.get("/")
 				start := time.Now()
 				done := make(chan error, 1)

@@ -41,7 +41,7 @@ var both = []Transport{TransportAuto, TransportFast}
 func serving(t *testing.T, cfg Config, topic hub.Config, mount func(*Handler) http.Handler, opts ...TopicOption) *service {
 	t.Helper()
 	cfg.Logger = slog.New(slog.DiscardHandler)
-	cfg.MaxStreamsPerSubject = -1
+	cfg.MaxStreamsPerSubject = Off
 	srv, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -175,7 +175,7 @@ func TestLeavingIsNoticed(t *testing.T) {
 }
 
 func leaving(t *testing.T, transport Transport) {
-	s := serving(t, Config{Transport: transport, Heartbeat: -1}, hub.Config{}, bare)
+	s := serving(t, Config{Transport: transport, Heartbeat: Off}, hub.Config{}, bare)
 	for name, leave := range map[string]func(*net.TCPConn){
 		"closed":      func(c *net.TCPConn) { c.Close() },
 		"half closed": func(c *net.TCPConn) { c.CloseWrite() },

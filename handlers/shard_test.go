@@ -261,7 +261,7 @@ func TestAHeartbeatIsForAll(t *testing.T) {
 		a.leave()
 		b.leave()
 	})
-	quickly(t, Config{Heartbeat: -1}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+	quickly(t, Config{Heartbeat: Off}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peer("/")
 		after(a.start, time.Hour-time.Second)
 		a.wants("no heartbeat")
@@ -401,7 +401,7 @@ func TestPassesArePaced(t *testing.T) {
 		a.wants("and again", "fourth@1.004s", "fifth@1.01s")
 		a.leave()
 	})
-	quickly(t, Config{Pace: -1}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+	quickly(t, Config{Pace: Off}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peer("/")
 		for i := range 3 {
 			after(a.start, time.Duration(i)*time.Microsecond)
@@ -421,7 +421,7 @@ func TestPassesArePaced(t *testing.T) {
 }
 
 func TestStreamsEndAtTheirInstants(t *testing.T) {
-	quickly(t, Config{Heartbeat: -1}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+	quickly(t, Config{Heartbeat: Off}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peer("/")
 		after(a.start, 5*time.Millisecond)
 		b := h.peer("/")
@@ -441,7 +441,7 @@ func TestStreamsEndAtTheirInstants(t *testing.T) {
 		}
 		h.ended("s", map[Reason]uint64{ReasonMaxAge: 2})
 	})
-	grants := Config{Heartbeat: -1, Authorize: func(*http.Request, Access) (Grant, error) {
+	grants := Config{Heartbeat: Off, Authorize: func(*http.Request, Access) (Grant, error) {
 		return Grant{Expires: time.Now().Add(10 * time.Minute)}, nil
 	}}
 	quickly(t, grants, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
@@ -452,7 +452,7 @@ func TestStreamsEndAtTheirInstants(t *testing.T) {
 		}
 		h.ended("s", map[Reason]uint64{ReasonGrant: 1})
 	})
-	quickly(t, Config{Heartbeat: -1, MaxAge: -1}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+	quickly(t, Config{Heartbeat: Off, MaxAge: Off}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peer("/")
 		after(a.start, 1000*time.Hour)
 		add(h.t, topic, "x")
@@ -464,7 +464,7 @@ func TestStreamsEndAtTheirInstants(t *testing.T) {
 // A stuck client is given up exactly when it has taken nothing for the write
 // timeout, counted from the last bytes that it took.
 func TestStallsAreCountedFromTheLastProgress(t *testing.T) {
-	quickly(t, Config{Heartbeat: -1}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+	quickly(t, Config{Heartbeat: Off}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a, b := h.peer("/"), h.peer("/")
 		a.stop()
 		b.stop()
@@ -495,7 +495,7 @@ func TestStallsAreCountedFromTheLastProgress(t *testing.T) {
 
 // Times so long that they are as good as never do not come at once.
 func TestNeverIsNotNow(t *testing.T) {
-	quickly(t, Config{WriteTimeout: math.MaxInt64, Heartbeat: math.MaxInt64, Pace: time.Minute, MaxAge: -1}, hub.Config{Age: 20_000 * time.Hour}, func(h *harness, topic *hub.Topic[string]) {
+	quickly(t, Config{WriteTimeout: math.MaxInt64, Heartbeat: math.MaxInt64, Pace: time.Minute, MaxAge: Off}, hub.Config{Age: 20_000 * time.Hour}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peer("/")
 		a.stop()
 		add(h.t, topic, strings.Repeat("x", 2*memoryBuffer))
@@ -564,7 +564,7 @@ func TestThePoliciesOfTheFastTransport(t *testing.T) {
 	} {
 		t.Run(tt.policy.String(), func(t *testing.T) {
 			run := func(size int, test func(h *harness, a *peer, ids []string)) {
-				quickly(t, Config{Heartbeat: -1}, hub.Config{Events: kept}, func(h *harness, topic *hub.Topic[string]) {
+				quickly(t, Config{Heartbeat: Off}, hub.Config{Events: kept}, func(h *harness, topic *hub.Topic[string]) {
 					add(h.t, topic, "x")
 					a := h.peer("/")
 					a.stop()
@@ -833,7 +833,7 @@ func TestCountersAreExact(t *testing.T) {
 }
 
 func TestTheLagOfTheFastTransport(t *testing.T) {
-	quickly(t, Config{Heartbeat: -1}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+	quickly(t, Config{Heartbeat: Off}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		add(h.t, topic, "x")
 		a, b := h.peer("/"), h.peer("/")
 		a.stop()

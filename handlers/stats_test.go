@@ -11,7 +11,7 @@ import (
 )
 
 func TestAgesOfStreams(t *testing.T) {
-	virtual(t, Config{MaxAge: -1, Heartbeat: -1}, silent, func(h *harness) {
+	virtual(t, Config{MaxAge: Off, Heartbeat: Off}, silent, func(h *harness) {
 		for _, age := range []time.Duration{0, time.Second, time.Second + 1, time.Hour, 48 * time.Hour} {
 			a := h.get("/")
 			a.preamble("s") // at the end of the grace

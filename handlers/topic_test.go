@@ -239,7 +239,7 @@ func TestASlowReaderOfATopic(t *testing.T) {
 		{hub.PolicyCut, "stream.bye", ReasonSlow},
 	} {
 		t.Run(tt.policy.String(), func(t *testing.T) {
-			topical(t, Config{Pace: -1}, hub.Config{Events: 100}, func(h *harness, topic *hub.Topic[string]) {
+			topical(t, Config{Pace: Off}, hub.Config{Events: 100}, func(h *harness, topic *hub.Topic[string]) {
 				slow, quick := h.get("/", "Accept", "application/x-ndjson"), h.get("/", "Accept", "application/x-ndjson")
 				start := time.Now()
 				for n := range events {

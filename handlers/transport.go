@@ -68,7 +68,7 @@ func (t Transport) String() string {
 // MarshalText returns the transport's name.
 func (t Transport) MarshalText() ([]byte, error) {
 	if t < 0 || int(t) >= len(transports) {
-		return nil, fmt.Errorf("handlers: transport: %d is none", int(t))
+		return nil, fmt.Errorf("handlers: unknown transport %d", int(t))
 	}
 	return []byte(t.String()), nil
 }
@@ -81,7 +81,7 @@ func (t *Transport) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("handlers: transport: %q is none: write auto, portable or fast", text)
+	return fmt.Errorf("handlers: unknown transport %q (want auto, portable or fast)", text)
 }
 
 // A fast is the fast transport of a [Server]: what takes connections over, and

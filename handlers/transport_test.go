@@ -17,27 +17,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-func TestTransportsHaveNames(t *testing.T) {
-	for _, want := range []Transport{TransportAuto, TransportPortable, TransportFast} {
-		text, err := want.MarshalText()
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := Transport(-1)
-		if err := got.UnmarshalText(text); err != nil || got != want || string(text) != want.String() {
-			t.Errorf("%s is read as %v, %v", text, got, err)
-		}
-	}
-	if _, err := Transport(3).MarshalText(); err == nil || Transport(-1).String() != "unknown" {
-		t.Error("a transport that is none has a name")
-	}
-	got := TransportFast
-	if err := got.UnmarshalText([]byte("carrier pigeon")); err == nil || got != TransportFast {
-		t.Errorf("UnmarshalText: %v, and %v is left", err, got)
-	}
-	if _, err := New(Config{Transport: 3}); err == nil {
-		t.Error("a Server with a transport that is none")
-	}
+func TestTransport_portable(t *testing.T) {
 	s, err := New(Config{Transport: TransportPortable})
 	if err != nil || s.fast != nil {
 		t.Errorf("a portable server has a fast transport (%v)", err)

@@ -63,7 +63,7 @@ func TestHeartbeatsByFormatAndSetting(t *testing.T) {
 		})
 	})
 	t.Run("none when switched off", func(t *testing.T) {
-		virtual(t, Config{Heartbeat: -1, MaxAge: -1}, silent, func(h *harness) {
+		virtual(t, Config{Heartbeat: Off, MaxAge: Off}, silent, func(h *harness) {
 			a := h.get("/")
 			if got, ok := a.Header["Stream-Heartbeat"]; ok {
 				t.Errorf("Stream-Heartbeat %q is announced", got)
@@ -149,7 +149,7 @@ func TestJitter(t *testing.T) {
 
 func TestShutdownTellsEveryClient(t *testing.T) {
 	const clients = 1000
-	virtual(t, Config{Grace: -1}, silent, func(h *harness) {
+	virtual(t, Config{Grace: Off}, silent, func(h *harness) {
 		answers := make([]*reply, clients)
 		for i := range answers {
 			answers[i] = h.get("/")

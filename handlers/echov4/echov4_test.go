@@ -214,7 +214,7 @@ func (w *brokenWriter) FlushError() error {
 }
 
 func TestHandlerNoticesAFailedFlush(t *testing.T) {
-	srv := newServer(t, handlers.Config{Grace: -1})
+	srv := newServer(t, handlers.Config{Grace: handlers.Off})
 	e := echo.New()
 	var broken *brokenWriter
 	e.Use(wrap(func(w http.ResponseWriter) http.ResponseWriter {
