@@ -37,7 +37,7 @@ func TestConstructors_invalidServer(t *testing.T) {
 		"ValuesFunc":        func(s *Server) { ValuesFunc(s, none) },
 		"Events":            func(s *Server) { Events(s, streams.Of(text(""))) },
 		"EventsFunc":        func(s *Server) { EventsFunc(s, noEvents) },
-		"Emit":              func(s *Server) { Emit(s, func(context.Context, *Emitter) error { return nil }) },
+		"Emit":              func(s *Server) { Emit(s, func(context.Context, *Emitter[int]) error { return nil }) },
 		"Subject":           func(s *Server) { Subject(s, newNews(0)) },
 		"Topic":             func(s *Server) { Topic(s, topic) },
 		"Server.Authorized": func(s *Server) { s.Authorized(Access{}, http.NotFoundHandler()) },
@@ -57,7 +57,7 @@ func TestConstructors_nilSource(t *testing.T) {
 	for name, call := range map[string]func(){
 		"ValuesFunc": func() { ValuesFunc[int](s, nil) },
 		"EventsFunc": func() { EventsFunc[int](s, nil) },
-		"Emit":       func() { Emit(s, nil) },
+		"Emit":       func() { Emit[int](s, nil) },
 		"Subject":    func() { Subject[int](s, nil) },
 		"Topic":      func() { Topic[int](s, nil) },
 	} {
@@ -83,6 +83,7 @@ func TestValues_ofEvents(t *testing.T) {
 		"ValuesFunc of events": {func() {
 			ValuesFunc(s, func(*http.Request) (streams.Observable[sseString], error) { return streams.Of(text("x")), nil })
 		}, "ValuesFunc: the values are events (sse.ServerSentEvent[string]): use EventsFunc"},
+		"Emit":  {func() { Emit(s, func(context.Context, *Emitter[sseString]) error { return nil }) }, "Emit: the values are events (sse.ServerSentEvent[string]): use an Emitter of the type of their data"},
 		"Topic": {func() { Topic(s, topic) }, "Topic: the values are events (sse.ServerSentEvent[string]): make the topic with hub.New of the type of their data"},
 	} {
 		panics(t, name, tt.want, tt.call)

@@ -75,7 +75,7 @@ var (
 	valuesFunc func(*http.Request) (streams.Observable[int], error)
 	events     streams.Observable[event]
 	eventsFunc func(*http.Request) (streams.Observable[event], error)
-	emit       func(context.Context, *handlers.Emitter) error
+	emit       func(context.Context, *handlers.Emitter[string]) error
 	subject    *streams.Subject[event]
 	topic      *hub.Topic[string]
 )
