@@ -72,7 +72,7 @@ func TestChaos(t *testing.T) {
 		t.Fatal(err)
 	}
 	feed := &chaosFeed{topic: topic}
-	server, err := handlers.New(handlers.Config{Retry: time.Millisecond, Grace: -1, Logger: slog.New(slog.DiscardHandler)})
+	server, err := handlers.New(handlers.Config{Retry: time.Millisecond, Grace: handlers.Off, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -293,13 +293,13 @@ func TestNginxReadTimeout(t *testing.T) {
 	})
 
 	t.Run("without them nginx cuts it", func(t *testing.T) {
-		up := newControlled(t, handlers.Config{Heartbeat: -1})
+		up := newControlled(t, handlers.Config{Heartbeat: handlers.Off})
 		client := testkit.Client(t, nil)
 		stream := testkit.Open(t, client, nginx.Proxy(t, up.addr, "proxy_read_timeout 1s;"))
 		if ev, err := stream.Next(); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("silent stream: %+v, %v; want it to be cut: %v", ev, err, io.ErrUnexpectedEOF)
 		}
-		wantEnded(t, up.srv, handlers.Left, 1)
+		wantEnded(t, up.srv, handlers.ReasonLeft, 1)
 	})
 }
 
@@ -313,11 +313,11 @@ func TestNginxClientLeaves(t *testing.T) {
 		t.Fatalf("%d streams open, want 2", got)
 	}
 	silent.Leave()
-	wantEnded(t, up.srv, handlers.Left, 1)
+	wantEnded(t, up.srv, handlers.ReasonLeft, 1)
 	up.send(t, "an event")
 	busy.Want("", "an event")
 	busy.Leave()
-	wantEnded(t, up.srv, handlers.Left, 2)
+	wantEnded(t, up.srv, handlers.ReasonLeft, 2)
 	if got := up.srv.Stats().Open; got != 0 {
 		t.Errorf("%d streams open after the last client left, want 0", got)
 	}

@@ -10,24 +10,13 @@ import (
 )
 
 // An Action is what a request wants to do with a stream.
-type Action int
+type Action string
 
 const (
-	Subscribe Action = iota // read it from now on
-	Replay                  // read what it kept, too: the request names a position
-	Publish                 // send to it
+	ActionSubscribe Action = "subscribe" // read it from now on
+	ActionReplay    Action = "replay"    // read what it kept, too: the request names a position
+	ActionPublish   Action = "publish"   // send to it
 )
-
-var actions = [...]string{Subscribe: "subscribe", Replay: "replay", Publish: "publish"}
-
-// String returns the action's name, in lower case, and "unknown" for a value
-// that is not one of the constants.
-func (a Action) String() string {
-	if a < 0 || int(a) >= len(actions) {
-		return "unknown"
-	}
-	return actions[a]
-}
 
 // An Access is what a request asks for.
 type Access struct {
@@ -64,6 +53,7 @@ func (s *Server) authorize(r *http.Request, access Access) (Grant, error) {
 // others with the [Problem] of [Config.Authorize]: for what publishes to a
 // stream.
 func (s *Server) Authorized(access Access, next http.Handler) http.Handler {
+	s.check("Server.Authorized")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := s.authorize(r, access); err != nil {
 			WriteProblem(w, err)
@@ -116,7 +106,7 @@ type refusal struct {
 }
 
 var (
-	refusedDraining = &refusal{string(Drained), http.StatusServiceUnavailable, "the server is shutting down; try again elsewhere, or later"}
+	refusedDraining = &refusal{string(ReasonShutdown), http.StatusServiceUnavailable, "the server is shutting down; try again elsewhere, or later"}
 	refusedTotal    = &refusal{"limit", http.StatusServiceUnavailable, "the server has reached its maximum of open streams; try again later"}
 )
 

@@ -24,7 +24,7 @@ func TestLimits(t *testing.T) {
 		{"one more of a subject", Config{MaxStreamsPerSubject: 3, Authorize: bySubject}, "ann", true, 429},
 		{"another subject", Config{MaxStreamsPerSubject: 3, Authorize: bySubject}, "bob", false, 0},
 		{"one more in all", Config{MaxStreams: 3, Authorize: bySubject}, "bob", true, 503},
-		{"no limits", Config{MaxStreams: -1, MaxStreamsPerSubject: -1, Authorize: bySubject}, "ann", false, 0},
+		{"no limits", Config{MaxStreams: Off, MaxStreamsPerSubject: Off, Authorize: bySubject}, "ann", false, 0},
 		{"by address without a subject", Config{MaxStreamsPerSubject: 3}, "bob", true, 429},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -84,7 +84,7 @@ func TestAuthorize(t *testing.T) {
 			opened = true
 			return streams.Never[int](), nil
 		}, Name("s")))
-		mux.Handle("/ping", s.Authorized(Access{Route: "s", Action: Publish}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204) })))
+		mux.Handle("/ping", s.Authorized(Access{Route: "s", Action: ActionPublish}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204) })))
 		return mux
 	}
 	virtual(t, cfg, mount, func(h *harness) {
@@ -97,7 +97,7 @@ func TestAuthorize(t *testing.T) {
 		if got := h.get("/ping", "Authorization", "ok").StatusCode; got != 204 {
 			t.Errorf("ping: %d, want 204", got)
 		}
-		for i, want := range []Access{{"s", Subscribe}, {"s", Subscribe}, {"s", Publish}, {"s", Publish}} {
+		for i, want := range []Access{{"s", ActionSubscribe}, {"s", ActionSubscribe}, {"s", ActionPublish}, {"s", ActionPublish}} {
 			if asked[i] != want {
 				t.Errorf("request %d asked for %v, want %v", i, asked[i], want)
 			}
@@ -112,16 +112,8 @@ func TestAuthorize(t *testing.T) {
 		if got := time.Since(start); got != time.Minute {
 			t.Errorf("the stream went on for %v, want 1m: as long as its grant", got)
 		}
-		h.ended("s", map[Reason]uint64{Revoked: 1})
+		h.ended("s", map[Reason]uint64{ReasonGrant: 1})
 	})
-}
-
-func TestActionString(t *testing.T) {
-	for a, want := range map[Action]string{Subscribe: "subscribe", Replay: "replay", Publish: "publish", -1: "unknown", 3: "unknown"} {
-		if got := a.String(); got != want {
-			t.Errorf("Action(%d).String() = %q, want %q", int(a), got, want)
-		}
-	}
 }
 
 func TestClientAddr(t *testing.T) {
@@ -181,12 +173,12 @@ func TestFinishLetsAStreamEndByItself(t *testing.T) {
 		took   time.Duration
 		reason Reason
 	}{
-		{"it does", 3 * time.Second, 3 * time.Second, Completed},
-		{"it takes too long", 9 * time.Second, 5 * time.Second, Drained},
+		{"it does", 3 * time.Second, 3 * time.Second, ReasonComplete},
+		{"it takes too long", 9 * time.Second, 5 * time.Second, ReasonShutdown},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			source := schedule(nil, false, timed[string]{tt.last, "last"})
-			virtual(t, Config{Grace: -1}, func(s *Server) http.Handler { return Values(s, source, Name("s"), Finish(5*time.Second)) }, func(h *harness) {
+			virtual(t, Config{Grace: Off}, func(s *Server) http.Handler { return Values(s, source, Name("s"), Finish(5*time.Second)) }, func(h *harness) {
 				a := h.get("/")
 				start := time.Now()
 				done := make(chan error, 1)
@@ -198,7 +190,7 @@ func TestFinishLetsAStreamEndByItself(t *testing.T) {
 				if got := time.Since(start); got != tt.took {
 					t.Errorf("Shutdown took %v, want %v", got, tt.took)
 				}
-				if got := strings.Contains(body, "data: last"); got != (tt.reason == Completed) {
+				if got := strings.Contains(body, "data: last"); got != (tt.reason == ReasonComplete) {
 					t.Errorf("body %q", body)
 				}
 				h.ended("s", map[Reason]uint64{tt.reason: 1})

@@ -22,7 +22,7 @@ func TestAnArrayIsBounded(t *testing.T) {
 	})
 	virtual(t, Config{}, func(s *Server) http.Handler { return Values(s, source, Name("s")) }, func(h *harness) {
 		h.get("/?take=1000", "Accept", "application/json").problem(500, "16777216", "application/x-ndjson")
-		h.ended("s", map[Reason]uint64{Failed: 1})
+		h.ended("s", map[Reason]uint64{ReasonError: 1})
 	})
 }
 
@@ -49,7 +49,7 @@ func TestLeavingAnArrayStopsItsSource(t *testing.T) {
 		if _, err := h.transport.RoundTrip(r); err == nil {
 			t.Fatal("an answer came")
 		}
-		h.ended("s", map[Reason]uint64{Left: 1})
+		h.ended("s", map[Reason]uint64{ReasonLeft: 1})
 	})
 }
 
@@ -64,7 +64,7 @@ func TestShutdownInTheMiddleOfAnArray(t *testing.T) {
 			t.Errorf("Retry-After %q, want 3: two seconds and the spread, rounded up", got)
 		}
 		a.problem(503, "0 values", "shutdown")
-		h.ended("s", map[Reason]uint64{Drained: 1})
+		h.ended("s", map[Reason]uint64{ReasonShutdown: 1})
 	})
 }
 
@@ -95,6 +95,6 @@ func TestAnArrayIsCut(t *testing.T) {
 		add(h.t, topic, "1", "2", "3", "4")
 		close(read)
 		waiting.Wait()
-		h.ended("s", map[Reason]uint64{Cut: 1})
+		h.ended("s", map[Reason]uint64{ReasonSlow: 1})
 	}, slow, Policy(hub.PolicyCut))
 }

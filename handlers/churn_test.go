@@ -173,7 +173,7 @@ func TestADayOfChurn(t *testing.T) {
 		}
 		return mux
 	}
-	virtual(t, Config{Transport: Fast, Heartbeat: 5 * time.Minute}, mount, func(h *harness) {
+	virtual(t, Config{Transport: TransportFast, Heartbeat: 5 * time.Minute}, mount, func(h *harness) {
 		t := h.t
 		defer topic.Close()
 		var spread sync.Mutex
@@ -276,7 +276,7 @@ func TestADayOfChurn(t *testing.T) {
 		if opened != 0 {
 			t.Errorf("%d streams have not ended, or more than once", int64(opened))
 		}
-		for _, r := range []Reason{Left, Stalled, Expired, Cut, Completed} {
+		for _, r := range []Reason{ReasonLeft, ReasonStalled, ReasonMaxAge, ReasonSlow, ReasonComplete} {
 			if ended[r] == 0 {
 				t.Errorf("no stream has ended by %s: nothing is shown of it", r)
 			}

@@ -15,13 +15,14 @@ import (
 // is used by one goroutine at a time: the one that holds the stream's sink.
 type encoder[T any] struct {
 	enc     *sse.Encoder[T]
+	mixed   bool // T is an interface, so that a value may be anything
 	trusted bool // the codec's JSON is one line, and is JSON
 	f       answer.Format
 	data    []byte
 }
 
 func newEncoder[T any](c sse.Codec, f answer.Format) *encoder[T] {
-	return &encoder[T]{enc: sse.NewEncoder[T](c), trusted: c == nil || c == sse.JSON, f: f}
+	return &encoder[T]{enc: sse.NewEncoder[T](c), mixed: isInterface[T](), trusted: c == nil || c == sse.JSON, f: f}
 }
 
 // event appends ev: a block of the event stream, or a line of JSON.
@@ -44,6 +45,11 @@ func (e *encoder[T]) event(dst []byte, ev sse.ServerSentEvent[T]) ([]byte, error
 
 // value appends v: the data of an unnamed event, or a line of JSON.
 func (e *encoder[T]) value(dst []byte, v T) ([]byte, error) {
+	if e.mixed {
+		if t := reflect.TypeOf(v); t != nil && isEvent(t) {
+			return dst, fmt.Errorf("the value is an event (%v), which Values does not serve: use Events", t)
+		}
+	}
 	if e.f == answer.EventStream {
 		return e.enc.Append(dst, sse.ServerSentEvent[T]{Data: v})
 	}
@@ -87,9 +93,11 @@ func checkReserved(id, event string) error {
 	return nil
 }
 
+func isInterface[T any]() bool { return reflect.TypeFor[T]().Kind() == reflect.Interface }
+
 // textRule says whether data of type T is text on the wire.
 func textRule[T any](c sse.Codec) session.Text {
-	if reflect.TypeFor[T]().Kind() == reflect.Interface {
+	if isInterface[T]() {
 		return session.TextSniffed
 	}
 	var zero T

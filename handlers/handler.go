@@ -47,32 +47,6 @@ type Handler struct {
 	open    func(r *http.Request, st *carry.Stream, f answer.Format) (opened, error)
 }
 
-// An Option changes one setting of one [Handler].
-type Option func(*Handler)
-
-// Name names the stream in logs and in [Stats]. Defaults to the route's
-// pattern, else the path.
-func Name(name string) Option { return func(h *Handler) { h.name = name } }
-
-// Finite declares that the source comes to an end by itself, so that a JSON
-// array of it needs no take.
-func Finite() Option { return func(h *Handler) { h.finite = true } }
-
-// Finish lets streams that are open when the server begins to drain go on, to
-// their own end or for limit: for a report that must not be cut in two.
-func Finish(limit time.Duration) Option { return func(h *Handler) { h.finish = limit } }
-
-// Codec encodes the data of the stream's events. Defaults to [sse.JSON].
-func Codec(c sse.Codec) Option { return func(h *Handler) { h.codec = c } }
-
-func (s *Server) newHandler(typed bool, opts []Option) *Handler {
-	h := &Handler{srv: s, typed: typed}
-	for _, opt := range opts {
-		opt(h)
-	}
-	return h
-}
-
 var readMethods = []string{http.MethodGet, http.MethodHead}
 
 // ServeHTTP serves the stream until it ends.
@@ -120,9 +94,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		name = r.URL.Path
 	}
-	access := Access{Route: name, Action: Subscribe}
+	access := Access{Route: name, Action: ActionSubscribe}
 	if h.replays && answer.AsksForHistory(r) {
-		access.Action = Replay
+		access.Action = ActionReplay
 	}
 	grant, err := h.srv.authorize(r, access)
 	if err != nil {
@@ -147,19 +121,19 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	handed := false
 	defer func() {
 		if !handed {
-			st.End(session.Failed, errors.New("handlers: the handler panicked"))
+			st.End(session.Error, errors.New("handlers: the handler panicked"))
 		}
 	}()
 
 	src, err := h.open(r, st, f)
 	if errors.Is(err, errNothingLeft) {
 		w.WriteHeader(http.StatusNoContent)
-		st.End(session.Completed, nil)
+		st.End(session.Complete, nil)
 		return
 	}
 	if err != nil {
 		WriteProblem(w, err)
-		st.End(session.Failed, err)
+		st.End(session.Error, err)
 		return
 	}
 	handed = h.carry(w, control, r, st, f, src, grant, uint64(take))
@@ -211,9 +185,9 @@ func (h *Handler) carry(w http.ResponseWriter, control *http.ResponseController,
 			return true
 		}
 	}
-	reason := session.Completed
+	reason := session.Complete
 	if err != nil {
-		reason = session.Failed
+		reason = session.Error
 	}
 	d.Finish(reason, err, r.Context().Err() != nil)
 	d.Close()
@@ -280,13 +254,13 @@ const farewell = 250 * time.Millisecond
 func ending(err error) (session.Reason, []byte) {
 	switch {
 	case err == nil:
-		return session.Completed, nil
+		return session.Complete, nil
 	case errors.Is(err, hub.ErrCut):
-		return session.Cut, nil
+		return session.Slow, nil
 	case errors.Is(err, hub.ErrClosed):
-		return session.Drained, nil
+		return session.Shutdown, nil
 	}
-	return session.Failed, problemJSON(err)
+	return session.Error, problemJSON(err)
 }
 
 // problemJSON returns what clients are told of err.
@@ -326,7 +300,7 @@ func (h *Handler) head(w http.ResponseWriter, r *http.Request, f answer.Format) 
 func (h *Handler) conclude(d *carry.Blocking, res *carry.Response, r *http.Request, st *carry.Stream) {
 	reason, abort := d.Session().End()
 	switch {
-	case reason == session.Failed && !res.Started():
+	case reason == session.Error && !res.Started():
 		WriteProblem(res.W, d.Err())
 	case !abort && res.Started() && r.ProtoMajor < 2:
 		// net/http has yet to write the end of the body.
@@ -357,7 +331,7 @@ func (h *Handler) serveArray(d *carry.Blocking, array *carry.Array, res *carry.R
 	reason, _ := d.Session().End()
 	err := d.Err()
 	switch reason {
-	case session.Completed:
+	case session.Complete:
 		body := array.Bytes()
 		res.Head = func(w http.ResponseWriter) {
 			answer.StreamHeaders(w.Header(), answer.JSONArray, 0)
@@ -369,9 +343,9 @@ func (h *Handler) serveArray(d *carry.Blocking, array *carry.Array, res *carry.R
 		} else if err != nil {
 			reason = session.Left
 		}
-	case session.Failed:
+	case session.Error:
 		WriteProblem(res.W, err)
-	case session.Drained, session.Expired, session.Revoked, session.Cut:
+	case session.Shutdown, session.MaxAge, session.Grant, session.Slow:
 		events, _ := d.Session().Counts()
 		answer.SetRetryAfter(res.W.Header(), h.srv.retryElsewhere())
 		WriteProblem(res.W, &Problem{

@@ -20,14 +20,19 @@ import (
 // than starts again. When it fails, or an event does not encode, the answer is
 // a problem document (see [Problem]) if nothing has been sent, else the stream
 // ends with stream.error.
-func Events[T any](s *Server, source streams.Observable[sse.ServerSentEvent[T]], opts ...Option) *Handler {
-	return EventsFunc(s, func(*http.Request) (streams.Observable[sse.ServerSentEvent[T]], error) { return source, nil }, opts...)
+func Events[T any](s *Server, source streams.Observable[sse.ServerSentEvent[T]], opts ...SourceOption) *Handler {
+	h := s.sourceHandler("Events", true, opts)
+	observe(h, always(source), (*encoder[T]).event)
+	return h
 }
 
 // EventsFunc is [Events] with a source made for each request: by its path or
 // query, or its [LastEventID]. An error of source's is answered as a [Problem].
-func EventsFunc[T any](s *Server, source func(*http.Request) (streams.Observable[sse.ServerSentEvent[T]], error), opts ...Option) *Handler {
-	return observe(s, true, source, (*encoder[T]).event, opts)
+func EventsFunc[T any](s *Server, source func(*http.Request) (streams.Observable[sse.ServerSentEvent[T]], error), opts ...SourceOption) *Handler {
+	h := s.sourceHandler("EventsFunc", true, opts)
+	checkSource("EventsFunc", source == nil)
+	observe(h, source, (*encoder[T]).event)
+	return h
 }
 
 // Values serves source's values as the data of unnamed events, otherwise as
@@ -35,18 +40,33 @@ func EventsFunc[T any](s *Server, source func(*http.Request) (streams.Observable
 // a stream of lines has no place to tell of an error, so when one comes after
 // the first line, or the server ends the stream, the connection is aborted
 // rather than ended.
-func Values[T any](s *Server, source streams.Observable[T], opts ...Option) *Handler {
-	return ValuesFunc(s, func(*http.Request) (streams.Observable[T], error) { return source, nil }, opts...)
+//
+// T must not be a [sse.ServerSentEvent]: Values panics, because a stream of events is
+// served by [Events]. An event in an Observable of an interface type ends the stream
+// with an error.
+func Values[T any](s *Server, source streams.Observable[T], opts ...SourceOption) *Handler {
+	h := s.sourceHandler("Values", false, opts)
+	checkData[T]("Values", "use Events")
+	observe(h, always(source), (*encoder[T]).value)
+	return h
 }
 
 // ValuesFunc is [Values] with a source made for each request, see [EventsFunc].
-func ValuesFunc[T any](s *Server, source func(*http.Request) (streams.Observable[T], error), opts ...Option) *Handler {
-	return observe(s, false, source, (*encoder[T]).value, opts)
+func ValuesFunc[T any](s *Server, source func(*http.Request) (streams.Observable[T], error), opts ...SourceOption) *Handler {
+	h := s.sourceHandler("ValuesFunc", false, opts)
+	checkSource("ValuesFunc", source == nil)
+	checkData[T]("ValuesFunc", "use EventsFunc")
+	observe(h, source, (*encoder[T]).value)
+	return h
 }
 
-// observe serves source's values of type V, whose data is of type T.
-func observe[T, V any](s *Server, typed bool, source func(*http.Request) (streams.Observable[V], error), encode func(*encoder[T], []byte, V) ([]byte, error), opts []Option) *Handler {
-	h := s.newHandler(typed, opts)
+// always is the source of a handler that serves the same one to every request.
+func always[V any](source streams.Observable[V]) func(*http.Request) (streams.Observable[V], error) {
+	return func(*http.Request) (streams.Observable[V], error) { return source, nil }
+}
+
+// observe has h serve source's values of type V, whose data is of type T.
+func observe[T, V any](h *Handler, source func(*http.Request) (streams.Observable[V], error), encode func(*encoder[T], []byte, V) ([]byte, error)) {
 	h.open = func(r *http.Request, _ *carry.Stream, f answer.Format) (opened, error) {
 		values, err := source(r)
 		if err != nil {
@@ -57,7 +77,6 @@ func observe[T, V any](s *Server, typed bool, source func(*http.Request) (stream
 			return send(ctx, d, values, func(dst []byte, v V) ([]byte, error) { return encode(enc, dst, v) })
 		}), nil
 	}
-	return h
 }
 
 // pushed is a source that makes its events for one request.

@@ -45,7 +45,7 @@ func TestEventsGoOutAsTheSourceMadeThem(t *testing.T) {
 		if rest := a.rest(); rest != "" {
 			t.Errorf("after stream.complete: %q, want the end", rest)
 		}
-		h.ended("points", map[Reason]uint64{Completed: 1})
+		h.ended("points", map[Reason]uint64{ReasonComplete: 1})
 	})
 }
 
@@ -127,7 +127,7 @@ func TestTakeEndsTheSourceAtTheLastValue(t *testing.T) {
 		if !stopped {
 			t.Error("the source runs on")
 		}
-		h.ended("n", map[Reason]uint64{Completed: 3})
+		h.ended("n", map[Reason]uint64{ReasonComplete: 3})
 	})
 }
 
@@ -145,7 +145,7 @@ func TestHeadGoesOutWhenTheGraceIsOver(t *testing.T) {
 			t.Errorf("event after %v, want 80ms", got)
 		}
 		a.leave()
-		h.ended("s", map[Reason]uint64{Left: 1})
+		h.ended("s", map[Reason]uint64{ReasonLeft: 1})
 	})
 }
 
@@ -171,7 +171,7 @@ func TestFailureWithinTheGraceIsAStatus(t *testing.T) {
 			virtual(t, Config{}, func(s *Server) http.Handler { return Values(s, source, Finite(), Name("s")) }, func(h *harness) {
 				a := h.get("/", "Accept", tt.accept)
 				a.problem(tt.status, tt.says...)
-				h.ended("s", map[Reason]uint64{Failed: 1})
+				h.ended("s", map[Reason]uint64{ReasonError: 1})
 				level := "ERROR"
 				if tt.status < 500 {
 					level = "DEBUG" // the client's mistake
@@ -210,7 +210,7 @@ func TestLaterFailureIsAnEvent(t *testing.T) {
 		virtual(t, Config{}, fail(&Problem{Status: 502, Detail: "upstream is away"}), func(h *harness) {
 			a := h.get("/", "Accept", "application/x-ndjson")
 			a.expect(`{"data":"one"}`, `{"event":"stream.error","data":{"title":"Bad Gateway","status":502,"detail":"upstream is away"}}`)
-			h.ended("s", map[Reason]uint64{Failed: 1})
+			h.ended("s", map[Reason]uint64{ReasonError: 1})
 		})
 	})
 	t.Run("plain lines are aborted", func(t *testing.T) {
@@ -221,7 +221,7 @@ func TestLaterFailureIsAnEvent(t *testing.T) {
 			if _, err := io.ReadAll(a.lines); !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Errorf("body ended with %v, want an unexpected EOF", err)
 			}
-			h.ended("s", map[Reason]uint64{Failed: 1})
+			h.ended("s", map[Reason]uint64{ReasonError: 1})
 		})
 	})
 }
@@ -271,7 +271,7 @@ func TestAValueThatDoesNotEncodeEndsTheStream(t *testing.T) {
 				if n := h.log.count("ERROR", tt.says); n != 1 || h.log.count("ERROR") != 1 {
 					t.Errorf("%d log lines that say %q, want the only one: %q", n, tt.says, h.log.lines)
 				}
-				h.ended("s", map[Reason]uint64{Failed: 1})
+				h.ended("s", map[Reason]uint64{ReasonError: 1})
 			})
 		})
 	}
@@ -357,7 +357,7 @@ func TestLeavingStopsTheSource(t *testing.T) {
 		default:
 			t.Error("the source runs on")
 		}
-		h.ended("s", map[Reason]uint64{Left: 1})
+		h.ended("s", map[Reason]uint64{ReasonLeft: 1})
 		if n := h.log.count("INFO") + h.log.count("WARN") + h.log.count("ERROR"); n != 0 {
 			t.Errorf("a client that leaves is logged above debug: %q", h.log.lines)
 		}
@@ -404,7 +404,7 @@ func TestAStalledClientIsCutAtTheDeadline(t *testing.T) {
 		time.Sleep(10*time.Second - 1)
 		h.ended("s", nil)
 		time.Sleep(time.Nanosecond)
-		h.ended("s", map[Reason]uint64{Stalled: 1})
+		h.ended("s", map[Reason]uint64{ReasonStalled: 1})
 		if got := time.Since(start); got != 10*time.Second {
 			t.Errorf("cut after %v, want 10s", got)
 		}

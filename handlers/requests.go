@@ -17,6 +17,7 @@ func LastEventID(r *http.Request) string { return answer.LastEventID(r) }
 // Server's CORS rules: it answers OPTIONS and preflight requests itself, and
 // any other method with 405 and Allow. HEAD is served where GET is given.
 func (s *Server) Methods(next http.Handler, methods ...string) http.Handler {
+	s.check("Server.Methods")
 	methods = slices.Clone(methods)
 	if slices.Contains(methods, http.MethodGet) && !slices.Contains(methods, http.MethodHead) {
 		methods = append(methods, http.MethodHead)

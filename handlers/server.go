@@ -1,14 +1,9 @@
 package handlers
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
-	"net/http"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -16,82 +11,10 @@ import (
 	"github.com/fluxwire-go/fluxwire/handlers/internal/carry"
 )
 
-// Config is the settings of a [Server]. The zero Config works.
-type Config struct {
-	// Heartbeat is how long a stream may be silent before a comment (in NDJSON
-	// an empty line) is sent to keep it open through proxies. It is announced
-	// in the header Stream-Heartbeat, in seconds. Negative sends none.
-	// Defaults to 15 s.
-	Heartbeat time.Duration
-
-	// Grace is how long the answer's head waits for the first value, so that a
-	// source that fails at once is answered with a status. Negative waits for
-	// nothing. Defaults to 50 ms.
-	Grace time.Duration
-
-	// WriteTimeout is how long one write may take before the stream is cut.
-	// Over HTTP/2 that holds for one stream that its client does not read; for a
-	// connection that takes no bytes at all, set the WriteByteTimeout of the
-	// [net/http.Server]'s HTTP2 to the same. Over TLS the end of a cut connection
-	// may take 5 s more. Defaults to 10 s.
-	WriteTimeout time.Duration
-
-	// MaxAge is when a stream is ended by stream.bye, so that its client
-	// connects again, within 10 % either way. Negative ends none.
-	// Defaults to 1 h.
-	MaxAge time.Duration
-
-	// Retry is how long clients are asked to wait before they reconnect,
-	// within 50 % either way. Defaults to 2 s.
-	Retry time.Duration
-
-	// MaxEvent is the size in bytes of the largest encoded event. A larger one
-	// ends its stream with stream.error. Defaults to 1 MiB.
-	MaxEvent int
-
-	// Origins lists the origins whose pages may read the streams (CORS), such
-	// as "https://app.example"; "*" is every origin. Pages of listed origins
-	// may send credentials, those admitted by "*" alone may not.
-	// Defaults to none.
-	Origins []string
-
-	// MaxStreams is how many streams may be open at a time, and
-	// MaxStreamsPerSubject how many of one subject (see [Grant]). A client over
-	// a limit is told when to try again: by a stream that says stream.bye, since
-	// an EventSource would give up for good at any other answer, or by status
-	// 503 or 429 where it asked for another form. Negative is no limit.
-	// Default to 100,000 and 100.
-	MaxStreams           int
-	MaxStreamsPerSubject int
-
-	// TrustedProxies are the addresses whose X-Forwarded-For is believed.
-	// Defaults to none: the client is whoever is connected.
-	TrustedProxies []netip.Prefix
-
-	// Authorize, if not nil, is asked before the first byte of every stream. Its
-	// error is answered as a [Problem]: return one with status 401 or 403. It
-	// may be called from any number of goroutines at once.
-	Authorize func(r *http.Request, access Access) (Grant, error)
-
-	// Transport is how topics' event streams get to their clients. Defaults to
-	// Auto.
-	Transport Transport
-
-	// Pace is how far apart the rounds of the fast transport are, in each of which it
-	// writes a topic's pending events to all clients: from beginning to beginning,
-	// or, where events come faster than rounds, from the end of one to the beginning of the
-	// next. So several events leave in one write. The first event after a rest goes
-	// out at once. Negative is no rest. Defaults to 2 ms.
-	Pace time.Duration
-
-	// Logger gets a line for each stream that fails or stalls, and at debug
-	// for each other end. Its handler must not call the Server, and should not
-	// block: many streams may wait for it. Defaults to [slog.Default].
-	Logger *slog.Logger
-}
-
 // A Server owns the streams that its handlers serve: it counts them, ends
 // them, and waits for them. Its methods may be called from any goroutine.
+// Make it with [New]: the methods of a zero Server panic, and so does what makes a
+// [Handler] of one.
 type Server struct {
 	cfg    Config
 	cors   answer.CORS
@@ -111,35 +34,12 @@ type Server struct {
 // New returns a Server with settings cfg. Its error names every field that is
 // out of range.
 func New(cfg Config) (*Server, error) {
-	var errs []error
-	check := func(ok bool, format string, args ...any) {
-		if !ok {
-			errs = append(errs, fmt.Errorf("handlers: config: "+format, args...))
-		}
-	}
-	check(cfg.WriteTimeout >= 0, "WriteTimeout: %v is negative; a stream without one could be held open for ever", cfg.WriteTimeout)
-	check(cfg.Retry >= 0, "Retry: %v is negative", cfg.Retry)
-	check(cfg.Transport >= Auto && cfg.Transport <= Fast, "Transport: %d is none", int(cfg.Transport))
-	check(cfg.MaxEvent >= 0, "MaxEvent: %d is negative", cfg.MaxEvent)
-	cors, err := answer.NewCORS(cfg.Origins)
+	cors, err := cfg.check()
 	if err != nil {
-		check(false, "Origins: %w", err)
-	}
-	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	cfg.Heartbeat = cmp.Or(cfg.Heartbeat, 15*time.Second)
-	cfg.Grace = cmp.Or(cfg.Grace, 50*time.Millisecond)
-	cfg.WriteTimeout = cmp.Or(cfg.WriteTimeout, 10*time.Second)
-	cfg.MaxAge = cmp.Or(cfg.MaxAge, time.Hour)
-	cfg.Retry = cmp.Or(cfg.Retry, 2*time.Second)
-	cfg.MaxEvent = cmp.Or(cfg.MaxEvent, 1<<20)
-	cfg.MaxStreams = cmp.Or(cfg.MaxStreams, 100_000)
-	cfg.MaxStreamsPerSubject = cmp.Or(cfg.MaxStreamsPerSubject, 100)
-	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
-	cfg.Pace = max(0, cmp.Or(cfg.Pace, 2*time.Millisecond))
 	s := &Server{
-		cfg:      cfg,
+		cfg:      cfg.withDefaults(),
 		cors:     cors,
 		base:     time.Now(),
 		random:   rand.Float64,
@@ -159,6 +59,7 @@ func New(cfg Config) (*Server, error) {
 // refused with stream.bye (or status 503, where the client asked for another
 // form). Shutdown does the rest.
 func (s *Server) Drain() {
+	s.check("Server.Drain")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.drain()
@@ -189,6 +90,7 @@ func (s *Server) drain() {
 // Call it before [net/http.Server.Shutdown], which waits for open streams and
 // would wait for ever.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.check("Server.Shutdown")
 	s.mu.Lock()
 	s.drain()
 	var finishing sync.WaitGroup
@@ -222,6 +124,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // Draining reports whether the server is on its way to its end.
 func (s *Server) Draining() bool {
+	s.check("Server.Draining")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.draining

@@ -25,9 +25,9 @@ import (
 )
 
 // quickly runs test by the fast transport alone, for what only that does.
-func quickly(t *testing.T, cfg Config, topic hub.Config, test func(*harness, *hub.Topic[string]), opts ...Option) {
+func quickly(t *testing.T, cfg Config, topic hub.Config, test func(*harness, *hub.Topic[string]), opts ...TopicOption) {
 	t.Helper()
-	cfg.Transport = Fast
+	cfg.Transport = TransportFast
 	transported(t, cfg, topic, func(h *harness, topic *hub.Topic[string]) {
 		test(h, topic)
 		synctest.Wait()
@@ -261,7 +261,7 @@ func TestAHeartbeatIsForAll(t *testing.T) {
 		a.leave()
 		b.leave()
 	})
-	quickly(t, Config{Heartbeat: -1}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+	quickly(t, Config{Heartbeat: Off}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peer("/")
 		after(a.start, time.Hour-time.Second)
 		a.wants("no heartbeat")
@@ -401,7 +401,7 @@ func TestPassesArePaced(t *testing.T) {
 		a.wants("and again", "fourth@1.004s", "fifth@1.01s")
 		a.leave()
 	})
-	quickly(t, Config{Pace: -1}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+	quickly(t, Config{Pace: Off}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peer("/")
 		for i := range 3 {
 			after(a.start, time.Duration(i)*time.Microsecond)
@@ -421,7 +421,7 @@ func TestPassesArePaced(t *testing.T) {
 }
 
 func TestStreamsEndAtTheirInstants(t *testing.T) {
-	quickly(t, Config{Heartbeat: -1}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+	quickly(t, Config{Heartbeat: Off}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peer("/")
 		after(a.start, 5*time.Millisecond)
 		b := h.peer("/")
@@ -439,9 +439,9 @@ func TestStreamsEndAtTheirInstants(t *testing.T) {
 		if ended, err := a.over(); !ended || err != io.EOF {
 			t.Errorf("ended %t, %v; want a clean end", ended, err)
 		}
-		h.ended("s", map[Reason]uint64{Expired: 2})
+		h.ended("s", map[Reason]uint64{ReasonMaxAge: 2})
 	})
-	grants := Config{Heartbeat: -1, Authorize: func(*http.Request, Access) (Grant, error) {
+	grants := Config{Heartbeat: Off, Authorize: func(*http.Request, Access) (Grant, error) {
 		return Grant{Expires: time.Now().Add(10 * time.Minute)}, nil
 	}}
 	quickly(t, grants, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
@@ -450,9 +450,9 @@ func TestStreamsEndAtTheirInstants(t *testing.T) {
 		if got := a.took(); len(got) != 1 || got[0].at != 10*time.Minute || !strings.Contains(got[0].text, `"reason":"grant"`) {
 			t.Errorf("got %q, want stream.bye for the grant after 10 min", got)
 		}
-		h.ended("s", map[Reason]uint64{Revoked: 1})
+		h.ended("s", map[Reason]uint64{ReasonGrant: 1})
 	})
-	quickly(t, Config{Heartbeat: -1, MaxAge: -1}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+	quickly(t, Config{Heartbeat: Off, MaxAge: Off}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peer("/")
 		after(a.start, 1000*time.Hour)
 		add(h.t, topic, "x")
@@ -464,7 +464,7 @@ func TestStreamsEndAtTheirInstants(t *testing.T) {
 // A stuck client is given up exactly when it has taken nothing for the write
 // timeout, counted from the last bytes that it took.
 func TestStallsAreCountedFromTheLastProgress(t *testing.T) {
-	quickly(t, Config{Heartbeat: -1}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+	quickly(t, Config{Heartbeat: Off}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a, b := h.peer("/"), h.peer("/")
 		a.stop()
 		b.stop()
@@ -481,7 +481,7 @@ func TestStallsAreCountedFromTheLastProgress(t *testing.T) {
 			stalled uint64
 		}{{11*time.Second - 1, 0}, {11 * time.Second, 1}, {17*time.Second - 1, 1}, {17 * time.Second, 2}} {
 			after(a.start, tt.at)
-			if got := h.srv.Stats().Routes["s"].Ended[Stalled]; got != tt.stalled {
+			if got := h.srv.Stats().Routes["s"].Ended[ReasonStalled]; got != tt.stalled {
 				t.Errorf("%v after the start %d streams have stalled, want %d", tt.at, got, tt.stalled)
 			}
 		}
@@ -495,7 +495,7 @@ func TestStallsAreCountedFromTheLastProgress(t *testing.T) {
 
 // Times so long that they are as good as never do not come at once.
 func TestNeverIsNotNow(t *testing.T) {
-	quickly(t, Config{WriteTimeout: math.MaxInt64, Heartbeat: math.MaxInt64, Pace: time.Minute, MaxAge: -1}, hub.Config{Age: 20_000 * time.Hour}, func(h *harness, topic *hub.Topic[string]) {
+	quickly(t, Config{WriteTimeout: math.MaxInt64, Heartbeat: math.MaxInt64, Pace: time.Minute, MaxAge: Off}, hub.Config{Age: 20_000 * time.Hour}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peer("/")
 		a.stop()
 		add(h.t, topic, strings.Repeat("x", 2*memoryBuffer))
@@ -516,10 +516,10 @@ func TestDrainingIsQuickWithWhoIsStuck(t *testing.T) {
 		takes time.Duration
 		want  map[Reason]uint64
 	}{
-		{"stuck", Config{}, 2 * time.Second, farewell, map[Reason]uint64{Drained: 2}},
-		{"stuck, and late already", Config{}, 11*time.Second - 10*time.Millisecond, 10 * time.Millisecond, map[Reason]uint64{Drained: 2}},
-		{"a short timeout", Config{WriteTimeout: 100 * time.Millisecond}, time.Second + 50*time.Millisecond, 50 * time.Millisecond, map[Reason]uint64{Drained: 2}},
-		{"after its age, with which it is stuck", Config{MaxAge: 5 * time.Second}, 6 * time.Second, farewell, map[Reason]uint64{Drained: 1, Expired: 1}},
+		{"stuck", Config{}, 2 * time.Second, farewell, map[Reason]uint64{ReasonShutdown: 2}},
+		{"stuck, and late already", Config{}, 11*time.Second - 10*time.Millisecond, 10 * time.Millisecond, map[Reason]uint64{ReasonShutdown: 2}},
+		{"a short timeout", Config{WriteTimeout: 100 * time.Millisecond}, time.Second + 50*time.Millisecond, 50 * time.Millisecond, map[Reason]uint64{ReasonShutdown: 2}},
+		{"after its age, with which it is stuck", Config{MaxAge: 5 * time.Second}, 6 * time.Second, farewell, map[Reason]uint64{ReasonShutdown: 1, ReasonMaxAge: 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.cfg.Heartbeat = -1
@@ -536,7 +536,7 @@ func TestDrainingIsQuickWithWhoIsStuck(t *testing.T) {
 					t.Errorf("Shutdown took %v, want %v", took, tt.takes)
 				}
 				got := other.took()
-				if tt.want[Expired] == 0 && (got[1].at != tt.shut || !strings.Contains(got[1].text, `"reason":"shutdown"`)) {
+				if tt.want[ReasonMaxAge] == 0 && (got[1].at != tt.shut || !strings.Contains(got[1].text, `"reason":"shutdown"`)) {
 					t.Errorf("the other one got %q, want stream.bye at %v", got[1:], tt.shut)
 				}
 				h.ended("s", tt.want)
@@ -558,13 +558,13 @@ func TestThePoliciesOfTheFastTransport(t *testing.T) {
 		next   int // the event that follows
 		reason Reason
 	}{
-		{hub.PolicyToOldest, `"reason":"slow"`, total - kept - held, total - kept, Left},
-		{hub.PolicyToLatest, `"reason":"slow"`, total - 1 - held, total - 1, Left},
-		{hub.PolicyCut, "", 0, 0, Cut},
+		{hub.PolicyToOldest, `"reason":"slow"`, total - kept - held, total - kept, ReasonLeft},
+		{hub.PolicyToLatest, `"reason":"slow"`, total - 1 - held, total - 1, ReasonLeft},
+		{hub.PolicyCut, "", 0, 0, ReasonSlow},
 	} {
 		t.Run(tt.policy.String(), func(t *testing.T) {
 			run := func(size int, test func(h *harness, a *peer, ids []string)) {
-				quickly(t, Config{Heartbeat: -1}, hub.Config{Events: kept}, func(h *harness, topic *hub.Topic[string]) {
+				quickly(t, Config{Heartbeat: Off}, hub.Config{Events: kept}, func(h *harness, topic *hub.Topic[string]) {
 					add(h.t, topic, "x")
 					a := h.peer("/")
 					a.stop()
@@ -646,9 +646,9 @@ func TestTheEndOfATopicReachesAll(t *testing.T) {
 		want   string
 		reason Reason
 	}{
-		{"complete", (*hub.Topic[string]).Complete, "event: stream.complete\ndata: {}", Completed},
-		{"failed", func(tp *hub.Topic[string]) { tp.Fail(&Problem{Status: 502, Detail: "gone"}) }, "event: stream.error\ndata: {\"title\":\"Bad Gateway\",\"status\":502,\"detail\":\"gone\"}", Failed},
-		{"closed", func(tp *hub.Topic[string]) { tp.Close() }, "event: stream.bye\nretry: 2000\ndata: {\"reason\":\"shutdown\",\"retry\":2000}", Drained},
+		{"complete", (*hub.Topic[string]).Complete, "event: stream.complete\ndata: {}", ReasonComplete},
+		{"failed", func(tp *hub.Topic[string]) { tp.Fail(&Problem{Status: 502, Detail: "gone"}) }, "event: stream.error\ndata: {\"title\":\"Bad Gateway\",\"status\":502,\"detail\":\"gone\"}", ReasonError},
+		{"closed", func(tp *hub.Topic[string]) { tp.Close() }, "event: stream.bye\nretry: 2000\ndata: {\"reason\":\"shutdown\",\"retry\":2000}", ReasonShutdown},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
@@ -706,7 +706,7 @@ func TestManyTopics(t *testing.T) {
 		}
 		return mux
 	}
-	virtual(t, Config{Transport: Fast}, mount, func(h *harness) {
+	virtual(t, Config{Transport: TransportFast}, mount, func(h *harness) {
 		shard := h.oneShard()
 		shard.NearLastID(10)
 		first := h.peer("/0")
@@ -833,7 +833,7 @@ func TestCountersAreExact(t *testing.T) {
 }
 
 func TestTheLagOfTheFastTransport(t *testing.T) {
-	quickly(t, Config{Heartbeat: -1}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+	quickly(t, Config{Heartbeat: Off}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		add(h.t, topic, "x")
 		a, b := h.peer("/"), h.peer("/")
 		a.stop()
@@ -884,7 +884,7 @@ func TestFastStreamsMayFinish(t *testing.T) {
 		after(a.start, 10*time.Second)
 		a.wants("goes on to its limit", "x@3s", "stream.bye@5s")
 		closing.Wait()
-		h.ended("s", map[Reason]uint64{Drained: 1, Left: 1})
+		h.ended("s", map[Reason]uint64{ReasonShutdown: 1, ReasonLeft: 1})
 	}, Finish(5*time.Second))
 }
 
@@ -914,14 +914,14 @@ func TestOnTheWayToTheShard(t *testing.T) {
 			if err := h.srv.Shutdown(h.t.Context()); err != nil {
 				t.Error(err)
 			}
-			h.ended("s", map[Reason]uint64{Drained: 1})
+			h.ended("s", map[Reason]uint64{ReasonShutdown: 1})
 		})
 	})
 	t.Run("the client leaves", func(t *testing.T) {
 		quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 			between(h, func(conn net.Conn) { conn.Close() })
 			<-h.peer("/").done
-			h.ended("s", map[Reason]uint64{Left: 1})
+			h.ended("s", map[Reason]uint64{ReasonLeft: 1})
 		})
 	})
 	t.Run("events come", func(t *testing.T) {
@@ -952,7 +952,7 @@ func TestOnTheWayToTheShard(t *testing.T) {
 		quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 			between(h, func(net.Conn) { topic.Complete() })
 			h.peer("/").wants("the end", "stream.complete@0s")
-			h.ended("s", map[Reason]uint64{Completed: 1})
+			h.ended("s", map[Reason]uint64{ReasonComplete: 1})
 		})
 	})
 	t.Run("its age is reached", func(t *testing.T) {
@@ -961,7 +961,7 @@ func TestOnTheWayToTheShard(t *testing.T) {
 			a := h.peer("/")
 			after(a.start, 3*time.Second)
 			a.wants("the end", "stream.bye@2s")
-			h.ended("s", map[Reason]uint64{Expired: 1})
+			h.ended("s", map[Reason]uint64{ReasonMaxAge: 1})
 		})
 	})
 	t.Run("the last other one leaves", func(t *testing.T) {
@@ -974,7 +974,7 @@ func TestOnTheWayToTheShard(t *testing.T) {
 			})
 			b := h.peer("/")
 			after(b.start, 2*time.Second)
-			h.ended("s", map[Reason]uint64{Left: 1})
+			h.ended("s", map[Reason]uint64{ReasonLeft: 1})
 			add(h.t, topic, "x")
 			b.wants("is served", "x@2s")
 			b.leave()

@@ -50,6 +50,7 @@ const (
 // Stats returns a snapshot of the counters. Counters of one route may be some
 // events apart from each other, since streams go on while they are read.
 func (s *Server) Stats() Stats {
+	s.check("Server.Stats")
 	s.mu.Lock()
 	routes := maps.Clone(s.routes)
 	open, fast := make(map[*carry.Route]int, len(routes)), make(map[*carry.Route]int)

@@ -11,7 +11,7 @@ import (
 )
 
 func TestAgesOfStreams(t *testing.T) {
-	virtual(t, Config{MaxAge: -1, Heartbeat: -1}, silent, func(h *harness) {
+	virtual(t, Config{MaxAge: Off, Heartbeat: Off}, silent, func(h *harness) {
 		for _, age := range []time.Duration{0, time.Second, time.Second + 1, time.Hour, 48 * time.Hour} {
 			a := h.get("/")
 			a.preamble("s") // at the end of the grace
@@ -20,17 +20,17 @@ func TestAgesOfStreams(t *testing.T) {
 			synctest.Wait()
 		}
 		got := h.srv.Stats().Routes["s"].Ages
-		if len(got) != 1 || got[Left].Count != 5 {
+		if len(got) != 1 || got[ReasonLeft].Count != 5 {
 			t.Fatalf("ages %v, want five of streams that were left, and no others", got)
 		}
 		// The first could not be left before its head was there.
-		if want := h.srv.cfg.Grace + 2*time.Second + 1 + 49*time.Hour; got[Left].Sum != want {
-			t.Errorf("all were open for %v, want %v", got[Left].Sum, want)
+		if want := h.srv.cfg.Grace + 2*time.Second + 1 + 49*time.Hour; got[ReasonLeft].Sum != want {
+			t.Errorf("all were open for %v, want %v", got[ReasonLeft].Sum, want)
 		}
 		for age, want := range map[time.Duration]uint64{
 			time.Second: 2, 10 * time.Second: 3, 50 * time.Minute: 3, 70 * time.Minute: 4, 24 * time.Hour: 4,
 		} {
-			if n, ok := got[Left].UpTo[age]; !ok || n != want {
+			if n, ok := got[ReasonLeft].UpTo[age]; !ok || n != want {
 				t.Errorf("%d were not older than %v (%v), want %d", n, age, ok, want)
 			}
 		}

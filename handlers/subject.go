@@ -18,8 +18,9 @@ import (
 // A Subject keeps no history for clients that come back: one that asks to
 // resume is told by a stream.gap without a number that it may have missed
 // events. When subject completes or fails, so do the streams, see [Events].
-func Subject[T any](s *Server, subject *streams.Subject[sse.ServerSentEvent[T]], opts ...Option) *Handler {
-	h := s.newHandler(true, opts)
+func Subject[T any](s *Server, subject *streams.Subject[sse.ServerSentEvent[T]], opts ...SourceOption) *Handler {
+	h := s.sourceHandler("Subject", true, opts)
+	checkSource("Subject", subject == nil)
 	h.open = func(r *http.Request, st *carry.Stream, f answer.Format) (opened, error) {
 		resumed := LastEventID(r) != ""
 		enc := newEncoder[T](h.codec, f)

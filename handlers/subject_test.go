@@ -32,7 +32,7 @@ func TestASubjectReachesEveryClient(t *testing.T) {
 		b.expect(`{"data":"again"}`)
 		subject.Complete()
 		b.expect(`{"id":"end","event":"stream.complete","data":{}}`)
-		h.ended("s", map[Reason]uint64{Left: 1, Completed: 1})
+		h.ended("s", map[Reason]uint64{ReasonLeft: 1, ReasonComplete: 1})
 	})
 }
 

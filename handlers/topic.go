@@ -33,12 +33,17 @@ import (
 // client took all that it asked for has the id "end" there, as in [Events].)
 // When it fails, the answer is a problem document or a stream.error, for those
 // who come later too.
-func Topic[T any](s *Server, topic *hub.Topic[T], opts ...Option) *Handler {
-	h := s.newHandler(true, opts)
+func Topic[T any](s *Server, topic *hub.Topic[T], opts ...TopicOption) *Handler {
+	h := s.newHandler("Topic", true)
+	checkSource("Topic", topic == nil)
+	checkData[T]("Topic", "make the topic with hub.New of the type of their data")
+	for _, opt := range opts {
+		opt.applyTopic(h)
+	}
 	h.replays = true
 	feed := topic.Feed()
 	h.feed = feed
-	h.text = textRule[T](h.codec)
+	h.text = textRule[T](topic.Codec())
 	h.reader = reading.Hub.Reader(feed, int(h.policy))
 	h.open = func(r *http.Request, st *carry.Stream, f answer.Format) (opened, error) {
 		start, err := startAt(r)
@@ -118,15 +123,4 @@ func badParameter(q url.Values, name, rule string) error {
 		Detail:    fmt.Sprintf("%s=%.40q cannot be read: %s", name, q.Get(name), rule),
 		Parameter: name,
 	}
-}
-
-// Policy says what becomes of a client that reads so slowly that its place is
-// no longer kept. Defaults to [hub.PolicyToOldest]. It is for topics.
-func Policy(p hub.Policy) Option { return func(h *Handler) { h.policy = p } }
-
-// Filter gives each request a choice of the topic's events. Its error is
-// answered as a [Problem]. A client whose events are rare is told by heartbeats
-// how far it has got, so that it resumes from there. It is for topics.
-func Filter(choose func(*http.Request) (hub.Filter, error)) Option {
-	return func(h *Handler) { h.filter = choose }
 }

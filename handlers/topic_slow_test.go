@@ -18,7 +18,7 @@ import (
 // keeps no more than the topic's bounds.
 func TestOneInAHundredNeverReads(t *testing.T) {
 	const clients, events, size, kept = 1000, 12, 10_000, 64 << 10
-	topical(t, Config{Grace: -1, WriteTimeout: time.Hour}, hub.Config{Bytes: kept, MaxEvent: 1 << 15}, func(h *harness, topic *hub.Topic[string]) {
+	topical(t, Config{Grace: Off, WriteTimeout: time.Hour}, hub.Config{Bytes: kept, MaxEvent: 1 << 15}, func(h *harness, topic *hub.Topic[string]) {
 		var readers []*reply
 		for i := range clients {
 			if i%100 == 0 {
@@ -74,7 +74,7 @@ func heap() int {
 // one gap with the right number, then the rest.
 func TestAClientStoppedInTheMiddleOfAnEvent(t *testing.T) {
 	const kept = 64 << 10
-	topical(t, Config{WriteTimeout: time.Hour, Heartbeat: -1}, hub.Config{Bytes: kept, MaxEvent: 8 << 10}, func(h *harness, topic *hub.Topic[string]) {
+	topical(t, Config{WriteTimeout: time.Hour, Heartbeat: Off}, hub.Config{Bytes: kept, MaxEvent: 8 << 10}, func(h *harness, topic *hub.Topic[string]) {
 		conn, err := h.ln.Dial(h.t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -146,7 +146,7 @@ func TestAClientStoppedInTheMiddleOfAnEvent(t *testing.T) {
 		if h.memory != nil && !complete {
 			// The fast transport holds no event for a client: the half that it had
 			// was not kept, and it was cut. What it had whole is where it resumes.
-			h.ended("s", map[Reason]uint64{Cut: 1})
+			h.ended("s", map[Reason]uint64{ReasonSlow: 1})
 			for ev, err := range sse.NewDecoder(h.get("/", "Last-Event-ID", last).Body).Events() {
 				complete = take(ev, err)
 			}

@@ -14,14 +14,14 @@ import (
 
 // topical runs test on a Server that serves a topic at /, in virtual time: by
 // each of the transports.
-func topical[T any](t *testing.T, cfg Config, topic hub.Config, test func(*harness, *hub.Topic[T]), opts ...Option) {
+func topical[T any](t *testing.T, cfg Config, topic hub.Config, test func(*harness, *hub.Topic[T]), opts ...TopicOption) {
 	t.Helper()
-	for _, cfg.Transport = range []Transport{Portable, Fast} {
+	for _, cfg.Transport = range []Transport{TransportPortable, TransportFast} {
 		t.Run(cfg.Transport.String(), func(t *testing.T) { transported(t, cfg, topic, test, opts...) })
 	}
 }
 
-func transported[T any](t *testing.T, cfg Config, topic hub.Config, test func(*harness, *hub.Topic[T]), opts ...Option) {
+func transported[T any](t *testing.T, cfg Config, topic hub.Config, test func(*harness, *hub.Topic[T]), opts ...TopicOption) {
 	t.Helper()
 	var tp *hub.Topic[T]
 	mount := func(s *Server) http.Handler {
@@ -234,12 +234,12 @@ func TestASlowReaderOfATopic(t *testing.T) {
 		ends   string
 		reason Reason
 	}{
-		{hub.PolicyToOldest, "stream.complete", Completed},
-		{hub.PolicyToLatest, "stream.complete", Completed},
-		{hub.PolicyCut, "stream.bye", Cut},
+		{hub.PolicyToOldest, "stream.complete", ReasonComplete},
+		{hub.PolicyToLatest, "stream.complete", ReasonComplete},
+		{hub.PolicyCut, "stream.bye", ReasonSlow},
 	} {
 		t.Run(tt.policy.String(), func(t *testing.T) {
-			topical(t, Config{Pace: -1}, hub.Config{Events: 100}, func(h *harness, topic *hub.Topic[string]) {
+			topical(t, Config{Pace: Off}, hub.Config{Events: 100}, func(h *harness, topic *hub.Topic[string]) {
 				slow, quick := h.get("/", "Accept", "application/x-ndjson"), h.get("/", "Accept", "application/x-ndjson")
 				start := time.Now()
 				for n := range events {
@@ -274,11 +274,11 @@ func TestASlowReaderOfATopic(t *testing.T) {
 						seen++
 					}
 				}
-				if tt.reason == Completed && seen+missed != events {
+				if tt.reason == ReasonComplete && seen+missed != events {
 					t.Errorf("%d seen, %d missed; want %d in all", seen, missed, events)
 				}
 				slow.rest()
-				want := map[Reason]uint64{Completed: 1}
+				want := map[Reason]uint64{ReasonComplete: 1}
 				want[tt.reason]++
 				h.ended("s", want)
 			}, Policy(tt.policy))
@@ -348,7 +348,7 @@ func TestReplayIsAuthorizedByItself(t *testing.T) {
 	var asked []Action
 	cfg := Config{Authorize: func(_ *http.Request, a Access) (Grant, error) {
 		asked = append(asked, a.Action)
-		if a.Action == Replay {
+		if a.Action == ActionReplay {
 			return Grant{}, &Problem{Status: 403, Detail: "no history for you"}
 		}
 		return Grant{}, nil

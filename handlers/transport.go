@@ -41,18 +41,19 @@ import (
 type Transport int
 
 const (
-	// Auto uses the fast transport where it can be used.
-	Auto Transport = iota
-	// Portable never does.
-	Portable
-	// Fast is Auto, but [New] fails where the system has no fast transport, and
-	// why a topic's event stream cannot use it is logged at level Warn in place of Debug.
-	Fast
+	// TransportAuto uses the fast transport where it can be used.
+	TransportAuto Transport = iota
+	// TransportPortable never does.
+	TransportPortable
+	// TransportFast is TransportAuto, but [New] fails where the system has no fast
+	// transport, and why a topic's event stream cannot use it is logged at level Warn
+	// instead of Debug.
+	TransportFast
 )
 
-// ErrNoFast is returned by [New] where [Config] asks for Fast, and the system has
-// no fast transport.
-var ErrNoFast = errors.New("handlers: config: Transport: this system has no fast transport: choose Auto or Portable")
+// ErrNoFast is returned by [New] if [Config] asks for [TransportFast], and the system
+// has no fast transport.
+var ErrNoFast = errors.New("handlers: config: Transport: this system has no fast transport: choose auto or portable")
 
 var transports = [...]string{"auto", "portable", "fast"}
 
@@ -67,7 +68,7 @@ func (t Transport) String() string {
 // MarshalText returns the transport's name.
 func (t Transport) MarshalText() ([]byte, error) {
 	if t < 0 || int(t) >= len(transports) {
-		return nil, fmt.Errorf("handlers: transport: %d is none", int(t))
+		return nil, fmt.Errorf("handlers: unknown transport %d", int(t))
 	}
 	return []byte(t.String()), nil
 }
@@ -80,7 +81,7 @@ func (t *Transport) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("handlers: transport: %q is none: write auto, portable or fast", text)
+	return fmt.Errorf("handlers: unknown transport %q (want auto, portable or fast)", text)
 }
 
 // A fast is the fast transport of a [Server]: what takes connections over, and
@@ -110,9 +111,9 @@ const (
 // newFast returns the server's fast transport, or nil if it is to have none.
 func newFast(s *Server) (*fast, error) {
 	switch {
-	case s.cfg.Transport == Portable:
+	case s.cfg.Transport == TransportPortable:
 		return nil, nil
-	case !socket.Supported && s.cfg.Transport == Fast:
+	case !socket.Supported && s.cfg.Transport == TransportFast:
 		return nil, ErrNoFast
 	case !socket.Supported:
 		return nil, nil
@@ -252,7 +253,7 @@ func listenerOf(r *http.Request) string {
 // slow logs why a stream uses the portable transport.
 func (s *Server) slow(r *http.Request, why string) {
 	level := slog.LevelDebug
-	if s.cfg.Transport == Fast {
+	if s.cfg.Transport == TransportFast {
 		level = slog.LevelWarn
 	}
 	s.cfg.Logger.LogAttrs(context.Background(), level, "handlers: portable transport: "+why,
@@ -277,9 +278,9 @@ func (h *Handler) handOver(d *carry.Blocking, res *carry.Response, r *http.Reque
 			h.srv.fast.anyForeign.Store(true)
 		}
 		h.srv.slow(r, err.Error())
-		say(session.Bye(string(Expired), h.srv.retry()))
+		say(session.Bye(string(ReasonMaxAge), h.srv.retry()))
 		to.shard.Forget()
-		st.End(session.Expired, err)
+		st.End(session.MaxAge, err)
 		return true, nil
 	}
 	in := *d.Session()

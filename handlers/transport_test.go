@@ -17,30 +17,10 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-func TestTransportsHaveNames(t *testing.T) {
-	for _, want := range []Transport{Auto, Portable, Fast} {
-		text, err := want.MarshalText()
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := Transport(-1)
-		if err := got.UnmarshalText(text); err != nil || got != want || string(text) != want.String() {
-			t.Errorf("%s is read as %v, %v", text, got, err)
-		}
-	}
-	if _, err := Transport(3).MarshalText(); err == nil || Transport(-1).String() != "unknown" {
-		t.Error("a transport that is none has a name")
-	}
-	got := Fast
-	if err := got.UnmarshalText([]byte("carrier pigeon")); err == nil || got != Fast {
-		t.Errorf("UnmarshalText: %v, and %v is left", err, got)
-	}
-	if _, err := New(Config{Transport: 3}); err == nil {
-		t.Error("a Server with a transport that is none")
-	}
-	s, err := New(Config{Transport: Portable})
+func TestTransport_portable(t *testing.T) {
+	s, err := New(Config{Transport: TransportPortable})
 	if err != nil || s.fast != nil {
-		t.Errorf("Portable has a fast transport (%v)", err)
+		t.Errorf("a portable server has a fast transport (%v)", err)
 	}
 }
 
@@ -56,12 +36,12 @@ func TestWhyATopicIsServedPortably(t *testing.T) {
 	for _, tt := range []struct {
 		why   string
 		query string
-		opts  []Option
+		opts  []TopicOption
 		wrap  func(http.Handler) http.Handler
 		addrs func(net.Addr) bool
 	}{
 		{why: "the connection is no socket", addrs: func(net.Addr) bool { return false }},
-		{why: "the handler has a filter", opts: []Option{all}},
+		{why: "the handler has a filter", opts: []TopicOption{all}},
 		{why: "the client asks for a number of events", query: "?take=1"},
 		{why: "the client speaks HTTP/2.0", wrap: asking(func(r *http.Request) { r.ProtoMajor, r.ProtoMinor, r.Proto = 2, 0, "HTTP/2.0" })},
 		{why: "the connection is encrypted", wrap: asking(func(r *http.Request) { r.TLS = new(tls.ConnectionState) })},
@@ -76,7 +56,7 @@ func TestWhyATopicIsServedPortably(t *testing.T) {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(wrappedWriter{w}, r) })
 		}},
 	} {
-		for _, asked := range []Transport{Auto, Fast} {
+		for _, asked := range []Transport{TransportAuto, TransportFast} {
 			t.Run(tt.why+"/"+asked.String(), func(t *testing.T) {
 				var topic *hub.Topic[string]
 				mount := func(s *Server) http.Handler {
@@ -91,7 +71,7 @@ func TestWhyATopicIsServedPortably(t *testing.T) {
 					}
 					return h
 				}
-				virtual(t, Config{Transport: Fast}, mount, func(h *harness) {
+				virtual(t, Config{Transport: TransportFast}, mount, func(h *harness) {
 					defer topic.Close()
 					if tt.addrs != nil {
 						h.srv.fast.sockets = tt.addrs
@@ -105,7 +85,7 @@ func TestWhyATopicIsServedPortably(t *testing.T) {
 						t.Error("the connection was taken over")
 					}
 					level := "DEBUG"
-					if asked == Fast {
+					if asked == TransportFast {
 						level = "WARN"
 					}
 					if h.log.count(level, "portable transport: "+tt.why, "path=/", "remote=pipe") != 1 {
@@ -179,7 +159,7 @@ func TestAForeignListener(t *testing.T) {
 		if ended, _ := a.over(); !ended {
 			t.Error("the first client's stream goes on")
 		}
-		h.ended("s", map[Reason]uint64{Expired: 1})
+		h.ended("s", map[Reason]uint64{ReasonMaxAge: 1})
 		if n := h.log.count("WARN", "portable transport", bye); n != 1 {
 			t.Errorf("%d lines say why, want one: %q", n, h.log.lines)
 		}
@@ -192,8 +172,8 @@ func TestAForeignListener(t *testing.T) {
 			t.Errorf("%d open, %d opened; want 0, 2", s.Open, s.Routes["s"].Opened)
 		}
 	}
-	transported(t, Config{Transport: Fast}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
-		h.srv.cfg.Transport = Fast
+	transported(t, Config{Transport: TransportFast}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+		h.srv.cfg.Transport = TransportFast
 		h.srv.fast.take = func(conn net.Conn) (int, error) { return -1, &socket.ForeignError{Conn: conn} }
 		run(h, topic, "gives no access to its descriptor", func(*peer) {
 			if n := h.log.count("WARN", "portable transport: the listener's connections"); n != 1 {
@@ -202,8 +182,8 @@ func TestAForeignListener(t *testing.T) {
 		})
 	})
 	// What fails once is no property of the listener's.
-	transported(t, Config{Transport: Fast}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
-		h.srv.cfg.Transport = Fast
+	transported(t, Config{Transport: TransportFast}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+		h.srv.cfg.Transport = TransportFast
 		h.srv.fast.take = func(net.Conn) (int, error) {
 			h.srv.fast.take = h.memory.take
 			return -1, syscall.EMFILE
@@ -218,7 +198,7 @@ func TestAForeignListener(t *testing.T) {
 
 // The shards that cannot be started leave their streams to the handlers.
 func TestNoShardCanBeStarted(t *testing.T) {
-	transported(t, Config{Transport: Fast}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+	transported(t, Config{Transport: TransportFast}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		for _, s := range h.srv.fast.shards {
 			s.OpenWith(func(func() (carry.Sockets, error)) (carry.Sockets, error) { return nil, syscall.EMFILE })
 		}
@@ -250,7 +230,7 @@ func TestASocketThatCannotBeWatched(t *testing.T) {
 			t.Error("who cannot be watched is served")
 		}
 		a.leave()
-		h.ended("s", map[Reason]uint64{Left: 1, Failed: 1})
+		h.ended("s", map[Reason]uint64{ReasonLeft: 1, ReasonError: 1})
 	})
 }
 
@@ -273,9 +253,9 @@ func TestBothTransportsSayTheSame(t *testing.T) {
 	bodies := map[Transport]string{}
 	topical(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		first := add(h.t, topic, "a")[0]
-		at := Portable
+		at := TransportPortable
 		if h.memory != nil {
-			at = Fast
+			at = TransportFast
 		}
 		a := h.peer("/", "Last-Event-ID", first)
 		add(h.t, topic, "b", "c\nd")
@@ -285,11 +265,11 @@ func TestBothTransportsSayTheSame(t *testing.T) {
 		bodies[at] = strings.ReplaceAll(string(a.body), first[strings.IndexByte(first, '.'):], ".x")
 		heads[at] = strings.Replace(a.head, "Transfer-Encoding: chunked\r\n", "", 1)
 	})
-	if heads[Portable] != heads[Fast] || bodies[Portable] != bodies[Fast] {
-		t.Errorf("portable:\n%s\n%s\nfast:\n%s\n%s", heads[Portable], bodies[Portable], heads[Fast], bodies[Fast])
+	if heads[TransportPortable] != heads[TransportFast] || bodies[TransportPortable] != bodies[TransportFast] {
+		t.Errorf("portable:\n%s\n%s\nfast:\n%s\n%s", heads[TransportPortable], bodies[TransportPortable], heads[TransportFast], bodies[TransportFast])
 	}
 	n := 0
-	for _, err := range sse.NewDecoder(bufio.NewReader(strings.NewReader(bodies[Fast]))).Events() {
+	for _, err := range sse.NewDecoder(bufio.NewReader(strings.NewReader(bodies[TransportFast]))).Events() {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -199,6 +199,15 @@ func (t *Topic[T]) shut() error {
 // Name returns the topic's name.
 func (t *Topic[T]) Name() string { return t.Feed().Name() }
 
+// Codec returns the codec that encodes the data of the topic's events.
+func (t *Topic[T]) Codec() sse.Codec {
+	t.Feed() // panics if t is the zero Topic
+	if t.cfg.Codec == nil {
+		return sse.JSON
+	}
+	return t.cfg.Codec
+}
+
 // Stats returns the topic's counts.
 func (t *Topic[T]) Stats() Stats { return t.Feed().Stats() }
 

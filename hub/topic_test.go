@@ -93,6 +93,7 @@ func TestZeroTopic(t *testing.T) {
 		"Feed":     func(tp *Topic[string]) { tp.Feed() },
 		"Name":     func(tp *Topic[string]) { _ = tp.Name() },
 		"Stats":    func(tp *Topic[string]) { tp.Stats() },
+		"Codec":    func(tp *Topic[string]) { tp.Codec() },
 	} {
 		func() {
 			defer func() {

@@ -57,8 +57,8 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		counter := func(d *prometheus.Desc, v uint64, labels ...string) {
 			ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), append([]string{name}, labels...)...)
 		}
-		gauge(streamsOpen, float64(r.Open-r.Fast), handlers.Portable.String())
-		gauge(streamsOpen, float64(r.Fast), handlers.Fast.String())
+		gauge(streamsOpen, float64(r.Open-r.Fast), handlers.TransportPortable.String())
+		gauge(streamsOpen, float64(r.Fast), handlers.TransportFast.String())
 		gauge(lag, float64(r.Lag))
 		counter(streamsOpened, r.Opened)
 		counter(streamsResumed, r.Resumed)

@@ -18,7 +18,7 @@ import (
 // continue; new streams are sent elsewhere.
 func TestDrainDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newService(t, Config{DrainDelay: 5 * time.Second, Transport: handlers.Portable})
+		s := newService(t, Config{DrainDelay: 5 * time.Second, Transport: handlers.TransportPortable})
 		ln := memnet.Listen()
 		ctx, stop := context.WithCancel(t.Context())
 		served := make(chan error, 1)
@@ -89,7 +89,7 @@ func TestDrainDelay_listenerFails(t *testing.T) {
 	}{{"before the signal", -time.Second}, {"during the delay", time.Second}} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newService(t, Config{DrainDelay: time.Hour, Transport: handlers.Portable})
+				s := newService(t, Config{DrainDelay: time.Hour, Transport: handlers.TransportPortable})
 				ln := memnet.Listen()
 				ctx, stop := context.WithCancel(t.Context())
 				defer stop()

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fluxwire-go/fluxwire/handlers"
 	"github.com/fluxwire-go/fluxwire/internal/memnet"
 	"github.com/fluxwire-go/fluxwire/internal/service"
 	"github.com/fluxwire-go/fluxwire/internal/service/servicetest"
@@ -90,7 +91,7 @@ func TestUnreadAnswerIsCut(t *testing.T) {
 // nothing, not even that the client is seen to leave.
 func TestStreamWithABody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ln, _ := servicetest.ServeMem(t, service.Config{Heartbeat: -1})
+		ln, _ := servicetest.ServeMem(t, service.Config{Heartbeat: handlers.Off})
 		conn, err := ln.Dial(t.Context())
 		if err != nil {
 			t.Fatal(err)

@@ -52,7 +52,7 @@ func (h *host) cut() {
 // serve has a new service listen, until stop is called or t ends.
 func (h *host) serve(t *testing.T) (stop func()) {
 	t.Helper()
-	s, err := service.New(service.Config{Logger: slog.New(slog.DiscardHandler), MaxAge: -1, Transport: handlers.Portable})
+	s, err := service.New(service.Config{Logger: slog.New(slog.DiscardHandler), MaxAge: handlers.Off, Transport: handlers.TransportPortable})
 	if err != nil {
 		t.Fatal(err)
 	}

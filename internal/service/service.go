@@ -25,6 +25,7 @@ import (
 
 // Config is the settings of a [Service]. The tags describe them to package cli:
 // the name of the flag, if it is not the field's, its default and its help.
+// [handlers.Off] switches off what has the type "off".
 type Config struct {
 	Addr                 string             `default:":8080" placeholder:"ADDRESS" help:"Listen on this address. Port 0 takes a free one."`
 	AdminAddr            string             `placeholder:"ADDRESS" help:"Serve health, metrics and pprof on this address. Without it health and metrics are on the public address, and pprof is not served."`
@@ -59,7 +60,7 @@ func (c Config) Check() error {
 		errs = append(errs, &SettingError{setting, err})
 	}
 	for _, origin := range c.Origins {
-		if _, err := handlers.New(handlers.Config{Origins: []string{origin}, Transport: handlers.Portable}); err != nil {
+		if _, err := handlers.New(handlers.Config{Origins: []string{origin}, Transport: handlers.TransportPortable}); err != nil {
 			wrong("cors-origin", errors.New(strings.TrimPrefix(err.Error(), "handlers: config: Origins: ")))
 		}
 	}

@@ -62,11 +62,11 @@ func ticks() streams.Observable[sse.ServerSentEvent[any]] {
 }
 
 // emitter sends an event every second, in imperative style.
-func emitter(ctx context.Context, e *handlers.Emitter) error {
+func emitter(ctx context.Context, e *handlers.Emitter[string]) error {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	for n := 0; ; n++ {
-		err := e.Send(sse.ServerSentEvent[any]{
+		err := e.Send(sse.ServerSentEvent[string]{
 			ID:    strconv.Itoa(n),
 			Event: "sse event - mvc",
 			Data:  "SSE MVC - " + clock(),

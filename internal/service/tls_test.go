@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fluxwire-go/fluxwire/handlers"
 	"github.com/fluxwire-go/fluxwire/internal/service"
 	"github.com/fluxwire-go/fluxwire/internal/service/servicetest"
 	"github.com/fluxwire-go/fluxwire/internal/testkit"
@@ -122,7 +123,7 @@ func TestHTTP2ArrayTakesItsTime(t *testing.T) {
 // the deadline must not outlive the write.
 func TestHTTP2IdleStreamOutlivesTheWriteTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		transport, _ := serveTLS(t, service.Config{Heartbeat: -1})
+		transport, _ := serveTLS(t, service.Config{Heartbeat: handlers.Off})
 		client := &http.Client{Transport: transport}
 		stream := testkit.Open(t, client, tlsURL+"/events")
 		testkit.Ping(t, client, tlsURL, "first")
@@ -148,7 +149,7 @@ func TestStalledStreamIsCut(t *testing.T) {
 	} {
 		t.Run(tt.what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				transport, _ := serveTLS(t, service.Config{Heartbeat: -1, Pace: -1})
+				transport, _ := serveTLS(t, service.Config{Heartbeat: handlers.Off, Pace: handlers.Off})
 				transport.ForceAttemptHTTP2 = tt.http2
 				const window = 64 << 10
 				transport.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: window}

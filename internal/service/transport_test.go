@@ -24,7 +24,7 @@ const patience = 30 * time.Second
 // transport. Asked for by name, the log would say where they are not.
 func TestTopicsAreServedByTheFastTransport(t *testing.T) {
 	var log bytes.Buffer // nobody writes to it, or the test fails
-	s, err := New(Config{Transport: handlers.Fast, MaxStreamsPerSubject: -1, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	s, err := New(Config{Transport: handlers.TransportFast, MaxStreamsPerSubject: handlers.Off, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if errors.Is(err, handlers.ErrNoFast) {
 		t.Skip(err)
 	}

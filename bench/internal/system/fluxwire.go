@@ -23,7 +23,7 @@ type fluxwire struct {
 func newServer(cfg Config) (*handlers.Server, error) {
 	c := handlers.Config{
 		WriteTimeout:         cfg.WriteTimeout,
-		MaxStreamsPerSubject: -1, // all the load comes from one address
+		MaxStreamsPerSubject: handlers.Off, // all the load comes from one address
 		Pace:                 cfg.Pace,
 		Logger:               slog.New(slog.DiscardHandler),
 	}

@@ -92,7 +92,7 @@ func NewBlocking(cfg Config) *Blocking {
 	d.p.Gap = d.st.Route.Gap
 	d.p.Ending = func(err error) (session.Reason, []byte) {
 		reason, cause := cfg.Plan.Ending(err)
-		if reason == session.Failed && d.err == nil {
+		if reason == session.Error && d.err == nil {
 			d.err = err
 		}
 		return reason, cause
@@ -161,7 +161,7 @@ func (d *Blocking) Push(ctx context.Context, encode func(dst []byte) ([]byte, er
 	}
 	d.s.Push(frame, 1)
 	d.turn()
-	if reason, _ := d.s.End(); reason != session.Going && reason != session.Completed {
+	if reason, _ := d.s.End(); reason != session.Going && reason != session.Complete {
 		return d.usable(ctx)
 	}
 	return nil // also for the last event that the client wants
@@ -209,7 +209,7 @@ func guarded(encode func([]byte) ([]byte, error), dst []byte) (out []byte, err e
 func (d *Blocking) fail(err error) {
 	if d.s.State() < session.Leaving {
 		d.err = err
-		d.s.Leave(&d.p, session.Failed, d.cfg.Problem(err))
+		d.s.Leave(&d.p, session.Error, d.cfg.Problem(err))
 	}
 }
 
@@ -255,7 +255,7 @@ func (d *Blocking) drive() (sent bool) {
 	}
 	switch reason, abort := d.s.End(); {
 	case d.s.State() == session.Opening, abort:
-	case d.s.State() == session.Ended && (reason == session.Failed || reason == session.Left):
+	case d.s.State() == session.Ended && (reason == session.Error || reason == session.Left):
 	default: // a stream without opening words
 		first, err := d.cfg.Peer.head()
 		if err != nil {
@@ -423,7 +423,7 @@ func (d *Blocking) Finish(reason session.Reason, err error, gone bool) {
 	switch {
 	case gone:
 		d.s.Gone(false)
-	case reason == session.Failed:
+	case reason == session.Error:
 		d.fail(err)
 	default:
 		d.s.Leave(&d.p, reason, nil)

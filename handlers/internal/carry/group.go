@@ -258,13 +258,13 @@ func (g *group) broken(slot uint32, err error) {
 	g.pass.Now = g.shard.now
 	c := &g.conns[slot]
 	c.s.Gone(false)
-	g.close(slot, session.Failed, err, true)
+	g.close(slot, session.Error, err, true)
 }
 
 // drop closes a connection whose session has ended, and the books on its stream.
 func (g *group) drop(slot uint32, err error) {
 	reason, abort := g.conns[slot].s.End()
-	if reason == session.Failed {
+	if reason == session.Error {
 		err = g.failure
 	}
 	g.close(slot, reason, err, abort)

@@ -375,7 +375,7 @@ func (s *Shard) group(handler any, open func() Group, r *Route) *group {
 	g.pass.Gap = r.Gap
 	g.pass.Ending = func(err error) (session.Reason, []byte) {
 		reason, cause := made.Plan.Ending(err)
-		if reason == session.Failed {
+		if reason == session.Error {
 			g.failure = err
 		}
 		return reason, cause

@@ -144,12 +144,12 @@ func EndedBy(reason session.Reason) error { return ended[reason] }
 
 // ended is the error of a send to a stream that ends for one of the reasons.
 var ended = [session.Reasons]error{
-	session.Completed: errors.New("handlers: the client has all the events that it asked for"),
-	session.Failed:    errors.New("handlers: the stream has failed"),
-	session.Left:      errors.New("handlers: the client has closed the connection"),
-	session.Stalled:   errors.New("handlers: the client takes no bytes"),
-	session.Expired:   errors.New("handlers: the stream has reached its age"),
-	session.Drained:   errors.New("handlers: the server is shutting down"),
-	session.Revoked:   errors.New("handlers: the grant has expired"),
-	session.Cut:       errors.New("handlers: the client's position is no longer kept"),
+	session.Complete: errors.New("handlers: the client has all the events that it asked for"),
+	session.Error:    errors.New("handlers: the stream has failed"),
+	session.Left:     errors.New("handlers: the client has closed the connection"),
+	session.Stalled:  errors.New("handlers: the client takes no bytes"),
+	session.MaxAge:   errors.New("handlers: the stream has reached its age"),
+	session.Shutdown: errors.New("handlers: the server is shutting down"),
+	session.Grant:    errors.New("handlers: the grant has expired"),
+	session.Slow:     errors.New("handlers: the client's position is no longer kept"),
 }

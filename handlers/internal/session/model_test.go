@@ -242,15 +242,15 @@ func (m *model) step() {
 				c.squeeze()
 			}
 			c.s.Drain(&m.pass)
-			m.look(c, Drained)
+			m.look(c, Shutdown)
 		}
 	case 16:
 		if m.below(4) == 0 {
-			reason := []Reason{Completed, Failed, Revoked, Cut}[m.below(4)]
+			reason := []Reason{Complete, Error, Grant, Slow}[m.below(4)]
 			m.note("leave %v", reason)
 			unsaid := c.state == Opening && len(c.pushed) == 0
 			c.s.Leave(&m.pass, reason, problem)
-			if unsaid && reason == Failed {
+			if unsaid && reason == Error {
 				if c.s.State() != Ended {
 					m.failf("a stream that failed before anything was said is %v", c.s.State())
 				}
@@ -292,8 +292,8 @@ func (m *model) step() {
 func (c *client) givenUp() Reason {
 	switch {
 	case c.drained:
-		return Drained
-	case c.state != Leaving, c.reason == Completed, c.reason == Failed:
+		return Shutdown
+	case c.state != Leaving, c.reason == Complete, c.reason == Error:
 		return Stalled
 	}
 	return c.reason
@@ -324,9 +324,9 @@ func (m *model) tick(c *client) {
 		c.forced = true
 		m.over(c, want, true)
 	case expired && c.grant:
-		m.look(c, Revoked)
+		m.look(c, Grant)
 	case expired:
-		m.look(c, Expired)
+		m.look(c, MaxAge)
 	default:
 		if c.s.State() != c.state {
 			m.failf("Tick: the session is %v; want %v", c.s.State(), c.state)
@@ -361,7 +361,7 @@ func (m *model) look(c *client, reasons ...Reason) {
 
 func (c *client) leave(p *Pass) {
 	patience := int64(timeout)
-	if c.reason == Drained {
+	if c.reason == Shutdown {
 		c.drained, patience = true, farewell
 	}
 	c.expires = p.Now + patience
@@ -413,7 +413,7 @@ func (m *model) took(c *client, b []byte, n int, beat bool) (more bool) {
 			m.failf("the stream ends behind %d events; %d were asked for", events, m.pass.Take)
 		}
 		c.taken = true
-		m.look(c, Completed)
+		m.look(c, Complete)
 	}
 	return more
 }
@@ -431,7 +431,7 @@ func (m *model) next(c *client) {
 			if !ended {
 				m.failf("the session leaves, and its source has not ended")
 			}
-			if unsaid && c.s.State() == Ended && reason == Failed {
+			if unsaid && c.s.State() == Ended && reason == Error {
 				c.forced = true // a status, and no words
 			}
 			m.look(c, reason)
@@ -531,7 +531,7 @@ func (m *model) finish() {
 			b := c.s.Next(&m.pass)
 			if c.state < Leaving && c.s.State() >= Leaving {
 				reason, _ := ending(m.src.err)
-				if c.state == Opening && c.s.State() == Ended && reason == Failed {
+				if c.state == Opening && c.s.State() == Ended && reason == Error {
 					c.forced = true
 				}
 				m.look(c, reason)
@@ -548,7 +548,7 @@ func (m *model) finish() {
 			}
 		}
 		if c.state < Leaving {
-			reason := Completed
+			reason := Complete
 			c.s.Leave(&m.pass, reason, nil)
 			m.look(c, reason)
 		}
@@ -743,7 +743,7 @@ func (m *model) check(c *client) {
 	w := &m.pass.Words
 	if wordless := w.Lines && !w.Typed; last == wordless {
 		m.failf("the session has ended, last words %t", last)
-	} else if ab != (wordless && !w.Silent && reason != Completed) {
+	} else if ab != (wordless && !w.Silent && reason != Complete) {
 		m.failf("the session has ended by %v, abort %t", reason, ab)
 	}
 }
@@ -752,9 +752,9 @@ func lastName(reason Reason, forced bool) string {
 	switch {
 	case forced:
 		return ""
-	case reason == Completed:
+	case reason == Complete:
 		return sse.ControlComplete
-	case reason == Failed:
+	case reason == Error:
 		return sse.ControlError
 	}
 	return sse.ControlBye

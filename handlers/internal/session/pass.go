@@ -18,7 +18,7 @@ type Plan struct {
 	Timeout  int64 // how long a client may take no bytes, and last words may take
 	Farewell int64 // the same while the server drains
 	// Ending says what the end of the source means: nil is completion. cause is the
-	// encoded problem of [Failed].
+	// encoded problem of [Error].
 	Ending func(error) (reason Reason, cause []byte)
 	// Gap, if not nil, is called for each gap that a client is about to be told.
 	Gap func(*sse.Gap)

@@ -65,13 +65,13 @@ var (
 func ending(err error) (Reason, []byte) {
 	switch err {
 	case nil:
-		return Completed, nil
+		return Complete, nil
 	case errClosed:
-		return Drained, nil
+		return Shutdown, nil
 	case errCut:
-		return Cut, nil
+		return Slow, nil
 	}
-	return Failed, problem
+	return Error, problem
 }
 
 // frame returns the frame of an event whose data is text.

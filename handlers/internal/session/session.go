@@ -73,7 +73,7 @@ type own struct {
 	pushed []byte // an event of a source that pushes
 	count  int    // events in pushed
 	last   []byte // last words
-	cause  []byte // of Failed: the problem, encoded
+	cause  []byte // of Error: the problem, encoded
 }
 
 func (o *own) empty() bool {
@@ -192,8 +192,8 @@ func (s *Session) begin(p *Pass) bool {
 	}
 	s.look(p)
 	switch {
-	case p.pending.Ended && p.reason == Failed:
-		s.Leave(p, Failed, p.cause) // the answer can still be a status
+	case p.pending.Ended && p.reason == Error:
+		s.Leave(p, Error, p.cause) // the answer can still be a status
 		return false
 	case p.empty() && !p.Open:
 		s.spot = p.pending.Next
@@ -364,7 +364,7 @@ func (s *Session) counted(p *Pass, n int) {
 	}
 	if p.Take > 0 && s.events >= p.Take && s.state < Leaving {
 		s.taken = true
-		s.Leave(p, Completed, nil)
+		s.Leave(p, Complete, nil)
 	}
 }
 
@@ -398,7 +398,7 @@ func (s *Session) Beat(p *Pass) []byte {
 
 // Leave decides the end of the stream, if it has not been decided: Next returns what
 // is left to say, within the timeout, or the farewell of a server that drains. cause
-// is the encoded problem of [Failed]. Before anything has been said, Failed ends the
+// is the encoded problem of [Error]. Before anything has been said, Error ends the
 // session without a word: the driver answers with a status.
 func (s *Session) Leave(p *Pass, reason Reason, cause []byte) {
 	if s.state >= Leaving {
@@ -406,14 +406,14 @@ func (s *Session) Leave(p *Pass, reason Reason, cause []byte) {
 	}
 	s.reason = reason
 	if s.state == Opening {
-		if reason == Failed && (s.own == nil || len(s.own.pushed) == 0) {
+		if reason == Error && (s.own == nil || len(s.own.pushed) == 0) {
 			s.state = Ended
 			return
 		}
 		s.open(p)
 	}
 	patience := p.Timeout
-	if reason == Drained {
+	if reason == Shutdown {
 		patience = min(patience, p.Farewell)
 	}
 	s.state, s.expires = Leaving, Later(p.Now, patience)
@@ -432,7 +432,7 @@ func (s *Session) Drain(p *Pass) {
 		s.expires = min(s.expires, Later(p.Now, p.Farewell))
 		return
 	}
-	s.Leave(p, Drained, nil)
+	s.Leave(p, Shutdown, nil)
 }
 
 // Gone ends the session: its connection is no more. timedOut says that its client
@@ -452,8 +452,8 @@ func (s *Session) Gone(timedOut bool) {
 func (s *Session) giveUp() {
 	switch {
 	case s.drained:
-		s.reason = Drained
-	case s.state < Leaving || s.reason == Completed || s.reason == Failed:
+		s.reason = Shutdown
+	case s.state < Leaving || s.reason == Complete || s.reason == Error:
 		s.reason = Stalled
 	}
 	s.state, s.abort = Ended, true
@@ -469,9 +469,9 @@ func (s *Session) Tick(p *Pass) {
 	case s.state == Leaving: // its client takes bytes, but for ever
 		s.giveUp()
 	case s.grant:
-		s.Leave(p, Revoked, nil)
+		s.Leave(p, Grant, nil)
 	default:
-		s.Leave(p, Expired, nil)
+		s.Leave(p, MaxAge, nil)
 	}
 }
 

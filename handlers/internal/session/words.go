@@ -53,18 +53,18 @@ func (w *Words) Last(dst []byte, reason Reason, cause []byte, taken bool) (words
 		return dst, true
 	}
 	if w.Lines && !w.Typed {
-		return dst, reason == Completed
+		return dst, reason == Complete
 	}
 	var c sse.Control
 	switch reason {
-	case Completed:
+	case Complete:
 		c = sse.Control{Name: sse.ControlComplete}
 		if taken || !w.Topic {
 			c.ID = sse.EndID // nothing is left for this client
 		}
-	case Failed:
+	case Error:
 		c = sse.Control{Name: sse.ControlError, Data: json.RawMessage(cause)}
-	case Drained:
+	case Shutdown:
 		c = bye(reason, w.RetryElsewhere())
 	default:
 		c = bye(reason, w.Retry())
