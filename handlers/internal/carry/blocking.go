@@ -323,6 +323,7 @@ func (d *Blocking) letters() bool {
 		return false
 	}
 	d.p.Now, began = began-1, d.p.Now // the farewell counts from then
+	d.s.Tick(&d.p)                    // an age that was reached before is the reason
 	d.s.Drain(&d.p)
 	d.p.Now = began
 	return true
