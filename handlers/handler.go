@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/handlers/internal/answer"
@@ -45,6 +46,7 @@ type Handler struct {
 	policy  hub.Policy
 	filter  func(*http.Request) (hub.Filter, error)
 	open    func(r *http.Request, st *carry.Stream, f answer.Format) (opened, error)
+	plans   [3]atomic.Pointer[session.Plan] // by format
 }
 
 var readMethods = []string{http.MethodGet, http.MethodHead}
@@ -150,8 +152,7 @@ func (h *Handler) carry(w http.ResponseWriter, control *http.ResponseController,
 	res := &carry.Response{W: w, Control: control, Head: func(w http.ResponseWriter) { h.head(w, r, f) }}
 	cfg := carry.Config{
 		Stream:    st,
-		Session:   h.session(st, src.spot, grant),
-		Plan:      h.plan(st.Route.Name, f),
+		Plan:      h.plan(f),
 		Take:      take,
 		Pushes:    src.cursor == nil,
 		Peer:      res,
@@ -168,7 +169,7 @@ func (h *Handler) carry(w http.ResponseWriter, control *http.ResponseController,
 		array = &carry.Array{Max: maxArray, TooLarge: tooLarge}
 		cfg.Peer = array
 	}
-	d := carry.NewBlocking(cfg)
+	d := carry.NewBlocking(cfg, h.session(st, src.spot, grant))
 	lane := h.lane(w, r, f, take, src.cursor)
 	settled := func() bool { return lane.expects(src.cursor) }
 
@@ -227,23 +228,26 @@ func (h *Handler) session(st *carry.Stream, spot reading.Spot, grant Grant) sess
 	return session.New(spot, int64(expires.Sub(h.srv.base)), ofGrant)
 }
 
-// plan returns what the handler's streams on a route have in common.
-func (h *Handler) plan(route string, f answer.Format) session.Plan {
-	return session.Plan{
+// plan returns what the handler's streams in a format have in common.
+func (h *Handler) plan(f answer.Format) *session.Plan {
+	if p := h.plans[f].Load(); p != nil {
+		return p
+	}
+	h.plans[f].CompareAndSwap(nil, &session.Plan{
 		Words: session.Words{
 			Lines:          f != answer.EventStream,
 			Typed:          h.typed,
 			Silent:         f == answer.JSONArray,
 			Topic:          h.feed != nil,
 			Text:           h.text,
-			Name:           route,
 			Retry:          h.srv.retry,
 			RetryElsewhere: h.srv.retryElsewhere,
 		},
 		Timeout:  int64(h.srv.cfg.WriteTimeout),
 		Farewell: int64(min(farewell, h.srv.cfg.WriteTimeout)),
 		Ending:   ending,
-	}
+	})
+	return h.plans[f].Load()
 }
 
 // farewell is how long the last words of a draining server may take: a client that does

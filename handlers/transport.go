@@ -288,7 +288,7 @@ func (h *Handler) handOver(d *carry.Blocking, res *carry.Response, r *http.Reque
 	h.reader.Join() // the shard counts the stream out; the cursor is closed before
 	to.shard.Join(h, func() carry.Group {
 		return carry.Group{
-			Plan:      h.plan(st.Route.Name, answer.EventStream),
+			Plan:      h.plan(answer.EventStream),
 			Reader:    reading.Hub.Reader(h.feed, int(h.policy)),
 			Heartbeat: int64(h.heartbeat(answer.EventStream)),
 		}

@@ -77,6 +77,7 @@ func TestDriversAgree(t *testing.T) {
 
 // schedules is how many TestDriversAgree runs.
 const schedules = 20000
+
 var offset = func() uint64 { n, _ := strconv.ParseUint(os.Getenv("OFF"), 10, 64); return n }()
 
 // shows is what the schedules must have held.
@@ -219,7 +220,7 @@ func newSchedule(t *testing.T, s script, seen tally) *schedule {
 	r.policy = choose(&r.s, hub.PolicyToOldest, hub.PolicyToLatest, hub.PolicyCut)
 	r.beat = choose(&r.s, testBeat, testBeat, testBeat, 0)
 	r.words = session.Words{
-		Topic: true, Typed: true, Name: "t", Text: session.TextAlways,
+		Topic: true, Typed: true, Text: session.TextAlways,
 		Retry:          func() time.Duration { return 2 * time.Second },
 		RetryElsewhere: func() time.Duration { return time.Second },
 	}
@@ -237,19 +238,19 @@ func (r *schedule) note(format string, args ...any) {
 	r.trace = append(r.trace, fmt.Sprintf("%12v ", time.Since(r.base))+fmt.Sprintf(format, args...))
 }
 
-func (r *schedule) plan() session.Plan {
-	return session.Plan{
+func (r *schedule) plan() *session.Plan {
+	return &session.Plan{
 		Words: r.words, Timeout: int64(testTimeout), Farewell: int64(testFarewell),
 		Ending: func(err error) (session.Reason, []byte) {
 			switch {
 			case err == nil:
-				return session.Completed, nil
+				return session.Complete, nil
 			case errors.Is(err, hub.ErrCut):
-				return session.Cut, nil
+				return session.Slow, nil
 			case errors.Is(err, hub.ErrClosed):
-				return session.Drained, nil
+				return session.Shutdown, nil
 			}
-			return session.Failed, []byte(`{"title":"broken"}`)
+			return session.Error, []byte(`{"title":"broken"}`)
 		},
 	}
 }
@@ -287,10 +288,10 @@ func (r *schedule) open(kind int, start hub.Start, expires int64, grant bool) *s
 	s.left = left
 	ctx, cancel := context.WithCancelCause(client)
 	d := NewBlocking(Config{
-		Stream: s.st, Session: session.New(spot, expires, grant), Plan: r.plan(),
+		Stream: s.st, Plan: r.plan(),
 		Peer: s.c, Base: r.base, Heartbeat: r.beat, Pace: testPace, MaxEvent: 1 << 30,
 		Problem: func(err error) []byte { return []byte(`{}`) }, Stop: cancel,
-	})
+	}, session.New(spot, expires, grant))
 	s.d = d
 	var at reading.Spot
 	settled := func() bool {
@@ -328,9 +329,9 @@ func (r *schedule) open(kind int, start hub.Start, expires int64, grant bool) *s
 			}
 			r.shard.Forget()
 		}
-		reason := session.Completed
+		reason := session.Complete
 		if err != nil {
-			reason = session.Failed
+			reason = session.Error
 		}
 		d.Finish(reason, err, client.Err() != nil)
 		d.Close()

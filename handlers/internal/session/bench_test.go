@@ -18,7 +18,7 @@ func (e *endless) Read(at reading.Spot) reading.Pending {
 // many returns a pass, and n sessions at the same position.
 func many(n int) (*Pass, []Session) {
 	p := &Pass{
-		Plan:   Plan{Words: stream, Timeout: timeout, Farewell: farewell, Ending: ending},
+		Plan:   &Plan{Words: stream, Timeout: timeout, Farewell: farewell, Ending: ending},
 		Source: &endless{[]byte(a)},
 	}
 	sessions := make([]Session, n)

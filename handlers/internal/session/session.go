@@ -187,7 +187,7 @@ func (s *Session) look(p *Pass) {
 // returns false if there is nothing to say before the grace is over.
 func (s *Session) begin(p *Pass) bool {
 	if s.own != nil && len(s.own.pushed) > 0 {
-		s.open(p)
+		s.open(p, s.spot)
 		return true
 	}
 	s.look(p)
@@ -199,23 +199,25 @@ func (s *Session) begin(p *Pass) bool {
 		s.spot = p.pending.Next
 		return false
 	}
-	s.open(p)
 	if p.pending.Gap != nil {
+		s.open(p, reading.Spot{}) // the gap names the position, of which the client may have another
 		s.gap(p)
 		return true
 	}
+	s.open(p, s.spot)
 	if s.own.join(p.ready, p.pending.Count) {
 		s.spot, p.told = p.pending.Next, p.pending.Next
 	}
 	return true
 }
 
-// open queues the opening words, before what the server said and the source pushed.
-func (s *Session) open(p *Pass) {
+// open queues the opening words of a stream at spot, before what the server said and the
+// source pushed.
+func (s *Session) open(p *Pass, spot reading.Spot) {
 	s.state = Live
 	p.told = s.spot
 	o := s.alone()
-	o.words = append(p.Words.Open(nil, s.spot), o.words...)
+	o.words = append(p.Words.Open(nil, p.Name, spot), o.words...)
 	if o.join(o.pushed, o.count) {
 		o.pushed = nil
 	}
@@ -410,7 +412,7 @@ func (s *Session) Leave(p *Pass, reason Reason, cause []byte) {
 			s.state = Ended
 			return
 		}
-		s.open(p)
+		s.open(p, s.spot)
 	}
 	patience := p.Timeout
 	if reason == Shutdown {
