@@ -12,12 +12,12 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// roundTrip is a transport that is a function: nothing of net/http counts.
+// roundTrip is a function as a transport, so that net/http does not allocate.
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// again repeats text without an end.
+// again repeats text for ever.
 type again struct{ text, rest string }
 
 func (a *again) Read(p []byte) (int, error) {
@@ -29,8 +29,8 @@ func (a *again) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// checkFollowAllocs holds Follow to the number of allocations that an event of a
-// T costs on a connection that is open.
+// checkFollowAllocs checks the number of allocations of Follow for an event with a T on
+// an open connection.
 func checkFollowAllocs[T any](t *testing.T, name, stream string, body func(io.Reader) io.Reader, most float64) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) {
@@ -44,7 +44,7 @@ func checkFollowAllocs[T any](t *testing.T, name, stream string, body func(io.Re
 		})
 		next, stop := iter.Pull2(Follow[T](t.Context(), "http://host.test", HTTPClient(&http.Client{Transport: server})))
 		defer stop()
-		const events = 200 // together, since ids share a block of text every few dozen
+		const events = 200 // measured together, because ids share blocks of text
 		got := testing.AllocsPerRun(20, func() {
 			for range events {
 				if ev, err, ok := next(); err != nil || !ok {

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// benchTicks are the events that the benchmarks receive, over and over: about 100
+// benchTicks are the events that the benchmarks receive again and again: about 100
 // bytes each on the wire, 64 KiB together.
 var benchTicks, benchBlock = func() (datas []string, block []byte) {
 	for n := 0; len(block) < 64<<10; n++ {
@@ -22,8 +22,8 @@ var benchTicks, benchBlock = func() (datas []string, block []byte) {
 	return datas, block
 }()
 
-// endless serves benchBlock without an end over loopback, and announces heartbeats
-// as our servers do. It returns its URL.
+// endless serves benchBlock for ever over loopback, and announces heartbeats as our
+// servers do. It returns its URL.
 func endless(b *testing.B) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -49,9 +49,9 @@ func endless(b *testing.B) string {
 	return "http://" + l.Addr().String()
 }
 
-// followed counts an event per iteration, and checks that it is the next one.
-// b.Loop is called by the loop that receives, so that an event that is lost or
-// doubled cannot flatter the figure.
+// followed counts one event per iteration, and checks that it is the next one. The
+// receiving loop calls b.Loop, so that a lost or repeated event cannot improve the
+// result.
 func followed[T any](b *testing.B, is func(got T, n int) bool) {
 	b.ReportAllocs()
 	n := 0
@@ -67,9 +67,9 @@ func followed[T any](b *testing.B, is func(got T, n int) bool) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
 
-// scanned is the floor: lines found by a bufio.Scanner in the same bytes, with a
-// buffer as large as ours grows to and no regard to the rules of the format, each
-// event's data given to is.
+// scanned is the floor: a bufio.Scanner splits the same bytes into lines, with a buffer
+// as large as the client's and without the rules of the format, and passes each event's
+// data to is.
 func scanned(b *testing.B, is func(data []byte, n int) bool) {
 	b.ReportAllocs()
 	res, err := Exchange(b.Context(), endless(b))
@@ -108,7 +108,7 @@ func isString(v string, n int) bool      { return v == benchTicks[n] }
 func isBytes[T ~[]byte](v T, n int) bool { return string(v) == benchTicks[n] }
 
 // BenchmarkFollow receives typed events. Each floor reads the same bytes with a
-// bufio.Scanner and makes of them what the caller gets of Follow.
+// bufio.Scanner and makes the same values of them as Follow.
 func BenchmarkFollow(b *testing.B) {
 	b.Run("string", func(b *testing.B) { followed(b, isString) })
 	b.Run("string/floor-Scanner", func(b *testing.B) {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// gone tells, by the clock of the bubble, when the server sees the client leave.
+// gone reports, by the clock of the bubble, when the server sees the client leave.
 func gone(parts ...any) (step, <-chan time.Time) {
 	left := make(chan time.Time, 1)
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -21,7 +21,7 @@ func gone(parts ...any) (step, <-chan time.Time) {
 	}, left
 }
 
-func TestLeavingTheLoopClosesTheConnection(t *testing.T) {
+func TestFollowBreakClosesConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st, left := gone("data: a\n\n", time.Second, "data: b\n\ndata: c\n\n")
 		s := newScript(t, st)
@@ -43,9 +43,9 @@ func TestLeavingTheLoopClosesTheConnection(t *testing.T) {
 	})
 }
 
-// Whatever the transport: the request is cancelled, and then its body is closed,
-// which has nothing left to wait for.
-func TestEveryBodyIsClosed(t *testing.T) {
+// With any transport, the request is cancelled first and then its body closed, so that
+// Close does not wait.
+func TestFollowClosesEveryBody(t *testing.T) {
 	for _, typ := range []string{"text/event-stream", "text/plain"} {
 		body := &tracked{Reader: strings.NewReader("data: x\n\n")}
 		client := &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
@@ -74,18 +74,18 @@ func (b *tracked) Close() error {
 
 var errChanged = errors.New("changed my mind")
 
-func TestCancellationIsAtOnce(t *testing.T) {
+func TestFollowReturnsAtOnceWhenCancelled(t *testing.T) {
 	hang := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 	for _, tt := range []struct {
 		name  string
 		steps []step
 	}{
 		{"while the stream is silent", []step{open("data: x\n\n")}},
-		{"while the first answer is awaited", []step{hang}},
-		{"while a later answer is awaited", []step{sends("data: x\n\n"), hang}},
+		{"while waiting for the first answer", []step{hang}},
+		{"while waiting for a later answer", []step{sends("data: x\n\n"), hang}},
 		{"while waiting to reconnect", []step{sends("retry: 3600000\ndata: x\n\n")}},
-		{"while heartbeats come", []step{open("data: x\n\n", time.Second, ":\n\n", time.Second, ":\n\n", 9*time.Second, ":\n\n")}},
-		{"while the body of an error is read", []step{sends("data: x\n\n"), func(w http.ResponseWriter, r *http.Request) {
+		{"between heartbeats", []step{open("data: x\n\n", time.Second, ":\n\n", time.Second, ":\n\n", 9*time.Second, ":\n\n")}},
+		{"while reading the body of an error", []step{sends("data: x\n\n"), func(w http.ResponseWriter, r *http.Request) {
 			time.Sleep(6 * time.Second)
 			answer(http.StatusForbidden, "")(w, r)
 			http.NewResponseController(w).Flush()
@@ -107,7 +107,7 @@ func TestCancellationIsAtOnce(t *testing.T) {
 	}
 }
 
-func TestNothingIsYieldedOnceCancelled(t *testing.T) {
+func TestFollowYieldsNothingAfterCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, open("data: a\n\ndata: b\n\ndata: c\n\n")) // all in the buffer at once
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -127,7 +127,7 @@ func TestNothingIsYieldedOnceCancelled(t *testing.T) {
 	})
 }
 
-func TestACancelledContextSendsNothing(t *testing.T) {
+func TestCancelledContextSendsNoRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t)
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -147,7 +147,7 @@ func TestACancelledContextSendsNothing(t *testing.T) {
 	})
 }
 
-func TestADeadlineIsACause(t *testing.T) {
+func TestFollowDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, open("data: x\n\n"))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -22,12 +22,11 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// httpCases is how many cases about HTTP clients the shared file holds (the
-// others of kind http are about what browsers do across origins).
+// httpCases is the number of cases about HTTP clients in the shared file (the others of
+// kind http are about what browsers do across origins).
 const httpCases = 49
 
-// A vector is one case of kind http: what a server answers, and what a client
-// must make of it.
+// A vector is one case of kind http: what a server answers, and what a client must do.
 type vector struct {
 	Name    string
 	Kind    string
@@ -96,9 +95,9 @@ func vectors(t *testing.T) []vector {
 	return all
 }
 
-// TestConformance runs every case over real sockets. Waits end as soon as what is
-// expected has happened; that nothing more happens after it, and that nothing
-// happens too late, is proved in virtual time below.
+// TestConformance runs every case over real sockets. It waits only until the expected
+// has happened. TestConformanceVirtualTime checks that nothing else happens afterwards,
+// and nothing too late.
 func TestConformance(t *testing.T) {
 	for _, v := range vectors(t) {
 		t.Run(v.Name, func(t *testing.T) {
@@ -127,9 +126,9 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// TestConformanceInVirtualTime runs the cases over a network in memory, watches
-// for a minute what else happens, and holds the waits to both of their bounds.
-func TestConformanceInVirtualTime(t *testing.T) {
+// TestConformanceVirtualTime runs the cases over a network in memory. It checks that
+// nothing else happens for a minute, and checks both bounds of each wait.
+func TestConformanceVirtualTime(t *testing.T) {
 	for _, v := range vectors(t) {
 		t.Run(v.Name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -158,7 +157,7 @@ func ms(n float64) time.Duration { return time.Duration(n * float64(time.Millise
 type vectorServer struct {
 	vector
 	base    string
-	changed chan struct{} // something was seen: look again
+	changed chan struct{} // something was seen: check again
 
 	mu       sync.Mutex
 	played   map[string]int
@@ -173,9 +172,9 @@ type seenRequest struct {
 	gap          time.Duration
 }
 
-// check follows the stream of the case while wait waits, and compares what both
-// sides saw. wait returns when it has seen enough, or done is closed: then the
-// client has given up.
+// check follows the stream of the case while wait runs, and compares what both sides
+// saw. wait returns when it has seen enough, or when done is closed because the client
+// has given up.
 func (s *vectorServer) check(t *testing.T, l net.Listener, transport *http.Transport, wait func(done <-chan struct{})) {
 	s.played, s.ended = map[string]int{}, time.Now()
 	serving, stop := context.WithCancel(t.Context())
@@ -183,7 +182,7 @@ func (s *vectorServer) check(t *testing.T, l net.Listener, transport *http.Trans
 	wg.Go(func() { s.serve(serving, l) })
 
 	c, err := newConfig(t.Context(), s.base+"/", []Option{HTTPClient(&http.Client{Transport: transport}), Strict(),
-		Retry(RetryPolicy{Delay: 150 * time.Millisecond, Jitter: NoJitter})})
+		Retry(RetryPolicy{Delay: 150 * time.Millisecond, Jitter: Off})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,8 +256,8 @@ func (r seenRequest) check(t *testing.T, i int, want vectorRequest) {
 	}
 }
 
-// satisfied reports whether everything expected has been seen. A client that is
-// to give up is waited for in another way.
+// satisfied reports whether everything expected has been seen, except that the client
+// has given up, which is checked elsewhere.
 func (s *vectorServer) satisfied() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -275,7 +274,7 @@ func (s *vectorServer) see(what func()) {
 	}
 }
 
-// serve takes connections until l is closed, and hangs them up when ctx is done.
+// serve accepts connections until l is closed, and closes them when ctx ends.
 func (s *vectorServer) serve(ctx context.Context, l net.Listener) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -298,8 +297,7 @@ func (s *vectorServer) serve(ctx context.Context, l net.Listener) {
 	}
 }
 
-// answer plays the next answer to r and reports whether the connection can be
-// used again.
+// answer sends the next answer to r and reports whether the connection can be reused.
 func (s *vectorServer) answer(ctx context.Context, conn net.Conn, in io.Reader, r *http.Request) (again bool) {
 	a := vectorAnswer{Status: http.StatusNoContent, Framing: "none"}
 	s.see(func() {
@@ -318,7 +316,7 @@ func (s *vectorServer) answer(ctx context.Context, conn net.Conn, in io.Reader, 
 	conn.Write(a.bytes(s.base))
 	switch a.End {
 	case "hold":
-		io.Copy(io.Discard, in) // until the client goes
+		io.Copy(io.Discard, in) // until the client leaves
 	case "reset":
 		select {
 		case <-time.After(80 * time.Millisecond):
@@ -334,7 +332,7 @@ func (s *vectorServer) answer(ctx context.Context, conn net.Conn, in io.Reader, 
 	return false
 }
 
-// bytes is the answer as it goes out.
+// bytes returns the answer as it is sent.
 func (a vectorAnswer) bytes(base string) []byte {
 	body := a.BodyB64
 	if body == nil {

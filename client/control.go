@@ -1,180 +1,111 @@
 package client
 
 import (
-	"bytes"
-	"cmp"
 	"context"
-	"encoding/json"
-	"fmt"
 	"log/slog"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/internal/show"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// The control events: what the server says about the stream itself. They are
-// never handed out as events, unless the stream is [Strict].
-const (
-	controlGap      = "stream.gap"
-	controlError    = "stream.error"
-	controlComplete = "stream.complete"
-	controlBye      = "stream.bye"
-)
-
-func isControl(event string) bool {
+// obeyed reports whether event names a control event that this client acts on
+// instead of handing it out. (With [Strict] it acts on none.)
+func obeyed(event string) bool {
 	switch event {
-	case controlGap, controlError, controlComplete, controlBye:
+	case sse.ControlGap, sse.ControlError, sse.ControlComplete, sse.ControlBye:
 		return true
 	}
 	return false
 }
 
-// A Gap is a stream.gap event: the server's word that events are missing here.
-// [OnGap] hears of each; a *Gap is also an error, for the loop, if [Gaps] asks for
-// it.
-type Gap struct {
-	// Reason is why: retention, slow, restart, malformed or future.
-	Reason string
-	// From is the position the client was at, To the one it goes on from.
-	From, To string
-	// Missed is how many events are missing, -1 if the server cannot tell.
-	Missed int64
-}
+// A GapError says that the server could not deliver everything since the last
+// event. The loop sees it if [Gaps] asks for it.
+type GapError struct{ sse.Gap }
 
-func (g *Gap) Error() string {
-	missed := "an unknown number of"
-	if g.Missed >= 0 {
-		missed = strconv.FormatInt(g.Missed, 10)
-	}
-	return fmt.Sprintf("client: gap: %s events are missing between %q and %q: %s", missed, g.From, g.To, cmp.Or(g.Reason, "no reason given"))
-}
+func (e *GapError) Error() string { return "client: gap: " + e.Gap.String() }
 
-// OnGap sets a function that hears, in its place between the events, that the
-// server could not deliver everything since the last one. [Gaps] puts that into
-// the loop, too.
-func OnGap(f func(Gap)) Option {
+// OnGap sets a function that is called, between the events, when the server says
+// that events are missing there. [Gaps] makes the loop see that, too.
+func OnGap(f func(sse.Gap)) Option {
 	return func(c *config) { set(c, &c.onGap, f, f == nil, "OnGap") }
 }
 
-// Gaps sets what becomes of a gap in the loop, after [OnGap] has heard of it. A gap
-// with an id, which our servers give it, is told once: a client that reconnects goes
-// on from there. With [Strict] there are no gaps, only events named stream.gap.
-// Defaults to [Skip], which logs it at level Warn.
+// Gaps sets what the loop does with a gap, after [OnGap] has returned. A gap with an
+// id, as our servers send it, is reported once: a client that reconnects resumes after
+// it. With [Strict] there are no gaps, only events named stream.gap. Defaults to
+// [PolicySkip], which logs the gap at level Warn.
 func Gaps(p Policy) Option {
 	return func(c *config) { set(c, &c.gaps, p, p.bad(), "Gaps") }
 }
 
-// gap tells of a stream.gap event. Its error ends the stream before the gap: who
-// resumes there meets it again.
+// gap handles a stream.gap event. If it returns an error, the gap has not been
+// handled: a client that resumes at the saved position meets it again.
 func (s *stream) gap(ctx context.Context, ev sse.Event) error {
-	gap := parseGap(ev.Data)
-	if s.gaps == Skip {
-		s.logger.LogAttrs(ctx, slog.LevelWarn, "event stream has a gap", slog.String("url", show.URL(s.url)), slog.String("reason", gap.Reason),
-			slog.String("from", gap.From), slog.String("to", gap.To), slog.Int64("missed", gap.Missed))
+	gap := sse.ParseGap(ev.Data)
+	gap.ID = ev.ID
+	if s.gaps == PolicySkip {
+		missed := slog.String("missed", "unknown")
+		if gap.Missed != nil {
+			missed = slog.Uint64("missed", *gap.Missed)
+		}
+		s.logger.LogAttrs(ctx, slog.LevelWarn, "event stream has a gap", slog.String("url", show.URL(s.url)),
+			slog.String("reason", string(gap.Reason)), slog.String("from", gap.From), slog.String("to", gap.To), missed)
 	}
 	if s.onGap != nil {
 		s.onGap(gap)
 	}
 	switch {
-	case s.gaps == Skip:
+	case s.gaps == PolicySkip:
 		return nil
-	case ctx.Err() != nil: // the hook has cancelled it
+	case ctx.Err() != nil: // OnGap has cancelled it
 		return context.Cause(ctx)
 	}
-	return s.handle(ev, &gap)
-}
-
-// parseGap never fails: what cannot be read is left out, the gap itself is news.
-func parseGap(data []byte) Gap {
-	g := Gap{Missed: -1}
-	var members map[string]json.RawMessage
-	if json.Unmarshal(data, &members) != nil {
-		return g
-	}
-	g.Reason, g.From, g.To = text(members["reason"]), text(members["from"]), text(members["to"])
-	var n *int64
-	if json.Unmarshal(members["missed"], &n) == nil && n != nil && *n >= 0 {
-		g.Missed = *n
-	}
-	return g
-}
-
-// text is a JSON string, or the text of another value that is not null.
-func text(v json.RawMessage) string {
-	var s string
-	if json.Unmarshal(v, &s) == nil {
-		return s
-	}
-	return string(v)
+	return s.handle(ev, &GapError{gap})
 }
 
 // A StreamError is a stream.error event: the server ended the stream because its
-// source failed. It is final; the stream is not asked for again.
+// source failed. It is final: the client does not reconnect.
 type StreamError struct {
-	// Problem is what the event says. If its data was no problem object, the text
-	// is the Detail.
-	Problem Problem
+	// Problem is what the event says. If its data is not a problem object, the
+	// text is the Detail.
+	Problem sse.Problem
 }
 
 func (e *StreamError) Error() string {
-	return "client: the server ended the stream: " + e.Problem.String()
+	return "client: the server ended the stream: " + e.Problem.Message()
 }
 
 func parseStreamError(data []byte) *StreamError {
-	if p := parseProblem(data); p != nil {
+	if p := sse.ParseProblem(data); p != nil {
 		return &StreamError{*p}
 	}
-	return &StreamError{Problem{Type: "about:blank", Detail: string(data)}}
+	return &StreamError{sse.Problem{Type: "about:blank", Detail: string(data)}}
 }
 
-// A Bye is a stream.bye event: the server closes this connection and asks the
-// client to come again. It is what [OnDisconnect] hears; only with [NoReconnect]
-// does it end a stream.
-type Bye struct {
-	// Reason is why, in the server's word.
-	Reason string
-	// Retry is how long to stay away; 0 if the server named no time.
-	Retry time.Duration
-}
+// A ByeError is a stream.bye event: the server closes this connection and asks the
+// client to connect again. [OnDisconnect] gets it; it ends a stream only with
+// [NoReconnect].
+type ByeError struct{ sse.Bye }
 
-func (b *Bye) Error() string {
-	if b.Reason == "" {
+func (e *ByeError) Error() string {
+	if e.Reason == "" {
 		return "client: the server said goodbye"
 	}
-	return "client: the server said goodbye: " + b.Reason
+	return "client: the server said goodbye: " + e.Reason
 }
 
-// parseBye reads {"reason": text, "retry": milliseconds}, the unit of the wire's
-// own retry field. What cannot be read is left out.
-func parseBye(data []byte) *Bye {
-	b := &Bye{}
-	var members map[string]json.RawMessage
-	if json.Unmarshal(data, &members) != nil {
-		b.Reason = strings.ToValidUTF8(string(bytes.TrimSpace(data)), "\uFFFD")
-		return b
-	}
-	b.Reason = text(members["reason"])
-	var ms float64
-	if json.Unmarshal(members["retry"], &ms) == nil && ms > 0 {
-		b.Retry = time.Duration(min(ms*1e6, float64(maxWait)))
-	}
-	return b
-}
-
-// end is what a control event other than stream.gap makes of its connection.
+// end returns how a control event other than stream.gap ends the connection.
 func end(ev sse.Event) outcome {
 	switch ev.Event {
-	case controlError:
+	case sse.ControlError:
 		return outcome{err: parseStreamError(ev.Data)}
-	case controlBye:
-		bye := parseBye(ev.Data)
-		return outcome{err: bye, again: true, bye: bye.Retry}
+	case sse.ControlBye:
+		bye := &ByeError{sse.ParseBye(ev.Data)}
+		return outcome{err: bye, again: true, bye: min(bye.Wait(), maxWait)}
 	}
 	return outcome{} // stream.complete
 }
 
-// maxWait keeps times that a server names within what arithmetic can bear.
+// maxWait bounds the times that a server names, so that no sum of them overflows.
 const maxWait = 100 * 365 * 24 * time.Hour

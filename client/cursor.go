@@ -12,26 +12,26 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/show"
 )
 
-// A Cursor keeps how far a stream has got, for a process that starts anew: see
-// [Resume]. [FileCursor] is one; a consumer that keeps the id together with its
-// results can be one itself.
+// A Cursor stores the position of a stream, so that another process can resume there:
+// see [Resume]. [FileCursor] stores it in a file. A consumer that stores the id
+// together with its results can be its own Cursor.
 //
-// A stream calls its Cursor's methods one at a time; one Cursor serves one stream at
-// a time.
+// A stream calls the methods of its Cursor one at a time. A Cursor must not be used by
+// more than one stream at a time.
 type Cursor interface {
-	// Load returns the id that was saved last, "" when none has been.
+	// Load returns the id that was saved last, or "" if no id has been saved.
 	Load(ctx context.Context) (id string, err error)
-	// Save keeps id in place of the one before. Once it has returned nil, Load
-	// returns id, whatever happens to the process. An id may be any text, and
-	// is "" when the server has reset it.
+	// Save replaces the stored id. Once it has returned nil, Load returns id,
+	// whatever happens to the process. An id may be any text; it is "" if the server
+	// has reset it.
 	Save(ctx context.Context, id string) error
 }
 
-// A CursorError says that a [Cursor] failed. It ends the stream; nothing is retried.
+// A CursorError says that a [Cursor] failed. It ends the stream, without a retry.
 type CursorError struct {
-	Op  string // open, load, save or close
-	ID  string // what was to be saved
-	Err error  // the Cursor's
+	Op  string // "open", "load", "save" or "close"
+	ID  string // the id that could not be saved
+	Err error  // the error of the Cursor
 }
 
 func (e *CursorError) Error() string {
@@ -43,49 +43,50 @@ func (e *CursorError) Error() string {
 
 func (e *CursorError) Unwrap() error { return e.Err }
 
-// Resume makes a stream ([Follow], [Values], [Subscribe], [Observe]) go on where the
-// last one with this cursor stopped, also in another process. It is a promise of at
-// least once: no event is skipped, but those at the end may come again.
+// Resume makes a stream ([Follow], [Values], [Subscribe], [Observe]) continue where the
+// last stream with this cursor stopped, also in another process. Delivery is at least
+// once: no event is skipped, but the last events may come again.
 //
-// The cursor is loaded once, before the first request; its id takes the place of
-// [LastEventID], which counts only when the cursor has none.
+// The cursor is loaded once, before the first request. Its id replaces that of
+// [LastEventID], which counts only if the cursor has no id.
 //
-// What is saved is how far the events have been handled. An event is handled when the
-// loop comes back for the next one; for Subscribe, when next has returned; for
-// Observe, when the operators have taken it. The event at which the loop is left, by
-// break, return or panic, is not: it comes again, as it must if it could not be
-// handled. (Who leaves a loop in content saves the last event's ID, once the loop is
-// over.) Nor is what ends the stream by the policy [End], an event that does not decode
-// or a gap, nor a [Sentinel]: the next start meets it again.
+// The stream saves the position up to which events have been handled. An event is
+// handled when the loop asks for the next one; with Subscribe, when next has returned;
+// with Observe, when the operators have taken the event. If the loop is left at an
+// event, by break, return or panic, that event does not count as handled and comes
+// again. (To mark the last event as handled before leaving the loop, save its ID after
+// the loop.) An event that does not decode and a gap that end the stream because of
+// [PolicyEnd] are not handled either, nor is a [Sentinel]: the next start meets them
+// again.
 //
-// An id that comes without an event is saved like that of an event, in its turn,
-// when the client next waits for the server or has handled the event after it: the
-// first id a server sends, the one in a heartbeat of a filtered topic, that of a
-// [Gap] (once [OnGap] has returned, and the loop has come back if it surfaces), that of stream.complete. An id that is reset to
-// empty is saved as "". A position that has not moved is not saved again.
+// An id without an event is saved like the id of an event, in its order, when the
+// client next waits for the server or has handled the event after it. Such ids are the
+// first id of a server, the id in a heartbeat of a filtered topic, the id of a gap
+// (once [OnGap] has returned and, if the gap surfaces, the loop has asked for the next
+// event), and the id of stream.complete. An id that the server resets is saved as "".
+// A position that has not changed is not saved again.
 //
-// When it is saved, [SaveEvery] says; and in any case before the client reconnects,
-// and when the stream ends or is left. A process that is killed in between meets again what
-// it had handled since; nothing is lost.
+// [SaveEvery] sets when the position is saved. It is also saved before the client
+// reconnects, and when the stream ends or the loop is left. If the process is killed in
+// between, events handled since the last save come again; none is lost.
 //
-// A Load or Save that fails ends the stream with a [*CursorError], a failed Load before
-// anything is sent; a failed Save that leaves no place for an error, since the loop
-// has been left, is logged at level Error. Save gets a context that ends with ctx;
-// only the last one, when the stream is over, has 5 s of its own, so that a stream
-// that ends by its context is saved too. The stream waits for Save.
+// A failed Load or Save ends the stream with a [*CursorError]; after a failed Load
+// nothing is sent. If the loop has been left already, a failed Save is logged at level
+// Error instead. Save gets a context that ends with ctx. Only the last Save, when the
+// stream is over, has a context of its own with a timeout of 5 s, so that the position
+// is saved also when ctx ends the stream. The stream waits for Save.
 //
-// [Once] and [Exchange] have no use for a cursor.
+// [Once] and [Exchange] ignore the cursor.
 func Resume(c Cursor) Option {
 	return func(cfg *config) { set(cfg, &cfg.cursor, c, c == nil, "Resume") }
 }
 
-// SaveEvery sets how often the cursor of [Resume] is saved: when the position has
-// moved so many times since, about once for each event, or has not been saved for d
-// although it has moved, whichever comes first. It bounds what comes again after a
-// crash, against what a Save costs. SaveEvery(1, d) saves each event before the next
-// is handed out; 0 counts none, and only d matters, which must be more than 0.
-// Defaults to SaveEvery(0, time.Second): a stream of at most an event per second is
-// saved with each.
+// SaveEvery sets how often the position of [Resume] is saved: once it has moved events
+// times, about once for each event, or once it has been unsaved for d, whichever comes
+// first. This bounds how many events come again after a crash, and costs one Save each
+// time. SaveEvery(1, d) saves after each event, before the next is yielded. With 0
+// events, only d counts. d must be more than 0. Defaults to SaveEvery(0, time.Second):
+// a stream of at most one event a second is saved after each event.
 func SaveEvery(events int, d time.Duration) Option {
 	return func(c *config) {
 		if events < 0 || d <= 0 {
@@ -96,22 +97,22 @@ func SaveEvery(events int, d time.Duration) Option {
 	}
 }
 
-// lastSave is how long the Save may take that comes after the stream's end.
+// lastSave is the timeout of the Save after the stream's end.
 const lastSave = 5 * time.Second
 
-// A position is how far a stream has been handled, and saved.
+// A position is how far a stream has been handled and saved.
 type position struct {
 	cursor Cursor
 	events int
 	time   time.Duration
 
 	at    string // everything up to here has been handled
-	saved string // what the cursor has
-	moves int    // since it was saved
+	saved string // the id that the cursor has
+	moves int    // how often at has changed since it was saved
 	last  time.Time
 }
 
-// load starts the stream where its cursor says.
+// load sets the stream's start from its cursor.
 func (s *stream) load(ctx context.Context) error {
 	s.dec.SetLastEventID(s.lastEventID)
 	if s.cursor == nil {
@@ -127,8 +128,8 @@ func (s *stream) load(ctx context.Context) error {
 	return nil
 }
 
-// handled notes that the consumer is done with all that the decoder has given, and
-// saves it if it is time to.
+// handled records that the consumer has handled everything the decoder has returned,
+// and saves the position if that is due.
 func (s *stream) handled(ctx context.Context) error {
 	p := s.pos
 	if p == nil {
@@ -144,7 +145,7 @@ func (s *stream) handled(ctx context.Context) error {
 	return nil
 }
 
-// save saves the position if it has moved. Its error is that of the cursor, or the
+// save saves the position if it has moved. It returns the cursor's error, or the
 // cause of ctx.
 func (p *position) save(ctx context.Context) error {
 	if p == nil || p.at == p.saved {
@@ -157,11 +158,11 @@ func (p *position) save(ctx context.Context) error {
 	return nil
 }
 
-// settle saves the position of a stream that is over, and adds what goes wrong to the
-// error that ended it.
-func (s *stream) settle(ctx context.Context, err *error) {
+// saveLast saves the position of a stream that is over. If that fails, it adds the
+// error to the one that ended the stream.
+func (s *stream) saveLast(ctx context.Context, err *error) {
 	if _, failed := errors.AsType[*CursorError](*err); failed {
-		return // once is enough
+		return // the cursor has failed already
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSave)
 	defer cancel()
@@ -185,9 +186,9 @@ func cursorError(op, id string, err error) error {
 	return &CursorError{op, id, err}
 }
 
-// saving returns r as a reader that saves what is due before and while it waits:
-// whenever the decoder reads on, all it has given is handled. bite ends a read during
-// which a Save has failed.
+// saving wraps r in a reader that saves the position when it is due, before and during
+// a read: when the decoder reads, everything it has returned is handled. If a Save
+// fails during a read, bite ends the read.
 func (s *stream) saving(ctx context.Context, r io.Reader, bite context.CancelCauseFunc) io.Reader {
 	if s.pos == nil {
 		return r

@@ -16,7 +16,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/client"
 )
 
-// numbers serves the numbers from 1 to 4, or those after the last event's id.
+// numbers serves the numbers 1 to 4, or those after the last event's id.
 func numbers() *httptest.Server {
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -28,8 +28,8 @@ func numbers() *httptest.Server {
 	}))
 }
 
-// A process that cannot handle an event stops; the one after it gets the event
-// again, and goes on.
+// A process that cannot handle an event stops. The next process gets the event again,
+// and continues.
 func ExampleResume() {
 	server := numbers()
 	defer server.Close()
@@ -67,7 +67,7 @@ func ExampleResume() {
 	// <nil>
 }
 
-// An account is a result, and how far it has got, in one file.
+// An account stores a sum and the position of the last number in it in one file.
 type account struct {
 	path string
 	Sum  int
@@ -86,7 +86,7 @@ func openAccount(path string) (*account, error) {
 	return a, json.Unmarshal(b, a)
 }
 
-// add is the transaction: the sum and the id are written together, or not at all.
+// add writes the sum and the id together, or not at all.
 func (a *account) add(n int, id string) error {
 	a.Sum, a.ID = a.Sum+n, id
 	b, err := json.Marshal(a)
@@ -105,8 +105,8 @@ func (a *account) Load(context.Context) (string, error) { return a.ID, nil }
 // Save has nothing to do: the id is saved with the work.
 func (a *account) Save(context.Context, string) error { return nil }
 
-// A consumer that saves the position with its work counts every event once, however
-// often its process ends.
+// A consumer that saves the position together with its result counts every event once,
+// however often its process ends.
 func ExampleCursor() {
 	server := numbers()
 	defer server.Close()
@@ -116,7 +116,7 @@ func ExampleCursor() {
 	}
 	defer os.RemoveAll(dir)
 
-	for range 3 { // processes, of which the first ends early
+	for range 3 { // three processes; the first ends early
 		a, err := openAccount(filepath.Join(dir, "account.json"))
 		if err != nil {
 			log.Fatal(err)
@@ -129,7 +129,7 @@ func ExampleCursor() {
 				log.Fatal(err)
 			}
 			if ev.Data == 3 {
-				break // done with 3, and it does not come again
+				break // 3 is counted, and does not come again
 			}
 		}
 		fmt.Println(a.Sum, "up to", a.ID)

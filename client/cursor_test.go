@@ -16,11 +16,11 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// A diary is a Cursor in memory, and a record of what happened, in order.
+// A diary is a Cursor in memory. It also records in order what happened.
 type diary struct {
 	id    string
 	lines []string
-	start time.Time // if set, saves are written down with their time
+	start time.Time // if set, saves are recorded with their time
 
 	load func(context.Context) error
 	save func(ctx context.Context, id string) error
@@ -60,7 +60,7 @@ func (d *diary) want(t *testing.T, lines ...string) {
 // each saves every position at once.
 var each = SaveEvery(1, time.Hour)
 
-func TestAnEventIsSavedWhenTheConsumerComesBack(t *testing.T) {
+func TestResumeSavesHandledEvents(t *testing.T) {
 	body := open("id: 1\ndata: a\n\nid: 2\ndata: b\n\ndata: without an id\n\nid: 3\ndata: c\n\nevent: stream.complete\ndata\n\n")
 	want := []string{"a", "save 1", "b", "save 2", "without an id", "c", "save 3"}
 	for _, tt := range []struct {
@@ -112,9 +112,9 @@ func TestAnEventIsSavedWhenTheConsumerComesBack(t *testing.T) {
 	}
 }
 
-// However the consumer leaves, the event in its hand has not been handled, and those
-// before have.
-func TestTheEventAtWhichTheLoopIsLeftComesAgain(t *testing.T) {
+// However the consumer leaves, the current event counts as not handled, and those before
+// as handled.
+func TestResumeRepeatsEventAtBreak(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		leave func(d *diary, opts ...Option)
@@ -186,9 +186,9 @@ func TestTheEventAtWhichTheLoopIsLeftComesAgain(t *testing.T) {
 	}
 }
 
-// What ends the stream is met again by the next start; what is skipped, or surfaces
-// and is passed by, has been handled.
-func TestWhatEndsTheStreamComesAgain(t *testing.T) {
+// What ends the stream comes again after the next start. What is skipped, or surfaces
+// before the loop continues, has been handled.
+func TestResumeRepeatsWhatEndedTheStream(t *testing.T) {
 	const (
 		gap     = "id: 9\nevent: stream.gap\ndata: {}\n\n"
 		unknown = "id: 9\nevent: new\ndata: x\n\n"
@@ -199,15 +199,15 @@ func TestWhatEndsTheStreamComesAgain(t *testing.T) {
 		name  string
 		wire  string
 		opts  []Option
-		leave bool // at the error that surfaces
+		leave bool // leave the loop at the surfaced error
 		want  string
 	}{
-		{"a gap that ends the stream", gap, []Option{Gaps(End)}, false, "1"},
-		{"a gap at which the loop is left", gap, []Option{Gaps(Surface)}, true, "1"},
-		{"a gap that is passed by", gap, []Option{Gaps(Surface)}, false, "9"},
-		{"a gap that is skipped", gap, []Option{Gaps(Skip)}, false, "9"},
-		{"an unknown event that ends the stream", unknown, []Option{types, UnknownEvents(End)}, false, "1"},
-		{"an unknown event at which the loop is left", unknown, []Option{types, UnknownEvents(Surface)}, true, "1"},
+		{"a gap that ends the stream", gap, []Option{Gaps(PolicyEnd)}, false, "1"},
+		{"a gap at which the loop is left", gap, []Option{Gaps(PolicySurface)}, true, "1"},
+		{"a gap after which the loop continues", gap, []Option{Gaps(PolicySurface)}, false, "9"},
+		{"a gap that is skipped", gap, []Option{Gaps(PolicySkip)}, false, "9"},
+		{"an unknown event that ends the stream", unknown, []Option{types, UnknownEvents(PolicyEnd)}, false, "1"},
+		{"an unknown event at which the loop is left", unknown, []Option{types, UnknownEvents(PolicySurface)}, true, "1"},
 		{"an unknown event that is skipped", unknown, []Option{types}, false, "9"},
 		{"a sentinel", last, []Option{Sentinel("[DONE]")}, false, "1"},
 	} {
@@ -222,7 +222,7 @@ func TestWhatEndsTheStreamComesAgain(t *testing.T) {
 				}
 			}
 			if d.id != tt.want {
-				t.Errorf("%s: the next start goes on at %q, want %q", tt.name, d.id, tt.want)
+				t.Errorf("%s: the next start resumes at %q, want %q", tt.name, d.id, tt.want)
 			}
 		})
 	}
@@ -231,18 +231,18 @@ func TestWhatEndsTheStreamComesAgain(t *testing.T) {
 		d := &diary{}
 		s := newScript(t, open("id: 1\ndata: a\n\n"+gap))
 		ctx, cancel := context.WithCancel(t.Context())
-		for ev, err := range Follow[string](ctx, host, HTTPClient(s.HTTP), Resume(d), Gaps(Surface), OnGap(func(Gap) { cancel() })) {
+		for ev, err := range Follow[string](ctx, host, HTTPClient(s.HTTP), Resume(d), Gaps(PolicySurface), OnGap(func(sse.Gap) { cancel() })) {
 			if ev.Data != "a" && err != context.Canceled {
 				t.Errorf("event %+v, %v; want a and the cancellation", ev, err)
 			}
 		}
 		if d.id != "1" {
-			t.Errorf("a gap that the loop did not see, as its hook has cancelled: the next start goes on at %q, want 1", d.id)
+			t.Errorf("OnGap has cancelled, so the loop did not see the gap: the next start resumes at %q, want 1", d.id)
 		}
 	})
 }
 
-// onlyA decodes nothing but a.
+// onlyA is a codec that decodes only "a".
 type onlyA struct{ sse.Codec }
 
 func (onlyA) DecodeData(data []byte, _ any) error {
@@ -252,20 +252,20 @@ func (onlyA) DecodeData(data []byte, _ any) error {
 	return nil
 }
 
-func TestEventsThatAreSkippedAreHandled(t *testing.T) {
+func TestResumeSavesSkippedEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &diary{}
 		s := newScript(t, open("id: 1\ndata: x\n\n", time.Second, "id: 2\ndata: "+strings.Repeat("9", 100)+"\n\n", time.Second, "event: stream.complete\ndata\n\n"))
-		for ev, err := range Follow[int](t.Context(), host, HTTPClient(s.HTTP), Resume(d), each, MaxEvent(64), DecodeErrors(Skip)) {
+		for ev, err := range Follow[int](t.Context(), host, HTTPClient(s.HTTP), Resume(d), each, MaxEvent(64), DecodeErrors(PolicySkip)) {
 			t.Errorf("event %+v, %v; want none", ev, err)
 		}
 		d.want(t, "save 1", "save 2")
 	})
 }
 
-// Ids move without an event, too. Each part comes for itself, so that the client
-// waits in between.
-func TestIDsWithoutAnEventAreSavedInTheirTurn(t *testing.T) {
+// Ids without events move the position, too. Each part arrives separately, so that the
+// client waits in between.
+func TestResumeSavesIDsWithoutEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &diary{id: "old"}
 		s := newScript(t,
@@ -275,7 +275,7 @@ func TestIDsWithoutAnEventAreSavedInTheirTurn(t *testing.T) {
 				"id: 7\nevent: stream.gap\ndata: {}\n\n", time.Second,
 				"id\n\n", time.Second,
 				"id: end\nevent: stream.complete\ndata\n\n"))
-		for ev, err := range Follow[string](t.Context(), host, HTTPClient(s.HTTP), Resume(d), each, OnGap(func(Gap) { d.note("gap") })) {
+		for ev, err := range Follow[string](t.Context(), host, HTTPClient(s.HTTP), Resume(d), each, OnGap(func(sse.Gap) { d.note("gap") })) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -285,9 +285,9 @@ func TestIDsWithoutAnEventAreSavedInTheirTurn(t *testing.T) {
 	})
 }
 
-// Read together with the events around it, an id without an event is never saved
-// ahead of an event that is not handled.
-func TestIDsWithoutAnEventWaitForTheEventsBefore(t *testing.T) {
+// If an id without an event arrives together with events, it is never saved before an
+// earlier event has been handled.
+func TestResumeSavesIDsWithoutEventInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &diary{}
 		s := newScript(t, sends("id: 1\ndata: a\n\nid: 2\n\nid: 3\ndata: b\n\nid: 4\n\n"))
@@ -301,7 +301,7 @@ func TestIDsWithoutAnEventWaitForTheEventsBefore(t *testing.T) {
 	})
 }
 
-func TestAPositionThatDoesNotMoveIsNotSaved(t *testing.T) {
+func TestResumeDoesNotSaveUnchangedPosition(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &diary{id: "7"}
 		s := newScript(t, sends("id: 7\n\ndata: a\n\nid: 7\ndata: b\n\n"))
@@ -312,7 +312,7 @@ func TestAPositionThatDoesNotMoveIsNotSaved(t *testing.T) {
 	})
 }
 
-func TestTheCursorComesBeforeLastEventID(t *testing.T) {
+func TestResumeOverridesLastEventID(t *testing.T) {
 	for _, tt := range []struct{ saved, option, want string }{
 		{"7", "3", "7"},
 		{"", "3", "3"},
@@ -328,12 +328,12 @@ func TestTheCursorComesBeforeLastEventID(t *testing.T) {
 			if got := s.header("Last-Event-ID"); !slices.Equal(got, []string{tt.want}) {
 				t.Errorf("saved %q, LastEventID(%q): Last-Event-ID was %q, want %q", tt.saved, tt.option, got, tt.want)
 			}
-			d.want(t) // where the caller starts is not how far the stream has got
+			d.want(t) // the start is not saved: no event has been handled
 		})
 	}
 }
 
-func TestEachRunGoesOnWhereTheLastOneStopped(t *testing.T) {
+func TestResumeEachRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, sends("id: 1\ndata: a\n\nid: 2\ndata: b\n\n"), sends("id: 2\ndata: b\n\n"), sends("id: 3\ndata: c\n\n"))
 		events := Follow[string](t.Context(), host, HTTPClient(s.HTTP), Resume(&diary{}), NoReconnect())
@@ -352,7 +352,7 @@ func TestEachRunGoesOnWhereTheLastOneStopped(t *testing.T) {
 	})
 }
 
-func TestWhenThePositionIsSaved(t *testing.T) {
+func TestSaveEvery(t *testing.T) {
 	burst := func(from, to int) string {
 		var b strings.Builder
 		for n := from; n <= to; n++ {
@@ -367,13 +367,13 @@ func TestWhenThePositionIsSaved(t *testing.T) {
 		steps []step
 		want  []string
 	}{
-		{"by default the first, and then once a second, also while nothing comes", nil,
+		{"by default the first, then once a second, also without new events", nil,
 			[]step{open(100*time.Millisecond, burst(1, 3), 100*time.Millisecond, burst(4, 5), 10*time.Second, burst(6, 6), 500*time.Millisecond, burst(7, 7), time.Minute, done)},
 			[]string{"save 1 at 100ms", "save 5 at 1.1s", "save 6 at 10.2s", "save 7 at 11.2s"}},
-		{"by default each of a slow stream", nil,
+		{"by default each event of a slow stream", nil,
 			[]step{open(burst(1, 1), time.Second, burst(2, 2), time.Second, burst(3, 3), done)},
 			[]string{"save 1 at 0s", "save 2 at 1s", "save 3 at 2s"}},
-		{"after so many events", []Option{SaveEvery(3, time.Minute)},
+		{"after a number of events", []Option{SaveEvery(3, time.Minute)},
 			[]step{open(burst(1, 9), 2*time.Minute, done)},
 			[]string{"save 1 at 0s", "save 4 at 0s", "save 7 at 0s", "save 9 at 1m0s"}},
 		{"before the client reconnects", nil,
@@ -398,8 +398,8 @@ func TestWhenThePositionIsSaved(t *testing.T) {
 	}
 }
 
-// A Save that takes long holds the stream up, and a second one never runs beside it.
-func TestTheStreamWaitsForSave(t *testing.T) {
+// A slow Save delays the stream, and a second Save never runs at the same time.
+func TestResumeWaitsForSave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		saving := false
 		d := &diary{start: time.Now(), save: func(context.Context, string) error {
@@ -416,8 +416,8 @@ func TestTheStreamWaitsForSave(t *testing.T) {
 		for range Follow[string](t.Context(), host, HTTPClient(s.HTTP), Resume(d)) {
 			at = append(at, time.Since(d.start))
 		}
-		// b is saved from 5 s to 8 s before c is handed out; c from 9 s to 12 s, while
-		// the client waits for d, which comes at 10 s.
+		// b is saved from 5 s to 8 s, before c is yielded; c from 9 s to 12 s, while the
+		// client waits for d, which comes at 10 s.
 		if want := seconds(0, 5, 8, 12); !slices.Equal(at, want) {
 			t.Errorf("events at %v, want %v", at, want)
 		}
@@ -425,9 +425,9 @@ func TestTheStreamWaitsForSave(t *testing.T) {
 	})
 }
 
-// A Save that fails while the client waits ends the wait, and no event is handed out
-// any more, also if one has come in the meantime.
-func TestASaveThatFailsEndsTheWait(t *testing.T) {
+// A Save that fails while the client waits ends the wait, and no other event is yielded,
+// even if one has arrived in the meantime.
+func TestResumeFailedSaveEndsRead(t *testing.T) {
 	for _, next := range []time.Duration{1500 * time.Millisecond, time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
@@ -448,7 +448,7 @@ func TestASaveThatFailsEndsTheWait(t *testing.T) {
 	}
 }
 
-func TestALoadThatFailsEndsTheCallBeforeItIsMade(t *testing.T) {
+func TestResumeFailedLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t)
 		down := errors.New("database down")
@@ -472,7 +472,7 @@ func TestALoadThatFailsEndsTheCallBeforeItIsMade(t *testing.T) {
 	})
 }
 
-func TestASaveThatFailsEndsTheStream(t *testing.T) {
+func TestResumeFailedSave(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		steps []step
@@ -505,7 +505,7 @@ func TestASaveThatFailsEndsTheStream(t *testing.T) {
 	}
 }
 
-// seldom saves the first position at once, and then none while the stream runs.
+// seldom saves the first position at once, and no other while the stream runs.
 var seldom = SaveEvery(0, time.Hour)
 
 var errFull = errors.New("disk full")
@@ -517,7 +517,7 @@ func fullAt2(_ context.Context, id string) error {
 	return nil
 }
 
-func TestTheLastSaveHasAContextOfItsOwn(t *testing.T) {
+func TestResumeLastSaveContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		type key struct{}
 		var deadline time.Duration
@@ -539,8 +539,8 @@ func TestTheLastSaveHasAContextOfItsOwn(t *testing.T) {
 	})
 }
 
-// A Save that the context cuts short is made again when the stream is over.
-func TestASaveThatIsCutShortIsMadeAgain(t *testing.T) {
+// A Save that ctx has cancelled is made again when the stream is over.
+func TestResumeRetriesCancelledSave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -560,8 +560,8 @@ func TestASaveThatIsCutShortIsMadeAgain(t *testing.T) {
 	})
 }
 
-// Where the error of the last Save goes.
-func TestALastSaveThatFails(t *testing.T) {
+// The error of the last Save is joined, or logged.
+func TestResumeFailedLastSave(t *testing.T) {
 	const failed = `client: cursor: save "2": disk full`
 	for _, tt := range []struct {
 		name string
@@ -614,7 +614,7 @@ func TestALastSaveThatFails(t *testing.T) {
 	}
 }
 
-func TestOnceAndExchangeLeaveTheCursorAlone(t *testing.T) {
+func TestOnceAndExchangeIgnoreResume(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, answer(200, "1"), answer(200, "1"))
 		d := &diary{id: "7"}
@@ -633,12 +633,12 @@ func TestOnceAndExchangeLeaveTheCursorAlone(t *testing.T) {
 	})
 }
 
-func TestBadCursorOptions(t *testing.T) {
+func TestResumeOptionErrors(t *testing.T) {
 	for _, tt := range []struct {
 		opt  Option
 		want string
 	}{
-		{Resume(nil), "client: option Resume: <nil> is not a possible value"},
+		{Resume(nil), "client: option Resume: <nil> is not a valid value"},
 		{SaveEvery(-1, time.Second), "client: option SaveEvery: -1 events, 1s: the number must be 0 or more, the time more than 0"},
 		{SaveEvery(1, 0), "client: option SaveEvery: 1 events, 0s: the number must be 0 or more, the time more than 0"},
 	} {
@@ -650,7 +650,7 @@ func TestBadCursorOptions(t *testing.T) {
 	}
 }
 
-func TestCursorErrorIsNotWrappedTwice(t *testing.T) {
+func TestCursorErrorIsWrappedOnce(t *testing.T) {
 	inner := &CursorError{"save", "1", errors.New("x")}
 	if got := cursorError("load", "", fmt.Errorf("wrapped: %w", inner)); !reflect.DeepEqual(got, inner) {
 		t.Errorf("cursorError = %v, want %v", got, inner)

@@ -8,34 +8,34 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// Codec sets how data becomes a value. Defaults to [sse.JSON].
+// Codec sets how data is decoded. Defaults to [sse.JSON].
 func Codec(codec sse.Codec) Option {
 	return func(c *config) { set(c, &c.codec, codec, codec == nil, "Codec") }
 }
 
-// MaxEvent bounds the size of one event in bytes, so that no server can fill the
-// memory. A larger one is an [*sse.EventTooLargeError], and left to [DecodeErrors].
-// Defaults to 1 MiB.
+// MaxEvent limits the size of one event in bytes, so that a server cannot exhaust
+// memory. A larger event is an [*sse.EventTooLargeError], handled as [DecodeErrors]
+// says. Defaults to 1 MiB.
 func MaxEvent(bytes int) Option {
 	return func(c *config) { set(c, &c.maxEvent, bytes, bytes <= 0, "MaxEvent") }
 }
 
-// DecodeErrors sets what becomes of an event that cannot be handed out: its data does
-// not decode, a [*DecodeError], or it is larger than [MaxEvent], an
-// [*sse.EventTooLargeError]. Its id counts like any other, once its blank line has
-// arrived: a stream that reconnects goes on behind it. Defaults to [End]. [Skip]
-// logs it at level Warn.
+// DecodeErrors sets what to do with an event that cannot be yielded because its data
+// does not decode (a [*DecodeError]), or because it is larger than [MaxEvent] (an
+// [*sse.EventTooLargeError]). Its id counts like any other once its blank line has
+// arrived: a stream that reconnects resumes after it. Defaults to [PolicyEnd].
+// [PolicySkip] logs it at level Warn.
 func DecodeErrors(p Policy) Option {
 	return func(c *config) { set(c, &c.decodeErrors, p, p.bad(), "DecodeErrors") }
 }
 
-// A DecodeError says that data arrived that is no T.
+// A DecodeError says that data could not be decoded to a T.
 type DecodeError struct {
 	ID, Event string // the event's own id and its name, if it had them
-	Data      []byte // as it came
-	Err       error  // the codec's
+	Data      []byte // as received
+	Err       error  // the error of the codec
 
-	answer bool // of Once, not an event
+	answer bool // the answer of Once, not an event
 }
 
 func newDecodeError(ev sse.Event, err error) *DecodeError {
@@ -52,8 +52,8 @@ func (e *DecodeError) Error() string {
 
 func (e *DecodeError) Unwrap() error { return e.Err }
 
-// typed returns the handler that decodes events and yields them, and does with
-// what cannot be handed out as its policy says.
+// typed returns the handler that decodes events and yields them. It treats what cannot
+// be yielded as the policy for it says.
 func typed[T any](c *config, yield func(sse.ServerSentEvent[T], error) bool) func(sse.Event, error) error {
 	decode := union[T](c)
 	if len(c.cases) == 0 {
@@ -82,9 +82,9 @@ func typed[T any](c *config, yield func(sse.ServerSentEvent[T], error) bool) fun
 			return nil
 		}
 		switch c.policy(err) {
-		case Skip:
+		case PolicySkip:
 			c.logger.Warn("event skipped", slog.String("url", show.URL(c.url)), slog.Any("error", err))
-		case Surface:
+		case PolicySurface:
 			if !yield(sse.ServerSentEvent[T]{}, err) {
 				return errLeft
 			}
@@ -95,10 +95,10 @@ func typed[T any](c *config, yield func(sse.ServerSentEvent[T], error) bool) fun
 	}
 }
 
-// reader returns a function that decodes data to Ts.
+// reader returns a function that decodes data to a T.
 func reader[T any](codec sse.Codec) func(data []byte) (T, error) {
 	var zero T
-	v := new(T) // one for all events: what a codec fills must be on the heap
+	v := new(T) // one for all events, because it escapes to the heap
 	return func(data []byte) (T, error) {
 		*v = zero
 		err := codec.DecodeData(data, v)

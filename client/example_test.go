@@ -20,8 +20,8 @@ type Tick struct {
 	Text     string `json:"text"`
 }
 
-// ticks serves two ticks, drops the connection, and serves the rest to a client
-// that comes back.
+// ticks serves two ticks, drops the connection, and serves the rest to a client that
+// reconnects.
 func ticks() *httptest.Server {
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -131,8 +131,7 @@ func ExampleObserve() {
 
 var errSoldOut = errors.New("sold out")
 
-// OnStatus gives an answer a meaning of one's own; what it lets pass is a
-// *StatusError.
+// OnStatus turns a status into an error of your own. Any other status is a *StatusError.
 func ExampleOnStatus() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/tea" {
@@ -163,7 +162,7 @@ func ExampleOnStatus() {
 	// 404 we sell tea
 }
 
-// The hooks hear what the loop does not: here a connection that ends.
+// The hooks report what the loop does not see: here the end of a connection.
 func ExampleOnDisconnect() {
 	server := ticks()
 	defer server.Close()
@@ -184,7 +183,7 @@ func ExampleOnDisconnect() {
 	// disconnected: <nil>
 }
 
-// An answer that is a stream once, such as a language model's, is asked for once.
+// An answer that cannot be resumed, such as that of a language model.
 func ExampleNoReconnect() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -205,8 +204,8 @@ func ExampleNoReconnect() {
 
 type Pong string
 
-// One loop over events of several types: the name decides which one it is, and
-// what has another name is skipped.
+// One loop over events of several types. The name of an event decides its type; events
+// with other names are skipped.
 func ExampleTypes() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -241,7 +240,7 @@ func ExampleTypes() {
 	// an event without a name
 }
 
-// What surfaces comes in its place, and the loop goes on.
+// An error that surfaces is yielded in its place, and the loop continues.
 func ExampleUnknownEvents() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -250,7 +249,7 @@ func ExampleUnknownEvents() {
 	defer server.Close()
 
 	for v, err := range client.Values[any](context.Background(), server.URL, client.NoReconnect(),
-		client.Types(client.Type[Pong]("pong")), client.UnknownEvents(client.Surface)) {
+		client.Types(client.Type[Pong]("pong")), client.UnknownEvents(client.PolicySurface)) {
 		if e, ok := errors.AsType[*client.UnknownEventError](err); ok {
 			fmt.Printf("what is %s? %s\n", e.Event, e.Data)
 			continue
@@ -266,7 +265,7 @@ func ExampleUnknownEvents() {
 	// three
 }
 
-// A sentinel ends the stream, and is not decoded.
+// A sentinel ends the stream and is not decoded.
 func ExampleSentinel() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -278,15 +277,15 @@ func ExampleSentinel() {
 	for word, err := range client.Values[token](context.Background(), server.URL,
 		client.JSONBody(map[string]string{"prompt": "greet me"}), client.NoReconnect(), client.Sentinel("[DONE]")) {
 		if err != nil {
-			log.Fatal(err) // also if the stream was cut before its sentinel
+			log.Fatal(err) // also if the stream was cut before the sentinel
 		}
 		fmt.Print(word.Text)
 	}
 	// Output: Hello, world
 }
 
-// A consumer that keeps a state of its own hears in the loop that events are
-// missing, and loads the state anew.
+// A consumer with a state of its own learns in the loop that events are missing, and
+// loads the state again.
 func ExampleGaps() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -296,9 +295,9 @@ func ExampleGaps() {
 	defer server.Close()
 
 	for v, err := range client.Values[string](context.Background(), server.URL,
-		client.LastEventID("2"), client.Gaps(client.Surface)) {
-		if gap, ok := errors.AsType[*client.Gap](err); ok {
-			fmt.Println("load a snapshot:", gap.Missed, "events are missing")
+		client.LastEventID("2"), client.Gaps(client.PolicySurface)) {
+		if gap, ok := errors.AsType[*client.GapError](err); ok {
+			fmt.Println("load a snapshot:", gap.Gap)
 			continue
 		}
 		if err != nil {
@@ -307,6 +306,6 @@ func ExampleGaps() {
 		fmt.Println(v)
 	}
 	// Output:
-	// load a snapshot: 7 events are missing
+	// load a snapshot: 7 events are missing between "2" and "9": retention
 	// ten
 }

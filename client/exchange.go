@@ -10,10 +10,10 @@ import (
 // status. The caller must close its body; the request, its body included, ends
 // when ctx does.
 //
-// It follows redirects as the [http.Client] does (a [*RedirectError] is one that
-// cannot be followed), sends no Accept of its own, and retries nothing.
-// [ConnectTimeout] and [HeadTimeout] hold up to the head, not for the body. The error
-// is that of the options or of the request; once cancelled, the context's cause.
+// It follows redirects as the [http.Client] does (one that cannot be followed is a
+// [*RedirectError]), sets no Accept header, and does not retry. [ConnectTimeout] and
+// [HeadTimeout] apply until the head has arrived, not to the body. Exchange returns the
+// error of the options or of the request; if ctx has ended, the cause of ctx.
 func Exchange(ctx context.Context, url string, opts ...Option) (*http.Response, error) {
 	c, err := newConfig(ctx, url, opts)
 	if err != nil {
@@ -41,7 +41,7 @@ func Exchange(ctx context.Context, url string, opts ...Option) (*http.Response, 
 	return res, nil
 }
 
-// A cancelBody lets go of its request's context when it is closed.
+// A cancelBody releases its request's context when it is closed.
 type cancelBody struct {
 	io.ReadCloser
 	cancel context.CancelCauseFunc

@@ -9,57 +9,59 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 )
 
 var (
-	// ErrCursorDamaged is matched by the error of a [FileCursor] whose file is no
-	// cursor, or not a whole one. Nothing is guessed: put the file back from a
-	// backup, or remove it to start without a position.
-	ErrCursorDamaged = errors.New("the file is no cursor, or damaged: restore it, or remove it to start without a position")
+	// ErrCursorDamaged is matched by the error of a [FileCursor] whose file is
+	// damaged, or not a cursor. Restore the file from a backup, or remove it to start
+	// without a position.
+	ErrCursorDamaged = errors.New("client: cursor: the file is damaged, or not a cursor: restore it, or remove it to start without a position")
 
 	// ErrCursorInUse is matched by the error of [NewFileCursor] for a file that
-	// another FileCursor has, in this process or another. Give each stream a file of
-	// its own.
-	ErrCursorInUse = errors.New("the file is in use by another stream: give each a file of its own")
+	// another FileCursor has open, in this process or another. Give each stream a
+	// file of its own.
+	ErrCursorInUse = errors.New("client: cursor: the file is in use by another stream: give each a file of its own")
 )
 
-// maxCursorID is the longest id a file holds, in bytes. No server takes a header as
-// long.
+// maxCursorID is the longest id that a file can hold, in bytes. No server accepts a
+// header of that length.
 const maxCursorID = 64 << 10
 
-// A FileCursor is a [Cursor] in a file of its own. Its methods may be called by any
-// goroutine; they take no notice of their context.
+// A FileCursor is a [Cursor] that stores the position in a file. Its methods may be
+// called concurrently; they ignore their context.
 //
-// The file is never written over: Save writes another beside it (its name with .tmp
-// added), has it on the disk (fsync), gives it the file's name, and has the directory on the
-// disk. So it survives the end of the process at any moment, and where fsync means
-// what it says (on Windows, where a directory cannot be synced, all but its last
-// Save) the end of power too. A Save costs two such waits: [SaveEvery].
+// Save never overwrites the file: it writes another file next to it (the name with
+// .tmp added), syncs that to disk, renames it, and syncs the directory. So the position
+// survives the end of the process at any moment, and also a loss of power, if the file
+// system honours fsync (except for the last Save on Windows, where a directory cannot
+// be synced). Each Save waits for two syncs; [SaveEvery] limits how often.
 //
 // The file holds one id of at most 64 KiB, its length and a checksum.
 type FileCursor struct {
 	path string
 
 	mu   sync.Mutex
-	lock *os.File // nil once closed
+	lock *os.File // nil after Close
 }
 
-// NewFileCursor returns the cursor in the file at path, which need not exist; its
-// directory must. It belongs to one FileCursor at a time: the file with .lock added
-// is locked until Close or the end of the process, and stays where it is. (Systems
-// that know neither flock nor Windows' sharing modes do not lock: there it is the
-// caller's to see to it.)
+// NewFileCursor returns the cursor in the file at path. The file need not exist; its
+// directory must. Only one FileCursor at a time can use a file: it locks a file with
+// .lock added to the name until Close or the end of the process, and does not remove
+// that file. (On systems with neither flock nor the sharing modes of Windows there is
+// no lock; the caller must make sure that nobody else uses the file.)
 //
-// A file that is no cursor is an error here already, and never taken for none.
+// A file that is damaged, or not a cursor, is reported here, and is never treated as a
+// missing file.
 func NewFileCursor(path string) (*FileCursor, error) {
-	abs, err := filepath.Abs(path) // it stays the same when the process changes its directory
+	abs, err := filepath.Abs(path) // stays valid when the process changes its directory
 	if err != nil {
 		return nil, cursorError("open", "", err)
 	}
 	lock, err := lockFile(abs + ".lock")
 	if err != nil {
-		return nil, cursorError("open", "", fmt.Errorf("%s: %w", abs, err))
+		return nil, cursorError("open", "", &cursorFileError{abs, err})
 	}
 	c := &FileCursor{path: abs, lock: lock}
 	if _, err := c.read(); err != nil {
@@ -69,7 +71,7 @@ func NewFileCursor(path string) (*FileCursor, error) {
 	return c, nil
 }
 
-// Load reads the file. The id is "" when there is none.
+// Load reads the file. It returns "" if there is no file.
 func (c *FileCursor) Load(context.Context) (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -84,7 +86,7 @@ func (c *FileCursor) Load(context.Context) (string, error) {
 	return id, nil
 }
 
-// Save replaces the file. If it fails, the file holds the id before, or this one.
+// Save replaces the file. If it fails, the file holds either the old id or this one.
 func (c *FileCursor) Save(_ context.Context, id string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -102,8 +104,8 @@ func (c *FileCursor) Save(_ context.Context, id string) error {
 	return nil
 }
 
-// Close lets go of the file for others. Load and Save then fail with [os.ErrClosed].
-// A second call does nothing.
+// Close unlocks the file. Load and Save fail with [os.ErrClosed] afterwards. A second
+// call does nothing.
 func (c *FileCursor) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -134,20 +136,20 @@ func (c *FileCursor) read() (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxCursorID+1024)) // more than any cursor has
+	b, err := io.ReadAll(io.LimitReader(f, maxCursorID+1024)) // longer than any valid file
 	if err != nil {
 		return "", err
 	}
 	id, ok := decodeCursor(b)
 	if !ok {
-		return "", fmt.Errorf("%s: %w", c.path, ErrCursorDamaged)
+		return "", &cursorFileError{c.path, ErrCursorDamaged}
 	}
 	return id, nil
 }
 
 func (c *FileCursor) write(b []byte) error {
 	tmp := c.path + ".tmp"
-	// What a killed process has left, or somebody's link to elsewhere.
+	// Remove a file that a killed process has left, or a link to somewhere else.
 	if err := os.Remove(tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
@@ -157,7 +159,7 @@ func (c *FileCursor) write(b []byte) error {
 	}
 	_, err = f.Write(b)
 	if err == nil {
-		err = f.Sync() // before the rename, or a crash could leave the name on an empty file
+		err = f.Sync() // before the rename, or a crash could leave an empty file under the name
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
@@ -167,6 +169,18 @@ func (c *FileCursor) write(b []byte) error {
 	}
 	return syncDir(filepath.Dir(c.path))
 }
+
+// A cursorFileError adds the file's path to an error.
+type cursorFileError struct {
+	path string
+	err  error
+}
+
+func (e *cursorFileError) Error() string {
+	return e.path + ": " + strings.TrimPrefix(e.err.Error(), "client: cursor: ") // the CursorError around it says that
+}
+
+func (e *cursorFileError) Unwrap() error { return e.err }
 
 // A cursor file is a line with the format's name, the checksum (CRC-32C) and the
 // length of the id, then the id and a line feed.
@@ -184,7 +198,7 @@ func decodeCursor(b []byte) (id string, ok bool) {
 	if !ok {
 		return "", false
 	}
-	// There is one way to write an id, and whatever else the file holds is damage.
+	// An id has exactly one encoding; anything else is damage.
 	id = string(rest)
 	return id, len(id) <= maxCursorID && bytes.Equal(b, encodeCursor(id))
 }

@@ -31,7 +31,7 @@ func wantLoad(t *testing.T, c *FileCursor, want string) {
 	}
 }
 
-func TestFileCursorKeepsAnyText(t *testing.T) {
+func TestFileCursorAnyID(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cursor")
 	c := newFileCursor(t, path)
 	wantLoad(t, c, "")
@@ -54,8 +54,8 @@ func TestFileCursorKeepsAnyText(t *testing.T) {
 	wantLoad(t, c, kept)
 }
 
-// TestFileCursorIsExact keeps the format: files of today must be read tomorrow.
-func TestFileCursorIsExact(t *testing.T) {
+// TestFileCursorFormat fixes the format: later versions must read the files of this one.
+func TestFileCursorFormat(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cursor")
 	c := newFileCursor(t, path)
 	if err := c.Save(t.Context(), "123456789"); err != nil {
@@ -67,7 +67,7 @@ func TestFileCursorIsExact(t *testing.T) {
 	}
 }
 
-func TestFileCursorRefusesWhatIsNoCursor(t *testing.T) {
+func TestFileCursorDamaged(t *testing.T) {
 	whole := string(encodeCursor("12.abc"))
 	files := map[string]string{
 		"an empty file":          "",
@@ -89,7 +89,7 @@ func TestFileCursorRefusesWhatIsNoCursor(t *testing.T) {
 		}
 	}
 	path := filepath.Join(t.TempDir(), "cursor")
-	want := "client: cursor: open: " + path + ": the file is no cursor, or damaged: restore it, or remove it to start without a position"
+	want := "client: cursor: open: " + path + ": the file is damaged, or not a cursor: restore it, or remove it to start without a position"
 	for name, content := range files {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
@@ -102,13 +102,13 @@ func TestFileCursorRefusesWhatIsNoCursor(t *testing.T) {
 			t.Fatalf("%s: the file was changed to %q, %v", name, b, err)
 		}
 	}
-	if err := os.Remove(path); err != nil { // as the error says
+	if err := os.Remove(path); err != nil { // as the error suggests
 		t.Fatal(err)
 	}
 	c := newFileCursor(t, path)
 	wantLoad(t, c, "")
 
-	// Damage that comes later is found later.
+	// Damage after the opening is found by Load.
 	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func TestFileCursorRefusesWhatIsNoCursor(t *testing.T) {
 	}
 }
 
-func TestFileCursorBelongsToOne(t *testing.T) {
+func TestFileCursorInUse(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cursor")
 	c := newFileCursor(t, path)
 	want := "client: cursor: open: " + path + ": the file is in use by another stream: give each a file of its own"
@@ -138,8 +138,8 @@ func TestFileCursorBelongsToOne(t *testing.T) {
 	wantLoad(t, newFileCursor(t, path), "")
 }
 
-// An error leaves the lock to the next.
-func TestFileCursorThatCannotBeOpened(t *testing.T) {
+// A failed open must release the lock.
+func TestFileCursorOpenErrors(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cursor")
 	if err := os.Mkdir(path, 0o700); err != nil {
 		t.Fatal(err)
@@ -155,7 +155,7 @@ func TestFileCursorThatCannotBeOpened(t *testing.T) {
 	}
 }
 
-func TestFileCursorStaysWhereItIs(t *testing.T) {
+func TestFileCursorKeepsAbsolutePath(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
 	c := newFileCursor(t, "cursor")
@@ -168,9 +168,9 @@ func TestFileCursorStaysWhereItIs(t *testing.T) {
 	}
 }
 
-// What a killed Save has left, or a link that somebody has put there, is in nobody's
-// way, and nothing is written through it.
-func TestFileCursorSavesPastALeftover(t *testing.T) {
+// A file that a killed Save has left, or a link under that name, does not prevent Save,
+// and Save does not write through the link.
+func TestFileCursorReplacesLeftoverFile(t *testing.T) {
 	dir := t.TempDir()
 	path, other := filepath.Join(dir, "cursor"), filepath.Join(dir, "other")
 	c := newFileCursor(t, path)
@@ -195,7 +195,7 @@ func TestFileCursorSavesPastALeftover(t *testing.T) {
 	}
 }
 
-func TestFileCursorThatCannotBeWritten(t *testing.T) {
+func TestFileCursorWriteErrors(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cursor")
 	c := newFileCursor(t, path)
 	if err := c.Save(t.Context(), "1"); err != nil {
@@ -214,9 +214,9 @@ func TestFileCursorThatCannotBeWritten(t *testing.T) {
 // saverPath tells the test binary that it is the process to be killed.
 const saverPath = "FLUXWIRE_TEST_CURSOR_SAVER"
 
-// TestFileCursorOutlivesItsProcess kills a process in the midst of saving, again and
-// again: the file is whole, and never behind what a Save has acknowledged.
-func TestFileCursorOutlivesItsProcess(t *testing.T) {
+// TestFileCursorSurvivesKill kills a process while it saves, many times: the file must
+// be whole, and never older than what Save has acknowledged.
+func TestFileCursorSurvivesKill(t *testing.T) {
 	if path := os.Getenv(saverPath); path != "" {
 		saveForEver(t, path)
 	}
@@ -230,11 +230,12 @@ func TestFileCursorOutlivesItsProcess(t *testing.T) {
 	}
 }
 
-// killWhileSaving starts a process that saves from the last number on, and kills it.
+// killWhileSaving starts a process that saves, beginning after the last number, and kills
+// it.
 // It returns the number found in the file.
 func killWhileSaving(t *testing.T, path string, last int) int {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestFileCursorOutlivesItsProcess$")
+	cmd := exec.Command(os.Args[0], "-test.run=^TestFileCursorSurvivesKill$")
 	cmd.Env = append(os.Environ(), saverPath+"="+path)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -255,7 +256,7 @@ func killWhileSaving(t *testing.T, path string, last int) int {
 		}
 		saved = got
 		if n == alive {
-			// Somewhere within one of the next Saves. The sleep asserts nothing.
+			// Kill during one of the next Saves. The sleep asserts nothing.
 			time.Sleep(rand.N(3 * time.Millisecond))
 			cmd.Process.Kill()
 		}
@@ -266,14 +267,14 @@ func killWhileSaving(t *testing.T, path string, last int) int {
 		t.Fatalf("the process has saved nothing beyond %d: %v", last, cmd.ProcessState)
 	}
 
-	c, err := NewFileCursor(path) // the lock has gone with the process
+	c, err := NewFileCursor(path) // the lock has ended with the process
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
 	id, err := c.Load(t.Context())
 	got, bad := strconv.Atoi(strings.TrimRight(id, "x"))
-	// The last one may have been saved without a chance to say so.
+	// The last one may have been saved but not reported.
 	if err != nil || bad != nil || id != saverID(got) || got != saved && got != saved+1 {
 		t.Fatalf("Load() = %.100q, %v; Save has acknowledged %d", id, err, saved)
 	}
@@ -300,5 +301,5 @@ func saveForEver(t *testing.T, path string) {
 	}
 }
 
-// saverID is an id of any length: a file of the wrong one would show.
+// saverID returns an id whose length varies, so that a file of the wrong length shows.
 func saverID(n int) string { return strconv.Itoa(n) + strings.Repeat("x", n*7919%20_000) }

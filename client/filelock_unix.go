@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// lockFile opens the file at path and locks it for as long as it is open.
+// lockFile opens the file at path and locks it until it is closed.
 func lockFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

@@ -8,13 +8,13 @@ import (
 
 const errorSharingViolation syscall.Errno = 32
 
-// lockFile opens the file at path so that nobody else can, for as long as it is open.
+// lockFile opens the file at path. Nobody else can open it until it is closed.
 func lockFile(path string) (*os.File, error) {
 	name, err := syscall.UTF16PtrFromString(path)
 	if err != nil {
 		return nil, err
 	}
-	const share = 0 // with nobody
+	const share = 0 // no sharing
 	h, err := syscall.CreateFile(name, syscall.GENERIC_READ|syscall.GENERIC_WRITE, share, nil,
 		syscall.OPEN_ALWAYS, syscall.FILE_ATTRIBUTE_NORMAL, 0)
 	if errors.Is(err, errorSharingViolation) {

@@ -26,7 +26,7 @@ type tick struct {
 	Tags []string `json:"tags"`
 }
 
-func TestFollowYieldsTypedEvents(t *testing.T) {
+func TestFollowTyped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, sends("id: 1\nevent: tick\nretry: 3000\n: first\ndata: {\"n\":1,\ndata: \"tags\":[\"a\",\"b\"]}\n\n"+
 			"data: {\"tags\":[\"c\"]}\n\n"))
@@ -37,7 +37,7 @@ func TestFollowYieldsTypedEvents(t *testing.T) {
 			}
 			got = append(got, ev)
 		}
-		// The second event proves that nothing of the first one's value shines through.
+		// The second event proves that nothing of the first one's value is left.
 		want := []sse.ServerSentEvent[tick]{
 			{ID: "1", Event: "tick", Retry: 3 * time.Second, Comment: "first", Data: tick{1, []string{"a", "b"}}},
 			{Data: tick{0, []string{"c"}}},
@@ -48,7 +48,7 @@ func TestFollowYieldsTypedEvents(t *testing.T) {
 	})
 }
 
-func TestFollowKeepsStringsAndBytesAsTheyAre(t *testing.T) {
+func TestFollowStringsAndBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		body := sends("data: \"a\"\n\ndata: b\ndata: c\n\n")
 		s := newScript(t, body, body)
@@ -66,7 +66,7 @@ func TestFollowKeepsStringsAndBytesAsTheyAre(t *testing.T) {
 	})
 }
 
-func TestEventsArriveAsTheyAreSent(t *testing.T) {
+func TestFollowYieldsEventsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, open("data: a\n\n", 3*time.Second, "data: b\n", time.Second, "\n"))
 		start := time.Now()
@@ -85,7 +85,7 @@ func TestEventsArriveAsTheyAreSent(t *testing.T) {
 	})
 }
 
-func TestValuesYieldsTheDataAlone(t *testing.T) {
+func TestValues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, sends("id: 1\ndata: 1\n\ndata: 2\n\ndata: no number\n\n"))
 		var got []int
@@ -107,14 +107,14 @@ func TestValuesYieldsTheDataAlone(t *testing.T) {
 	})
 }
 
-func TestLastEventIDIsCarriedOn(t *testing.T) {
+func TestFollowSendsLastEventID(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t,
 			sends("data: no id yet\n\n"),
 			sends("id: a\ndata: x\n\ndata: without an id\n\n"),
 			nil,
 			retry503(),
-			sends("id: b\n\n"), // primes, brings no event
+			sends("id: b\n\n"), // an id, no event
 			sends("id: c\ndata: never finished\n"),
 			sends("id\ndata: reset\n\n"),
 			sends("id: end\nevent: stream.complete\ndata\n\n"))
@@ -130,7 +130,7 @@ func TestLastEventIDIsCarriedOn(t *testing.T) {
 	})
 }
 
-func TestEachRangeStartsAfresh(t *testing.T) {
+func TestFollowEachRangeIsASubscription(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, sends("id: 1\ndata: x\n\n"), sends("id: 2\ndata: x\n\n"))
 		events := Follow[string](t.Context(), host, HTTPClient(s.HTTP), LastEventID("start"))
@@ -145,7 +145,7 @@ func TestEachRangeStartsAfresh(t *testing.T) {
 	})
 }
 
-func TestAnIDThatNoHeaderCanCarryEndsTheStream(t *testing.T) {
+func TestFollowIDNotSendableInHeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, sends("id: a\x01\ndata: x\n\n"), sends("data: y\n\n"))
 		data, err := collect(t.Context(), s)
@@ -156,7 +156,7 @@ func TestAnIDThatNoHeaderCanCarryEndsTheStream(t *testing.T) {
 	})
 }
 
-func TestStreamRequest(t *testing.T) {
+func TestFollowRequestHeaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, sends(""), sends(""))
 		collect(t.Context(), s, NoReconnect())
@@ -183,7 +183,7 @@ func TestStreamRequest(t *testing.T) {
 	})
 }
 
-func TestBodyIsOpenedForEveryAttempt(t *testing.T) {
+func TestBodyOpenedForEveryAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, sends("data: x\n\n"), answer(http.StatusTemporaryRedirect, "", "Location", "/next"), sends("data: y\n\n"))
 		var opened []*closer
@@ -233,10 +233,10 @@ func TestBodyForms(t *testing.T) {
 			{"JSON has a length", []Option{JSONBody(tick{N: 1})}, `{"n":1,"tags":null}`, "application/json", 19},
 			{"a strings.Reader has a length", []Option{Body("", func() (io.Reader, error) { return strings.NewReader("abc"), nil })}, "abc", "", 3},
 			{"a bytes.Buffer has a length", []Option{Body("", func() (io.Reader, error) { return bytes.NewBufferString("abc"), nil })}, "abc", "", 3},
-			{"another reader goes out in chunks", []Option{Body("", func() (io.Reader, error) { return io.LimitReader(strings.NewReader("abc"), 2), nil })}, "ab", "", -1},
-			{"an empty body is none", []Option{Body("", func() (io.Reader, error) { return strings.NewReader(""), nil })}, "", "", 0},
-			{"no reader is no body", []Option{Body("", func() (io.Reader, error) { return nil, nil })}, "", "", 0},
-			{"a header of the caller's counts", []Option{JSONBody(1), Header("Content-Type", "application/x-one")}, "1", "application/x-one", 1},
+			{"another reader is sent in chunks", []Option{Body("", func() (io.Reader, error) { return io.LimitReader(strings.NewReader("abc"), 2), nil })}, "ab", "", -1},
+			{"an empty body is not sent", []Option{Body("", func() (io.Reader, error) { return strings.NewReader(""), nil })}, "", "", 0},
+			{"a nil reader means no body", []Option{Body("", func() (io.Reader, error) { return nil, nil })}, "", "", 0},
+			{"the caller's header is kept", []Option{JSONBody(1), Header("Content-Type", "application/x-one")}, "1", "application/x-one", 1},
 		} {
 			s := newScript(t, answer(http.StatusOK, ""))
 			if _, err := Once[string](t.Context(), host, append(tt.opts, HTTPClient(s.HTTP))...); err != nil {
@@ -251,7 +251,7 @@ func TestBodyForms(t *testing.T) {
 	})
 }
 
-func TestOnRequestSeesEveryAttempt(t *testing.T) {
+func TestOnRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, sends("data: x\n\n"), sends("data: x\n\n"), sends("data: x\n\n"))
 		tokens := []string{"one", "two"}
@@ -274,7 +274,7 @@ func TestOnRequestSeesEveryAttempt(t *testing.T) {
 	})
 }
 
-func TestABodyThatDoesNotOpenEndsTheCall(t *testing.T) {
+func TestBodyOpenError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, sends("data: x\n\n"), sends("data: y\n\n"))
 		errGone, n := errors.New("file is gone"), 0
@@ -290,7 +290,7 @@ func TestABodyThatDoesNotOpenEndsTheCall(t *testing.T) {
 	})
 }
 
-func TestOnlyAnEventStreamIsTaken(t *testing.T) {
+func TestFollowRefusesOtherContent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, typ := range []string{"text/plain", "application/json", "", "text/event-streams"} {
 			s := newScript(t, sends("data: x\n\n"), answer(http.StatusOK, "data: y\n\n", "Content-Type", typ), sends("data: z\n\n"))
@@ -315,7 +315,7 @@ func TestOnlyAnEventStreamIsTaken(t *testing.T) {
 	})
 }
 
-func TestEventsThatCannotBeHandedOut(t *testing.T) {
+func TestDecodeErrors(t *testing.T) {
 	large := "id: 3\ndata: " + strings.Repeat("9", 100) + "\n\n"
 	body := sends("id: 1\ndata: 1\n\nid: 2\nevent: odd\ndata: {\n\n" + large + "id: 4\ndata: 4\n\n")
 	for _, tt := range []struct {
@@ -326,8 +326,8 @@ func TestEventsThatCannotBeHandedOut(t *testing.T) {
 		logged int
 	}{
 		{"end it", nil, []int{1}, 1, 0},
-		{"surface", []Option{DecodeErrors(Surface)}, []int{1, 4}, 2, 0},
-		{"are skipped", []Option{DecodeErrors(Skip)}, []int{1, 4}, 0, 2},
+		{"surface", []Option{DecodeErrors(PolicySurface)}, []int{1, 4}, 2, 0},
+		{"are skipped", []Option{DecodeErrors(PolicySkip)}, []int{1, 4}, 0, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -368,10 +368,10 @@ func TestEventsThatCannotBeHandedOut(t *testing.T) {
 	}
 }
 
-func TestTheLoopCanBeLeftAtAnErrorThatSurfaces(t *testing.T) {
+func TestDecodeErrorsBreakAtSurfacedError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, open("data: x\n\ndata: 2\n\n"))
-		for v, err := range Values[int](t.Context(), host, HTTPClient(s.HTTP), DecodeErrors(Surface)) {
+		for v, err := range Values[int](t.Context(), host, HTTPClient(s.HTTP), DecodeErrors(PolicySurface)) {
 			if !isDecodeError(err) {
 				t.Errorf("yielded %v, %v; want a *DecodeError", v, err)
 			}
@@ -380,7 +380,7 @@ func TestTheLoopCanBeLeftAtAnErrorThatSurfaces(t *testing.T) {
 	})
 }
 
-func TestALargeEventEndsTheStreamByDefault(t *testing.T) {
+func TestMaxEventDefault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, sends("data: "+strings.Repeat("x", 1<<20)+"\n\ndata: "+strings.Repeat("x", 1<<20+1)+"\n\n"))
 		data, err := collect(t.Context(), s)
@@ -390,7 +390,7 @@ func TestALargeEventEndsTheStreamByDefault(t *testing.T) {
 	})
 }
 
-// upper is a codec that has its own mind.
+// upper is a codec that converts text to upper case.
 type upper struct{ sse.Codec }
 
 func (upper) DecodeData(data []byte, v any) error {
@@ -411,7 +411,7 @@ func TestCodec(t *testing.T) {
 	})
 }
 
-func TestHooksHearInOrder(t *testing.T) {
+func TestHooksOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t,
 			sends(": hello\n\n: in\ndata: x\n\n:\n\n", "X-Node", "one"),
@@ -424,7 +424,7 @@ func TestHooksHearInOrder(t *testing.T) {
 			OnConnect(func(r *http.Response) { hear("connect", r.Header.Get("X-Node")) }),
 			OnDisconnect(func(err error) { hear("disconnect", errText(err)) }),
 			OnRetry(func(err error, d time.Duration) { hear("retry", d.String(), errText(err)) }),
-			OnGap(func(g Gap) { hear("gap", g.Reason) }),
+			OnGap(func(g sse.Gap) { hear("gap", string(g.Reason)) }),
 			OnComment(func(c string) { hear("comment", c) })) {
 			hear("event", ev.Data, errText(err))
 		}
@@ -440,7 +440,7 @@ func TestHooksHearInOrder(t *testing.T) {
 	})
 }
 
-func TestEveryConnectHasOneDisconnect(t *testing.T) {
+func TestOnDisconnectOncePerConnection(t *testing.T) {
 	errStop := errors.New("stop")
 	for _, tt := range []struct {
 		name string
@@ -477,7 +477,7 @@ func TestEveryConnectHasOneDisconnect(t *testing.T) {
 	}
 }
 
-func TestLogTellsOfLossesAndNoSecrets(t *testing.T) {
+func TestLogger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, sends("data: x\n\n"), nil, sends("event: stream.gap\ndata: {\"reason\":\"retention\",\"from\":\"a\",\"to\":\"b\"}\n\n"))
 		var log bytes.Buffer
@@ -499,7 +499,7 @@ func TestLogTellsOfLossesAndNoSecrets(t *testing.T) {
 			`level=WARN msg="event stream lost, reconnecting" url=http://host.test/a%20b error=EOF wait=2s`,
 			`level=WARN msg="event stream lost, reconnecting" url=http://host.test/a%20b error="client: request: Get \"http://host.test/a%20b\": connection refused" wait=4s`,
 			`level=DEBUG msg="event stream open" url=http://host.test/a%20b`,
-			`level=WARN msg="event stream has a gap" url=http://host.test/a%20b reason=retention from=a to=b missed=-1`,
+			`level=WARN msg="event stream has a gap" url=http://host.test/a%20b reason=retention from=a to=b missed=unknown`,
 			`level=WARN msg="event stream lost, reconnecting" url=http://host.test/a%20b error=EOF wait=2s`,
 		}
 		if got := strings.Split(strings.TrimSpace(log.String()), "\n"); !slices.Equal(got, want) {

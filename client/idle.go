@@ -8,22 +8,19 @@ import (
 	"time"
 )
 
-// IdleLimit sets how long a connection may be silent, from the request on, before
-// it counts as dead, is closed and made anew; any byte counts, a heartbeat too.
-// Only the time spent waiting for the server is counted, not the time the caller
-// takes over an event. Defaults to 2.5 times what the server announces in its
-// Stream-Heartbeat header, and to no limit if it announces nothing; what the last
-// connection announced also bounds the wait for the next answer, unless
-// [HeadTimeout] does. NoIdleLimit switches it off.
+// IdleLimit sets how long a connection may be silent, beginning with the request,
+// before it counts as lost and is closed. Any byte counts, also a heartbeat. Only the
+// time spent waiting for the server counts, not the time that the caller spends on an
+// event. Defaults to 2.5 times the interval that the server announces in its
+// Stream-Heartbeat header, and to no limit without that header. The limit of the last
+// connection also applies to the wait for the next answer, unless [HeadTimeout] is set.
+// [Off] means no limit.
 func IdleLimit(d time.Duration) Option {
-	return func(c *config) { set(c, &c.idle, d, d <= 0 && d != NoIdleLimit, "IdleLimit") }
+	return func(c *config) { set(c, &c.idle, d, d <= 0 && d != Off, "IdleLimit") }
 }
 
-// NoIdleLimit, given to [IdleLimit], lets a connection be silent for ever.
-const NoIdleLimit time.Duration = -1
-
-// An IdleError says that a connection was closed because nothing arrived on it
-// for Limit: see [IdleLimit].
+// An IdleError says that a connection was closed because nothing arrived for Limit:
+// see [IdleLimit].
 type IdleError struct{ Limit time.Duration }
 
 func (e *IdleError) Error() string {
@@ -33,11 +30,12 @@ func (e *IdleError) Error() string {
 // Timeout returns true.
 func (e *IdleError) Timeout() bool { return true }
 
-// heartbeats is how many announced heartbeats may pass in silence: one may be
-// late, two are missing.
+// heartbeats is the number of heartbeat intervals without a byte after which a
+// connection counts as lost: one heartbeat may be late, but not two.
 const heartbeats = 2.5
 
-// idleLimit is how long the connection that h opened may be silent.
+// idleLimit returns how long the connection whose answer has the header h may be
+// silent.
 func (c *config) idleLimit(h http.Header) time.Duration {
 	switch {
 	case c.idle != 0:
@@ -52,12 +50,11 @@ func (c *config) idleLimit(h http.Header) time.Duration {
 	return time.Duration(min(s*heartbeats*float64(time.Second), float64(maxWait)))
 }
 
-// A watchdog bites when its reader has made the caller wait for longer than
-// limit. It watches only while somebody waits: a consumer that takes its time
-// over an event does not make the server silent.
+// A watchdog calls bite when a read from its reader takes longer than limit. It runs
+// only during reads: a slow consumer does not count as a silent server.
 type watchdog struct {
 	r     io.Reader
-	limit time.Duration // 0 = asleep; fixed once armed
+	limit time.Duration // 0 means none; must not change after the first arm
 	bite  func(error)
 	timer *time.Timer
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func TestSilentConnectionsAreMadeAnew(t *testing.T) {
+func TestIdleLimit(t *testing.T) {
 	const (
 		ev   = "data: x\n\n"
 		bye  = "event: stream.bye\ndata\n\n"
@@ -31,33 +31,33 @@ func TestSilentConnectionsAreMadeAnew(t *testing.T) {
 	}{
 		{name: "two and a half announced heartbeats of silence",
 			steps: []step{beating("15", ev)}, want: seconds(0, 39.5)},
-		{name: "any byte starts the clock again",
+		{name: "any byte restarts the clock",
 			steps: []step{beating("10", ev, 20*sec, ":", 20*sec, "\n", 20*sec, "\n")}, want: seconds(0, 87)},
-		{name: "part of a second",
+		{name: "a fraction of a second",
 			steps: []step{beating("0.4", ev)}, want: seconds(0, 3)},
-		{name: "the caller's limit counts more",
+		{name: "IdleLimit takes precedence",
 			steps: []step{beating("15", ev)}, opts: []Option{IdleLimit(5 * sec)}, want: seconds(0, 7)},
-		{name: "the caller wants none",
-			steps: []step{beating("15", ev, time.Hour, done)}, opts: []Option{IdleLimit(NoIdleLimit)}, want: seconds(0)},
-		{name: "nothing announced, no limit",
+		{name: "IdleLimit Off",
+			steps: []step{beating("15", ev, time.Hour, done)}, opts: []Option{IdleLimit(Off)}, want: seconds(0)},
+		{name: "no limit without the header",
 			steps: []step{open(ev, 240*time.Hour, done)}, want: seconds(0)},
-		{name: "nonsense announces nothing",
+		{name: "a malformed header is ignored",
 			steps: []step{beating("NaN", ev, time.Hour, bye), beating("-1", time.Hour, bye), beating("soon", time.Hour, bye), beating("1e999", time.Hour, done)},
 			want:  seconds(0, 3602, 7204, 10806)},
-		{name: "strict clients know no heartbeat",
+		{name: "Strict ignores the header",
 			steps: []step{beating("15", ev, time.Hour, drop)}, opts: []Option{Strict()}, want: seconds(0, 3602)},
-		{name: "the wait for the next answer counts too",
+		{name: "the limit applies to the wait for the next answer",
 			steps: []step{beating("2", ev, bye), hang, hang}, want: seconds(0, 2, 11, 24)},
-		{name: "the wait for the first answer counts by the caller's limit",
+		{name: "IdleLimit applies to the wait for the first answer",
 			steps: []step{hang}, opts: []Option{IdleLimit(5 * sec)}, want: seconds(0), err: "client: the server was silent for 5s"},
-		{name: "a later connection that announces nothing has no limit",
+		{name: "a later connection without the header has no limit",
 			steps: []step{beating("2", ev), open(ev, time.Hour, done)}, want: seconds(0, 7)},
 	} {
 		t.Run(tt.name, func(t *testing.T) { wantAttempts(t, tt.steps, tt.opts, tt.want, tt.err) })
 	}
 }
 
-func TestASlowConsumerIsNotSilence(t *testing.T) {
+func TestIdleLimitIgnoresSlowConsumer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, open("data: a\n\n", "data: b\n\n", "data: c\n\n"))
 		n := 0
@@ -76,7 +76,7 @@ func TestASlowConsumerIsNotSilence(t *testing.T) {
 	})
 }
 
-func TestIdleErrorTellsTheLimit(t *testing.T) {
+func TestIdleError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, open("data: a\n\n"))
 		var why error

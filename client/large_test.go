@@ -13,20 +13,20 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-func TestLargeEventsByPolicy(t *testing.T) {
+func TestMaxEventPolicies(t *testing.T) {
 	body := "id: 1\ndata: 1\n\nid: 2\nevent: big\ndata: " + strings.Repeat("9", 100) + "\ndata: more\n\nid: 3\ndata: 3\n\n"
-	const large = `sse: event too large: more than 50 bytes (name "big", id "2"); raise the limit or skip it`
+	const large = `sse: event too large: more than 50 bytes (name "big", id "2"); raise the limit, or skip the event`
 	for policy, want := range map[Policy][]string{
-		End:     {"1", large},
-		Surface: {"1", large, "3"},
-		Skip:    {"1", "3"},
+		PolicyEnd:     {"1", large},
+		PolicySurface: {"1", large, "3"},
+		PolicySkip:    {"1", "3"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			all := func(got map[string][]string) {
 				t.Helper()
 				for call, got := range got {
 					want := want
-					if call == "Observe" && policy == Surface {
+					if call == "Observe" && policy == PolicySurface {
 						want = []string{"1", "3"}
 					}
 					if !slices.Equal(got, want) {
@@ -36,16 +36,16 @@ func TestLargeEventsByPolicy(t *testing.T) {
 			}
 			s := newScript(t, sends(body), sends(body), sends(body), sends(body))
 			all(happened[int](t, s, MaxEvent(50), DecodeErrors(policy)))
-			// The name of a large event may not have been read: no policy for names counts.
+			// The name of a large event may not have been read, so UnknownEvents does not apply.
 			s = newScript(t, sends(body), sends(body), sends(body), sends(body))
-			all(happened[any](t, s, MaxEvent(50), DecodeErrors(policy), Types(Type[int]("")), UnknownEvents(End)))
+			all(happened[any](t, s, MaxEvent(50), DecodeErrors(policy), Types(Type[int]("")), UnknownEvents(PolicyEnd)))
 		})
 	}
 }
 
-// The id of an event that was too large is the resume point once the event is
-// over: it must not be asked for again, or the stream would never get past it.
-func TestWhereAStreamResumesAfterALargeEvent(t *testing.T) {
+// The client resumes after an event that was too large once the event has ended:
+// otherwise it would get the same event for ever.
+func TestMaxEventResume(t *testing.T) {
 	large := "data: " + strings.Repeat("9", 100) + "\n"
 	for _, tt := range []struct {
 		name, body, want string
@@ -59,7 +59,7 @@ func TestWhereAStreamResumesAfterALargeEvent(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newScript(t, sends(tt.body))
-			if _, err := collect(t.Context(), s, MaxEvent(50), DecodeErrors(Skip)); err != nil {
+			if _, err := collect(t.Context(), s, MaxEvent(50), DecodeErrors(PolicySkip)); err != nil {
 				t.Error(err)
 			}
 			if got, want := s.header("Last-Event-ID"), []string{"", tt.want}; !slices.Equal(got, want) {
@@ -85,10 +85,10 @@ func repeated(first, part string, n int, rest string) step {
 
 var kilobyte = strings.Repeat("0123456789abcdef", 64)
 
-func TestALineOfSevenMegabytes(t *testing.T) {
+func TestMaxEventLongLine(t *testing.T) {
 	const size = 7 << 20
 	synctest.Test(t, func(t *testing.T) {
-		// Fits to the byte.
+		// Fits exactly.
 		s := newScript(t, repeated("id: 1\ndata: ", kilobyte, size/len(kilobyte), "\n\nid: 2\ndata: after\n\n"))
 		data, err := collect(t.Context(), s, MaxEvent(size), NoReconnect())
 		if err != nil || len(data) != 2 || data[0] != strings.Repeat(kilobyte, size/len(kilobyte)) || data[1] != "after" {
@@ -97,9 +97,9 @@ func TestALineOfSevenMegabytes(t *testing.T) {
 	})
 }
 
-// A server that sends no line end must not fill the memory: what is allocated in
-// all, on both sides, is a fraction of what is sent.
-func TestMemoryIsBounded(t *testing.T) {
+// A server that sends no line end must not exhaust memory: all allocations of both sides
+// together are a fraction of what is sent.
+func TestFollowMemoryIsBounded(t *testing.T) {
 	const sent, most = 64 << 20, 16 << 20
 	for _, tt := range []struct {
 		name, first, part, rest string
@@ -110,7 +110,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		{"a comment", ":", kilobyte, "\n\n", 1},
 		{"an id", "data: x\nid: ", kilobyte, "\n\n", 1},
 		{"a name", "event: ", kilobyte, "\ndata\n\n", 1},
-		{"a field nobody knows", "", kilobyte, "\n\n", 0},
+		{"an unknown field", "", kilobyte, "\n\n", 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -119,7 +119,7 @@ func TestMemoryIsBounded(t *testing.T) {
 				runtime.ReadMemStats(&before)
 				var errs []error
 				data := ""
-				for v, err := range Values[string](t.Context(), host, HTTPClient(s.HTTP), NoReconnect(), DecodeErrors(Surface)) {
+				for v, err := range Values[string](t.Context(), host, HTTPClient(s.HTTP), NoReconnect(), DecodeErrors(PolicySurface)) {
 					if err != nil {
 						errs = append(errs, err)
 						continue

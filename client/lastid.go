@@ -5,33 +5,32 @@ import (
 	"strings"
 )
 
-// LastEventID sets the Last-Event-ID of the first request: where an earlier run
-// left off.
+// LastEventID sets the Last-Event-ID of the first request: the position where an
+// earlier run stopped.
 func LastEventID(id string) Option {
 	return func(c *config) { c.lastEventID = id }
 }
 
-// LastEventIDQuery has the last event id sent in the query parameter param as well
-// as in the Last-Event-ID header: for a proxy that strips the header, or a server
-// that reads the query alone. (Ours reads the header first, then lastEventId and
-// last_event_id.)
+// LastEventIDQuery sends the last event id in the query parameter param as well as in
+// the Last-Event-ID header, for a proxy that strips the header, or a server that reads
+// only the query. (Ours reads the header first, then lastEventId and last_event_id.)
 //
-// The parameter is the client's then: one of that name in the URL is replaced, and
-// taken out while there is no id; the rest of the query stays as it was written. A
-// redirect takes the id along. An id that no header can carry, because of a control
-// character, travels in the query alone.
+// The client then owns the parameter: it replaces a parameter of that name in the URL,
+// and removes it while there is no id. The rest of the query stays as it was written.
+// After a redirect the id is sent too. An id that a header cannot carry, because of a
+// control character, is sent only in the query.
 func LastEventIDQuery(param string) Option {
 	return func(c *config) { set(c, &c.idParam, param, param == "", "LastEventIDQuery") }
 }
 
-// sendable reports whether id can stand in a header: the HTML standard leaves out
-// NUL, CR and LF, net/http every control character but the tab.
+// sendable reports whether a header can carry id: the HTML standard forbids NUL, CR and
+// LF, net/http every control character but the tab.
 func sendable(id string) bool {
 	return strings.IndexFunc(id, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) < 0
 }
 
-// setParam sets one parameter of u's query, or removes it if value is "". It
-// leaves the others as they are, byte for byte: a signature may cover them.
+// setParam sets one parameter of u's query, or removes it if value is "". It does not
+// change a byte of the others, which a signature may cover.
 func setParam(u *url.URL, name, value string) {
 	var kept []string
 	for pair := range strings.SplitSeq(u.RawQuery, "&") {

@@ -11,13 +11,13 @@ import (
 func TestSetParam(t *testing.T) {
 	for _, tt := range []struct{ name, query, value, want string }{
 		{"added", "a=1", "7", "a=1&id=7"},
-		{"alone", "", "7", "id=7"},
-		{"replaced, wherever it stands", "id=1&a=2&id=3", "7", "a=2&id=7"},
+		{"the only parameter", "", "7", "id=7"},
+		{"replaced at any place", "id=1&a=2&id=3", "7", "a=2&id=7"},
 		{"replaced when spelled with escapes or without a value", "%69d=1&id&b", "7", "b&id=7"},
 		{"removed", "a=1&id=3", "", "a=1"},
 		{"nothing to remove", "", "", ""},
 		{"the others stay as they were written", "b=%7e+x&a=1;2&%zz=3&idx=4&a=0", "7", "b=%7e+x&a=1;2&%zz=3&idx=4&a=0&id=7"},
-		{"any character can travel", "", "a\x01 &=+é\xff", "id=a%01+%26%3D%2B%C3%A9%FF"},
+		{"any character is escaped", "", "a\x01 &=+é\xff", "id=a%01+%26%3D%2B%C3%A9%FF"},
 	} {
 		u := &url.URL{Scheme: "http", Host: "host.test", RawQuery: tt.query}
 		if setParam(u, "id", tt.value); u.RawQuery != tt.want {
@@ -56,7 +56,7 @@ func TestLastEventIDQuery(t *testing.T) {
 	})
 }
 
-func TestLastEventIDQueryStartsWhereLastEventIDSays(t *testing.T) {
+func TestLastEventIDQueryFirstRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, answer(http.StatusOK, ""), answer(http.StatusOK, ""))
 		id := LastEventID("a\nb") // no header could carry it
@@ -77,8 +77,8 @@ func TestLastEventIDQueryStartsWhereLastEventIDSays(t *testing.T) {
 	})
 }
 
-// The URL with the position of a remembered redirect is brought up to date, too.
-func TestLastEventIDQueryAtARememberedURL(t *testing.T) {
+// The id in the URL of a remembered redirect is updated, too.
+func TestLastEventIDQueryAfterRedirect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t,
 			answer(http.StatusMovedPermanently, "", "Location", "/new?k=v"), sends("id: 8\ndata: x\n\n"),
@@ -93,7 +93,7 @@ func TestLastEventIDQueryAtARememberedURL(t *testing.T) {
 	})
 }
 
-func TestLastEventIDQueryOfACursor(t *testing.T) {
+func TestLastEventIDQueryWithCursor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, sends("id: 8\ndata: x\n\n"))
 		if _, err := collect(t.Context(), s, Resume(&diary{id: "a\x01"}), LastEventIDQuery("id")); err != nil {

@@ -17,20 +17,20 @@ import (
 	"testing"
 )
 
-// openStreams is how many streams BenchmarkMemory holds open at once.
+// openStreams is the number of streams that BenchmarkMemory holds open.
 const openStreams = 5000
 
-// BenchmarkMemory tells what an open stream takes in the process that follows:
-// heap and stacks in use after a collection, with all streams open and silent. The
-// server is a process of its own, so that none of its memory counts; and every
-// stream must afterwards deliver one more event, so that none that is broken does.
-// The floor reads the same bytes with net/http and a bufio.Scanner.
+// BenchmarkMemory measures the memory of an open stream in the client's process: heap
+// and stacks in use after a collection, with all streams open and silent. The server is
+// another process, so that its memory does not count. Afterwards every stream must
+// deliver one more event, so that a broken stream cannot improve the result. The floor
+// reads the same bytes with net/http and a bufio.Scanner.
 //
-// What the runtime keeps of goroutines that have ended, and uses for the next, is
-// left out by a round that is not counted: it would weigh on the first variant.
+// A first round is not counted, because the runtime keeps memory of goroutines that have
+// ended for the next ones.
 //
-// In the variants with small buffers the http.Transport has buffers of 1 KiB in
-// place of 4.
+// In the variants with small buffers the http.Transport has buffers of 1 KiB instead of
+// 4 KiB.
 func BenchmarkMemory(b *testing.B) {
 	warm := new(http.Transport)
 	holdOpen(b, func(ctx context.Context, url string, got func(string)) error {
@@ -56,7 +56,7 @@ func BenchmarkMemory(b *testing.B) {
 				v.transport.CloseIdleConnections()
 			}
 			n := float64(b.N * openStreams)
-			b.ReportMetric(0, "ns/op") // it says nothing
+			b.ReportMetric(0, "ns/op") // has no meaning here
 			b.ReportMetric(float64(sum.heap+sum.stack)/n, "B/stream")
 			b.ReportMetric(float64(sum.heap)/n, "heap-B/stream")
 			b.ReportMetric(float64(sum.stack)/n, "stack-B/stream")
@@ -104,14 +104,14 @@ func (u *usage) add(v usage) {
 }
 
 func inUse() usage {
-	debug.FreeOSMemory() // collects, twice for what has pools and finalizers
+	debug.FreeOSMemory() // collects garbage; twice because of pools and finalizers
 	debug.FreeOSMemory()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return usage{int64(m.HeapInuse), int64(m.StackInuse), int64(runtime.NumGoroutine())}
 }
 
-// holdOpen opens openStreams streams by read, and returns what they take between
+// holdOpen opens openStreams streams with read, and returns the memory in use between
 // their first event and their second.
 func holdOpen(b *testing.B, read func(ctx context.Context, url string, got func(string)) error) usage {
 	b.Helper()
@@ -121,7 +121,7 @@ func holdOpen(b *testing.B, read func(ctx context.Context, url string, got func(
 
 	ctx, cancel := context.WithCancel(b.Context())
 	var streams, received sync.WaitGroup
-	opening := make(chan struct{}, 64) // or the server's queue of connections is full
+	opening := make(chan struct{}, 64) // bounds the server's queue of connections
 	round := func(send func()) {
 		received.Add(openStreams)
 		send()
@@ -143,7 +143,7 @@ func holdOpen(b *testing.B, read func(ctx context.Context, url string, got func(
 					received.Done()
 				})
 				if ctx.Err() == nil {
-					panic(fmt.Sprintf("a stream ended: %v", err)) // or received.Wait would wait for ever
+					panic(fmt.Sprintf("a stream ended: %v", err)) // otherwise received.Wait would wait for ever
 				}
 			})
 		}

@@ -7,12 +7,11 @@ import (
 	"github.com/fluxwire-go/fluxwire/streams"
 )
 
-// Observe returns the stream at url as an [streams.Observable], for operators to
-// work on. It is cold: each run is one subscription of its own, which reconnects
-// and ends as [Follow] does; the error that Follow would yield is the error of the
-// run. An Observable has no place for an error that is not the last: what is asked
-// to [Surface] is skipped and logged. Where a gap must not be missed, [Gaps] with [End]
-// makes it the error of the run.
+// Observe returns the stream at url as a [streams.Observable], for use with operators.
+// It is cold: each run is a subscription of its own, which reconnects and ends as with
+// [Follow]; the error that Follow would yield is the error of the run. An Observable can
+// have no error but the last, so [PolicySurface] skips and logs. If a gap must not be
+// missed, [Gaps] with [PolicyEnd] makes it the error of the run.
 func Observe[T any](url string, opts ...Option) streams.Observable[sse.ServerSentEvent[T]] {
 	return streams.Create(func(ctx context.Context, emit func(sse.ServerSentEvent[T]) bool) error {
 		c, err := configFor[T](ctx, url, opts)
@@ -20,8 +19,8 @@ func Observe[T any](url string, opts ...Option) streams.Observable[sse.ServerSen
 			return err
 		}
 		for _, p := range []*Policy{&c.decodeErrors, &c.unknownEvents, &c.gaps} {
-			if *p == Surface {
-				*p = Skip
+			if *p == PolicySurface {
+				*p = PolicySkip
 			}
 		}
 		err = follow(ctx, c, typed(c, func(ev sse.ServerSentEvent[T], _ error) bool { return emit(ev) }))

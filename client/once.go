@@ -8,7 +8,7 @@ import (
 	"net/http"
 )
 
-// MaxBody bounds the answer [Once] reads, in bytes; a larger one is an
+// MaxBody limits the answer that [Once] reads, in bytes; a larger answer is a
 // [*BodyTooLargeError]. Defaults to 8 MiB.
 func MaxBody(bytes int) Option {
 	return func(c *config) { set(c, &c.maxBody, bytes, bytes <= 0, "MaxBody") }
@@ -18,21 +18,21 @@ func MaxBody(bytes int) Option {
 type BodyTooLargeError struct{ Limit int }
 
 func (e *BodyTooLargeError) Error() string {
-	return fmt.Sprintf("client: body: the answer is larger than %d bytes: raise it with the option MaxBody", e.Limit)
+	return fmt.Sprintf("client: body: the answer is larger than %d bytes: raise the limit with the option MaxBody", e.Limit)
 }
 
-// Once makes one request, with any method and body, and decodes the whole answer
-// to a T: from JSON, or as the [Codec] says; a string or []byte gets it as it is.
-// It asks for JSON and takes anything ([Header] can set another Accept).
+// Once makes one request, with any method and body, and decodes the whole answer to a
+// T: from JSON, or as the [Codec] says. A string or []byte is the answer as it is. Once
+// asks for JSON and accepts anything ([Header] can set another Accept).
 //
-// A status that is not 2xx is a [*StatusError], or the error of [OnStatus]. An
-// answer that does not decode is a [*DecodeError], an answer larger than [MaxBody] a
-// [*BodyTooLargeError], an event stream, which need never end, an error that says
-// so. An answer without content (204, 205, or any to a HEAD request) is a zero T.
+// A status other than 2xx is a [*StatusError], or the error of [OnStatus]. An answer
+// that does not decode is a [*DecodeError]; one larger than [MaxBody] is a
+// [*BodyTooLargeError]; an event stream, which may never end, is an error that says so.
+// An answer without content (204, 205, or any to a HEAD request) gives a zero T.
 //
-// Once does not retry. [ConnectTimeout] and [HeadTimeout] hold for it, and a redirect
-// that cannot be followed is a [*RedirectError]. It returns the cause of ctx as soon
-// as that is cancelled.
+// Once does not retry. [ConnectTimeout] and [HeadTimeout] apply, and a redirect that
+// cannot be followed is a [*RedirectError]. When ctx ends, Once returns its cause at
+// once.
 func Once[T any](ctx context.Context, url string, opts ...Option) (T, error) {
 	var v T
 	c, err := newConfig(ctx, url, opts)
@@ -72,8 +72,8 @@ func Once[T any](ctx context.Context, url string, opts ...Option) (T, error) {
 	return v, nil
 }
 
-// cancelled returns the cause of ctx in place of err if ctx is over: what fails
-// then fails for that reason.
+// cancelled returns the cause of ctx instead of err if ctx has ended, because that is
+// why the operation failed.
 func cancelled(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

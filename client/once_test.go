@@ -65,7 +65,7 @@ func TestOnceErrors(t *testing.T) {
 			t.Errorf("a body as large as the limit: %q, %v", v, err)
 		}
 		_, err := Once[string](t.Context(), host, HTTPClient(s.HTTP), MaxBody(8))
-		if e, ok := errors.AsType[*BodyTooLargeError](err); !ok || e.Limit != 8 || err.Error() != "client: body: the answer is larger than 8 bytes: raise it with the option MaxBody" {
+		if e, ok := errors.AsType[*BodyTooLargeError](err); !ok || e.Limit != 8 || err.Error() != "client: body: the answer is larger than 8 bytes: raise the limit with the option MaxBody" {
 			t.Errorf("a larger body: %v, want a *BodyTooLargeError", err)
 		}
 		if _, err := once(); !strings.Contains(errText(err), "use Follow or Values") {
@@ -80,7 +80,7 @@ func TestOnceErrors(t *testing.T) {
 	})
 }
 
-func TestOnceIsCancelledAtOnce(t *testing.T) {
+func TestOnceCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t,
 			func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
@@ -96,7 +96,7 @@ func TestOnceIsCancelledAtOnce(t *testing.T) {
 	})
 }
 
-func TestExchangeGivesTheAnswerAsItIs(t *testing.T) {
+func TestExchange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, answer(418, "short", "X-A", "b"), answer(200, ""))
 		res, err := Exchange(t.Context(), host, HTTPClient(s.HTTP), Method("BREW"), LastEventID("7"),
@@ -112,7 +112,7 @@ func TestExchangeGivesTheAnswerAsItIs(t *testing.T) {
 		if r := s.requests[0]; r.Method != "BREW" || r.Header.Get("Last-Event-ID") != "7" || r.Header.Get("Accept") != "" {
 			t.Errorf("request %s with %v", r.Method, r.Header)
 		}
-		// A client with a timeout is welcome where answers end.
+		// Exchange accepts a client with a timeout, because answers end.
 		timed := *s.HTTP
 		timed.Timeout = time.Second
 		if res, err := Exchange(t.Context(), host, HTTPClient(&timed)); err != nil {

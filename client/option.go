@@ -13,17 +13,17 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// An Option sets one thing about a call. Options hold no state of their own: a
-// slice of them can be shared by any number of calls, also at the same time.
+// An Option sets one thing about a call. Options have no state: a slice of them can be
+// used for any number of calls, also concurrently.
 //
-// An option that has no meaning for a call is ignored by it (a [Retry] by
-// [Once]), so that one slice can serve all calls to one service. Of two options
-// that set the same thing the later one counts. An option with an impossible
-// value makes the call fail, before anything is sent, with an error that names
-// the option; all faults are reported at once.
+// A call ignores the options that do not apply to it ([Once] ignores [Retry]), so that
+// one slice can serve all calls to one service. Of two options that set the same thing
+// the later one counts. An option with an invalid value makes the call fail, before
+// anything is sent, with an error that names the option; all faults are reported at
+// once.
 type Option func(*config)
 
-// config is what the options of one call add up to.
+// config is the result of the options of one call.
 type config struct {
 	url *url.URL
 
@@ -63,20 +63,24 @@ type config struct {
 	onConnect    func(*http.Response)
 	onDisconnect func(error)
 	onRetry      func(error, time.Duration)
-	onGap        func(Gap)
+	onGap        func(sse.Gap)
 	onComment    func(string)
 
 	errs []error
 }
 
-// The defaults that are not a zero value.
+// Off means no limit for [ConnectTimeout], [HeadTimeout] and [IdleLimit], and no jitter
+// for a [RetryPolicy].
+const Off = -1
+
+// Defaults that are not zero values.
 const (
 	defaultMaxEvent = 1 << 20
 	defaultMaxBody  = 8 << 20
 )
 
-// newConfig applies opts and checks everything that can be checked before a
-// request is made.
+// newConfig applies opts and makes all checks that are possible before a request is
+// made.
 func newConfig(ctx context.Context, rawURL string, opts []Option) (*config, error) {
 	c := &config{
 		header:   http.Header{},
@@ -87,8 +91,8 @@ func newConfig(ctx context.Context, rawURL string, opts []Option) (*config, erro
 		logger:   slog.New(slog.DiscardHandler),
 
 		connectLimit:  defaultConnectTimeout,
-		unknownEvents: Skip,
-		gaps:          Skip,
+		unknownEvents: PolicySkip,
+		gaps:          PolicySkip,
 	}
 	if ctx == nil {
 		c.fail("the context is nil")
@@ -121,7 +125,7 @@ func (c *config) fail(format string, args ...any) {
 func (c *config) setURL(raw string) {
 	u, err := url.Parse(raw)
 	if err != nil {
-		// The text of a url.Error repeats the whole URL, password included.
+		// The text of a url.Error has the whole URL, with the password.
 		if e, ok := errors.AsType[*url.Error](err); ok {
 			err = e.Err
 		}
@@ -137,10 +141,10 @@ func (c *config) setURL(raw string) {
 	c.url = u
 }
 
-// set stores v, or notes that it is no value for the option.
+// set stores v, or records that it is invalid for the option.
 func set[T any](c *config, dst *T, v T, bad bool, option string) {
 	if bad {
-		c.fail("option %s: %v is not a possible value", option, v)
+		c.fail("option %s: %v is not a valid value", option, v)
 		return
 	}
 	*dst = v

@@ -12,7 +12,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-func TestFaultsAreNamedBeforeAnythingIsSent(t *testing.T) {
+func TestOptionErrors(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		url  string
@@ -26,23 +26,23 @@ func TestFaultsAreNamedBeforeAnythingIsSent(t *testing.T) {
 		{"no URL at all", "http://user:secret@host.test:port/", nil, `client: url: invalid port ":port" after host`},
 		{"a nil option", host, []Option{Strict(), nil}, "client: option 3 is nil"},
 		{"a nil body", host, []Option{Body("", nil)}, "client: option Body: the function is nil"},
-		{"a body that is no JSON", host, []Option{JSONBody(func() {})}, "client: option JSONBody: json: unsupported type: func()"},
-		{"a header that the client keeps", host, []Option{Header("last-event-id", "1")}, "client: option Header: Last-Event-ID is kept by the client: use the option LastEventID"},
+		{"a body that cannot be JSON", host, []Option{JSONBody(func() {})}, "client: option JSONBody: json: unsupported type: func()"},
+		{"a header that the client sets", host, []Option{Header("last-event-id", "1")}, "client: option Header: the client sets Last-Event-ID: use the option LastEventID"},
 		{"an id with a line break", host, []Option{LastEventID("a\nb")}, `client: option LastEventID: "a\nb" holds a control character, which no header can carry: use the option LastEventIDQuery`},
-		{"a nil hook", host, []Option{OnRequest(nil)}, "client: option OnRequest: <nil> is not a possible value"},
-		{"a nil client", host, []Option{HTTPClient(nil)}, "client: option HTTPClient: <nil> is not a possible value"},
-		{"a nil codec", host, []Option{Codec(nil)}, "client: option Codec: <nil> is not a possible value"},
-		{"a nil logger", host, []Option{Logger(nil)}, "client: option Logger: <nil> is not a possible value"},
-		{"no room for an event", host, []Option{MaxEvent(0)}, "client: option MaxEvent: 0 is not a possible value"},
-		{"no room for a body", host, []Option{MaxBody(-1)}, "client: option MaxBody: -1 is not a possible value"},
-		{"an unknown policy", host, []Option{DecodeErrors(7)}, "client: option DecodeErrors: 7 is not a possible value"},
-		{"an unknown policy for unknown events", host, []Option{UnknownEvents(7)}, "client: option UnknownEvents: 7 is not a possible value"},
-		{"an unknown policy for gaps", host, []Option{Gaps(-1)}, "client: option Gaps: -1 is not a possible value"},
-		{"a sentinel that no data can be", host, []Option{Sentinel("a\r")}, `client: option Sentinel: "a\r" is the data of no event, which is UTF-8 without a CR`},
+		{"a nil hook", host, []Option{OnRequest(nil)}, "client: option OnRequest: <nil> is not a valid value"},
+		{"a nil client", host, []Option{HTTPClient(nil)}, "client: option HTTPClient: <nil> is not a valid value"},
+		{"a nil codec", host, []Option{Codec(nil)}, "client: option Codec: <nil> is not a valid value"},
+		{"a nil logger", host, []Option{Logger(nil)}, "client: option Logger: <nil> is not a valid value"},
+		{"MaxEvent 0", host, []Option{MaxEvent(0)}, "client: option MaxEvent: 0 is not a valid value"},
+		{"a negative MaxBody", host, []Option{MaxBody(-1)}, "client: option MaxBody: -1 is not a valid value"},
+		{"an unknown policy", host, []Option{DecodeErrors(7)}, "client: option DecodeErrors: Policy(7) is not a valid value"},
+		{"an unknown policy for unknown events", host, []Option{UnknownEvents(7)}, "client: option UnknownEvents: Policy(7) is not a valid value"},
+		{"an unknown policy for gaps", host, []Option{Gaps(-1)}, "client: option Gaps: Policy(-1) is not a valid value"},
+		{"a sentinel that cannot be data", host, []Option{Sentinel("a\r")}, `client: option Sentinel: "a\r" cannot be the data of an event, which is UTF-8 without a CR`},
 		{"types without a case", host, []Option{Types()}, "client: option Types: there is no case: give one Type for each event name"},
-		{"no patience at all", host, []Option{IdleLimit(0)}, "client: option IdleLimit: 0s is not a possible value"},
-		{"several faults", "x", []Option{nil, MaxEvent(0)}, "client: url: the scheme is \"\": give an absolute http or https URL\nclient: option 2 is nil\nclient: option MaxEvent: 0 is not a possible value"},
-		{"a method that is none", host, []Option{Method("GET IT")}, `client: request: net/http: invalid method "GET IT"`},
+		{"an IdleLimit of 0", host, []Option{IdleLimit(0)}, "client: option IdleLimit: 0s is not a valid value"},
+		{"several faults", "x", []Option{nil, MaxEvent(0)}, "client: url: the scheme is \"\": give an absolute http or https URL\nclient: option 2 is nil\nclient: option MaxEvent: 0 is not a valid value"},
+		{"an invalid method", host, []Option{Method("GET IT")}, `client: request: net/http: invalid method "GET IT"`},
 	} {
 		n := 0
 		sent := &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) { n++; return nil, errRefused })}
@@ -71,13 +71,13 @@ func TestFaultsAreNamedBeforeAnythingIsSent(t *testing.T) {
 		}
 	}
 	for _, hook := range []Option{OnConnect(nil), OnDisconnect(nil), OnRetry(nil), OnGap(nil), OnComment(nil), OnStatus(nil)} {
-		if _, err := Once[string](t.Context(), host, hook); !strings.HasSuffix(errText(err), ": <nil> is not a possible value") {
+		if _, err := Once[string](t.Context(), host, hook); !strings.HasSuffix(errText(err), ": <nil> is not a valid value") {
 			t.Errorf("a nil hook: %v", err)
 		}
 	}
 }
 
-func TestANilContextIsAnError(t *testing.T) {
+func TestNilContext(t *testing.T) {
 	const want = "client: the context is nil"
 	//lint:ignore SA1012 that is the test
 	for _, err := range Follow[string](nil, host) {
@@ -95,12 +95,12 @@ func TestANilContextIsAnError(t *testing.T) {
 	}
 }
 
-// transport is a RoundTripper that is a function.
+// transport is a function as a RoundTripper.
 type transport func(*http.Request) (*http.Response, error)
 
 func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-func TestAClientThatCutsStreamsIsRefused(t *testing.T) {
+func TestErrClientTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, answer(http.StatusOK, "fine"))
 		timed := *s.HTTP
@@ -119,13 +119,12 @@ func TestAClientThatCutsStreamsIsRefused(t *testing.T) {
 	})
 }
 
-// The options of one service may be shared by all calls to it: what has no
-// meaning for a call does nothing.
-func TestOptionsAreShared(t *testing.T) {
+// All calls to a service may share its options: a call ignores those that do not apply.
+func TestOptionsCanBeShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, answer(http.StatusOK, "12345"), sends("data: 12345\n\n"))
 		all := []Option{HTTPClient(s.HTTP), Retry(exact), NoReconnect(), IdleLimit(time.Second), MaxEvent(5), MaxBody(5),
-			OnGap(func(Gap) {}), Strict(), DecodeErrors(Skip)}
+			OnGap(func(sse.Gap) {}), Strict(), DecodeErrors(PolicySkip)}
 		if v, err := Once[string](t.Context(), host, all...); v != "12345" || err != nil {
 			t.Errorf("Once = %q, %v", v, err)
 		}

@@ -1,29 +1,44 @@
 package client
 
-// A Policy says what becomes of what the loop did not ask for, an error of a kind
-// that need not be the end: an event that cannot be handed out ([DecodeErrors]), one
-// that is no case ([UnknownEvents]), a gap ([Gaps]).
+import "fmt"
+
+// A Policy says what to do with an error that does not have to end the stream: an
+// event that cannot be yielded ([DecodeErrors]), one whose name is not among the
+// cases ([UnknownEvents]), or a gap ([Gaps]).
 type Policy int
 
 const (
-	// End ends the stream with the error.
-	End Policy = iota
-	// Surface yields the error in its place between the events and goes on: it is not
-	// the last. [Subscribe] tells it to onError; [Observe], where an error has no place
-	// but the last, takes it for Skip.
-	Surface
-	// Skip logs the error and goes on.
-	Skip
+	// PolicyEnd ends the stream with the error.
+	PolicyEnd Policy = iota
+	// PolicySurface yields the error in its place between the events, and the stream
+	// continues. [Subscribe] passes it to onError. [Observe] treats it like
+	// PolicySkip: an Observable can have no error but the last.
+	PolicySurface
+	// PolicySkip logs the error and continues.
+	PolicySkip
 )
 
-func (p Policy) bad() bool { return p < End || p > Skip }
+// String returns "end", "surface" or "skip".
+func (p Policy) String() string {
+	switch p {
+	case PolicyEnd:
+		return "end"
+	case PolicySurface:
+		return "surface"
+	case PolicySkip:
+		return "skip"
+	}
+	return fmt.Sprintf("Policy(%d)", int(p))
+}
 
-// policy is what is to become of err.
+func (p Policy) bad() bool { return p < PolicyEnd || p > PolicySkip }
+
+// policy returns what to do with err.
 func (c *config) policy(err error) Policy {
 	switch err.(type) {
 	case *UnknownEventError:
 		return c.unknownEvents
-	case *Gap:
+	case *GapError:
 		return c.gaps
 	}
 	return c.decodeErrors

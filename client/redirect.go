@@ -13,20 +13,20 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/show"
 )
 
-// maxRedirects is how many redirects one request may meet: what the Fetch standard
-// allows (HTTP-redirect fetch). The CheckRedirect of an [http.Client] sets another
-// limit.
+// maxRedirects is how many redirects are followed for one request: the limit of the
+// Fetch standard (HTTP-redirect fetch). The CheckRedirect of an [http.Client] can set
+// another limit.
 const maxRedirects = 20
 
-// A RedirectError is a redirect that is not followed: there were too many, it leads
-// to what is no http or https URL, or the CheckRedirect of the [http.Client] is
-// against it. Coming again does not mend it: a stream ends with it, [Strict] or not.
+// A RedirectError is a redirect that is not followed: there were too many, its target
+// is not an http or https URL, or the CheckRedirect of the [http.Client] refused it. It
+// ends a stream without a retry, [Strict] or not.
 //
-// A redirect that names no Location at all is a [*StatusError].
+// A redirect without a Location header is a [*StatusError].
 type RedirectError struct {
 	// From is the URL that redirected, without user and query.
 	From string
-	// Err is why it is not followed; CheckRedirect's own error if that refused.
+	// Err is why it is not followed; the error of CheckRedirect if that refused.
 	Err error
 }
 
@@ -36,8 +36,8 @@ func (e *RedirectError) Error() string {
 
 func (e *RedirectError) Unwrap() error { return e.Err }
 
-// checkRedirect has own, if there is one, decide about each redirect, then looks
-// at where it goes. It leaves all requests, the first included, in hops.
+// checkRedirect returns a CheckRedirect function that calls own, if it is not nil, and
+// then checks the target. It stores all requests, beginning with the first, in hops.
 func (c *config) checkRedirect(own func(*http.Request, []*http.Request) error, hops *[]*http.Request) func(*http.Request, []*http.Request) error {
 	return func(req *http.Request, via []*http.Request) error {
 		var err error
@@ -49,7 +49,7 @@ func (c *config) checkRedirect(own func(*http.Request, []*http.Request) error, h
 		}
 		switch u := req.URL; {
 		case err == http.ErrUseLastResponse:
-			return err // the caller wants the redirect itself, wherever it leads
+			return err // the caller wants the redirect itself as the answer
 		case err != nil:
 		case u.Scheme != "http" && u.Scheme != "https":
 			err = fmt.Errorf("to the scheme %q: only http and https are followed", u.Scheme)
@@ -69,45 +69,45 @@ func (c *config) checkRedirect(own func(*http.Request, []*http.Request) error, h
 	}
 }
 
-// An address is where a request goes.
+// An address is the target of a request.
 type address struct {
 	url  *url.URL
-	host string // the Host header, if it is not the URL's
-	// foreign is set for a host that redirects lead to and that must not see what
-	// was meant for ours.
+	host string // the Host header, if it differs from the URL
+	// foreign means that a redirect has led to a host that must not get the
+	// sensitive headers of the first request.
 	foreign bool
 }
 
-// home is the address that the caller gave.
+// home returns the address that the caller gave.
 func (c *config) home() address { return address{url: c.url, host: c.header.Get("Host")} }
 
-// redirected is the address of the request q, which was redirected here from a.
+// redirected returns the address of the request q, to which a was redirected.
 func (c *config) redirected(a address, q *http.Request) address {
 	return address{q.URL, q.Host, a.foreign || !within(q.URL.Hostname(), c.url.Hostname())}
 }
 
-// within reports whether host is ours or below it, letter by letter: where net/http,
-// when it follows a redirect, leaves the sensitive headers in.
+// within reports whether host is ours or a subdomain of it, compared byte by byte: the
+// hosts for which net/http keeps the sensitive headers when it follows a redirect.
 func within(host, ours string) bool {
 	return host == ours || !strings.ContainsAny(host, ":%") && strings.HasSuffix(host, "."+ours)
 }
 
-// stripSensitive takes out of h what net/http takes out when a redirect leads to a
-// foreign host.
+// stripSensitive removes from h the headers that net/http removes when a redirect leads
+// to a foreign host.
 func stripSensitive(h http.Header) {
 	for _, key := range []string{"Authorization", "Www-Authenticate", "Cookie", "Cookie2", "Proxy-Authorization", "Proxy-Authenticate"} {
 		h.Del(key)
 	}
 }
 
-// A route is where the attempts of one stream go.
+// A route holds the addresses that the attempts of one stream go to.
 type route struct {
-	moved   *address // where redirects that are to be remembered lead; nil = nowhere
-	away    bool     // the next attempt goes there, and not home
-	refused bool     // the last attempt at the other address was turned away for good
+	moved   *address // target of the remembered redirects; nil if there are none
+	away    bool     // the next attempt goes to moved, not home
+	refused bool     // the last attempt, at the other address, was refused for good
 }
 
-// next is the address of the next attempt.
+// next returns the address of the next attempt.
 func (s *stream) next() address {
 	if s.route.away {
 		return *s.route.moved
@@ -115,8 +115,8 @@ func (s *stream) next() address {
 	return s.home()
 }
 
-// arrived remembers how an event stream was reached: by the requests hops, if there
-// was a redirect.
+// arrived records how an event stream was reached: by the requests hops, if there was a
+// redirect.
 func (s *stream) arrived(ctx context.Context, hops []*http.Request) {
 	s.route.refused = false
 	to, moved := s.next(), false
@@ -136,24 +136,24 @@ func (s *stream) arrived(ctx context.Context, hops []*http.Request) {
 	}
 }
 
-// remembers reports whether later attempts begin where a redirect of that status
-// leads. By the letter of the standard all do: a stream is asked for again with the
-// same request, to whose list of URLs each redirect has added one.
+// remembers reports whether later attempts go directly to the target of a redirect with
+// that status. By the letter of the standard they always do: it repeats the same
+// request, and each redirect has added its target to that request's list of URLs.
 func (s *stream) remembers(status int) bool {
 	return s.strict || status == http.StatusMovedPermanently || status == http.StatusPermanentRedirect
 }
 
-// missed turns to the other address, if there are two, after an attempt that found
-// no event stream: a place that has vanished may have moved once more, and one that
-// cannot be reached may come back. The stream ends when both, one after the other,
-// say no.
+// missed decides what follows an attempt that found no event stream. If redirects are
+// remembered, it alternates between the original and the redirected address: a target
+// that is gone may have moved again, and one that cannot be reached may come back. The
+// stream ends when both have refused, one after the other.
 func (s *stream) missed(o outcome) outcome {
 	r := &s.route
 	_, answered := errors.AsType[*StatusError](o.err)
 	switch {
 	case r.moved == nil, o.err == nil, o.final, s.strict:
-	case !o.again && r.refused: // now both have
-	case o.again && answered: // it is there, and asks for time
+	case !o.again && r.refused: // both have refused
+	case o.again && answered: // it works, and asks to wait
 	default:
 		r.away, r.refused, o.again = !r.away, !o.again, true
 	}

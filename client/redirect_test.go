@@ -15,17 +15,17 @@ import (
 	"time"
 )
 
-// to is a redirect.
+// to returns a step that redirects.
 func to(status int, location string) step { return answer(status, "", "Location", location) }
 
-func TestWhereRequestsGo(t *testing.T) {
+func TestRedirects(t *testing.T) {
 	const ev = "data: x\n\n"
 	for _, tt := range []struct {
 		name  string
 		steps []step
 		opts  []Option
-		want  []string        // of the requests, the last of which gets 204 unless there is an error
-		times []time.Duration // the same; nil if they do not matter
+		want  []string        // of the requests; the last is answered with 204, unless an error ends the stream
+		times []time.Duration // of the requests; nil if they do not matter
 		err   string
 	}{
 		{name: "301 is followed and remembered",
@@ -43,78 +43,78 @@ func TestWhereRequestsGo(t *testing.T) {
 		{name: "a chain is remembered as far as it is permanent",
 			steps: []step{to(301, "/a"), to(308, "/b"), to(307, "/c"), sends(ev)},
 			want:  []string{"host.test/", "host.test/a", "host.test/b", "host.test/c", "host.test/b"}},
-		{name: "a permanent redirect behind one that is not is not remembered",
+		{name: "a permanent redirect after a temporary one is not remembered",
 			steps: []step{to(302, "/a"), to(301, "/b"), sends(ev)},
 			want:  []string{"host.test/", "host.test/a", "host.test/b", "host.test/"}},
-		{name: "what moves on is followed on",
+		{name: "a target that redirects again is followed",
 			steps: []step{to(301, "/a"), sends(ev), to(301, "/b"), sends(ev), sends(ev)},
 			want:  []string{"host.test/", "host.test/a", "host.test/a", "host.test/b", "host.test/b", "host.test/b"}},
-		{name: "a remembered URL may redirect for now",
+		{name: "a remembered URL may redirect temporarily",
 			steps: []step{to(301, "/a"), sends(ev), to(302, "/b"), sends(ev)},
 			want:  []string{"host.test/", "host.test/a", "host.test/a", "host.test/b", "host.test/a"}},
-		{name: "a Location is relative to what redirects, its fragment is not sent",
+		{name: "a Location is relative to the redirecting URL, and its fragment is not sent",
 			steps: []step{to(301, "/a/b?q=1"), to(301, "c?r=2#part"), to(301, "//other.test/d"), sends(ev)},
 			want:  []string{"host.test/", "host.test/a/b?q=1", "host.test/a/c?r=2", "other.test/d", "other.test/d"}},
-		{name: "only what has led to an event stream is remembered",
+		{name: "only a redirect to an event stream is remembered",
 			steps: []step{sends(ev), to(301, "/new"), retry503(), to(301, "/new"), sends(ev)},
 			want:  []string{"host.test/", "host.test/", "host.test/new", "host.test/", "host.test/new", "host.test/new"}, times: seconds(0, 2, 2, 6, 6, 8)},
 
-		{name: "what is gone is asked for at home, after the usual wait",
+		{name: "if the target is gone, the original URL is tried after the usual wait",
 			steps: []step{to(301, "/new"), sends(ev), answer(404, ""), sends(ev)},
 			want:  []string{"host.test/", "host.test/new", "host.test/new", "host.test/", "host.test/"}, times: seconds(0, 0, 2, 6, 8)},
-		{name: "home may know where it has gone to",
+		{name: "the original URL may redirect to a new target",
 			steps: []step{to(301, "/new"), sends(ev), answer(410, ""), to(301, "/newer"), sends(ev)},
 			want:  []string{"host.test/", "host.test/new", "host.test/new", "host.test/", "host.test/newer", "host.test/newer"}},
-		{name: "what is no event stream any more is asked for at home",
+		{name: "if the target is no longer an event stream, the original URL is tried",
 			steps: []step{to(301, "/new"), sends(ev), answer(200, "parked", "Content-Type", "text/html"), sends(ev)},
 			want:  []string{"host.test/", "host.test/new", "host.test/new", "host.test/", "host.test/"}},
-		{name: "a redirect that cannot be followed is asked for at home",
+		{name: "if the target redirects to an invalid URL, the original URL is tried",
 			steps: []step{to(301, "/new"), sends(ev), to(301, "ftp://host.test/"), sends(ev)},
 			want:  []string{"host.test/", "host.test/new", "host.test/new", "host.test/", "host.test/"}},
-		{name: "two that say no end the stream",
+		{name: "two refusals end the stream",
 			steps: []step{to(301, "/new"), sends(ev), answer(410, ""), answer(404, "")},
 			want:  []string{"host.test/", "host.test/new", "host.test/new", "host.test/"}, times: seconds(0, 0, 2, 6),
 			err: "client: the server answered 404 Not Found"},
-		{name: "home sends back to what is gone",
+		{name: "the original URL redirects to the target that is gone",
 			steps: []step{to(301, "/new"), sends(ev), answer(404, ""), to(301, "/new"), answer(404, "")},
 			want:  []string{"host.test/", "host.test/new", "host.test/new", "host.test/", "host.test/new"}, times: seconds(0, 0, 2, 6, 6),
 			err: "client: the server answered 404 Not Found"},
-		{name: "what cannot be reached is asked for in turns with home",
+		{name: "an unreachable target and the original URL are tried alternately",
 			steps: []step{to(301, "/new"), sends(ev), nil, nil, nil, answer(404, ""), sends(ev)},
 			want:  []string{"host.test/", "host.test/new", "refused", "refused", "refused", "host.test/", "host.test/new", "host.test/new"},
 			times: seconds(0, 0, 2, 6, 14, 30, 60, 62)},
-		{name: "home is back, and home it is",
+		{name: "the original URL works again",
 			steps: []step{to(301, "/new"), sends(ev), nil, sends(ev)},
 			want:  []string{"host.test/", "host.test/new", "refused", "host.test/", "host.test/"}},
-		{name: "what home serves itself has moved nowhere any more",
+		{name: "an event stream at the original URL ends the move",
 			steps: []step{to(301, "/new"), sends(ev), nil, sends(ev), answer(404, "")},
 			want:  []string{"host.test/", "host.test/new", "refused", "host.test/", "host.test/"}, err: "client: the server answered 404 Not Found"},
-		{name: "a no from before the last event stream does not count",
+		{name: "a refusal before the last event stream does not count",
 			steps: []step{to(301, "/new"), sends(ev), answer(404, ""), to(301, "/newer"), sends(ev), answer(404, ""), sends(ev)},
 			want:  []string{"host.test/", "host.test/new", "host.test/new", "host.test/", "host.test/newer", "host.test/newer", "host.test/", "host.test/"}},
-		{name: "what asks for time is given it, where it is",
+		{name: "an answer with Retry-After is retried at the same URL",
 			steps: []step{to(301, "/new"), sends(ev), retry503("Retry-After", "20"), sends(ev)},
 			want:  []string{"host.test/", "host.test/new", "host.test/new", "host.test/new", "host.test/new"}, times: seconds(0, 0, 2, 22, 24)},
-		{name: "204 is the end there, too",
+		{name: "204 from the target ends the stream",
 			steps: []step{to(301, "/new"), sends(ev)}, want: []string{"host.test/", "host.test/new", "host.test/new"}},
-		{name: "OnStatus decides there, too",
+		{name: "OnStatus decides about the target, too",
 			steps: []step{to(301, "/new"), sends(ev), answer(404, "")}, opts: []Option{OnStatus(func(*http.Response) error { return errChanged })},
 			want: []string{"host.test/", "host.test/new", "host.test/new"}, err: errChanged.Error()},
-		{name: "attempts at both count in a row",
-			steps: []step{to(301, "/new"), sends(ev), nil, nil}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, MaxAttempts: 2})},
+		{name: "attempts at both URLs count together",
+			steps: []step{to(301, "/new"), sends(ev), nil, nil}, opts: []Option{Retry(RetryPolicy{Jitter: Off, MaxAttempts: 2})},
 			want: []string{"host.test/", "host.test/new", "refused", "refused"},
 			err:  `client: gave up after 2 attempts to reconnect: client: request: Get "http://host.test": connection refused`},
 
 		{name: "strict: every redirect is remembered, as the request of the standard does",
 			steps: []step{to(301, "/a"), to(302, "/b"), to(307, "/c"), sends(ev)}, opts: []Option{Strict()},
 			want: []string{"host.test/", "host.test/a", "host.test/b", "host.test/c", "host.test/c"}},
-		{name: "strict: what is gone ends the stream",
+		{name: "strict: a target that is gone ends the stream",
 			steps: []step{to(301, "/new"), sends(ev), answer(404, "")}, opts: []Option{Strict()},
 			want: []string{"host.test/", "host.test/new", "host.test/new"}, err: "client: the server answered 404 Not Found"},
-		{name: "strict: what cannot be reached is asked for again where it was",
+		{name: "strict: an unreachable target is retried",
 			steps: []step{to(301, "/new"), sends(ev), nil, sends(ev)}, opts: []Option{Strict()},
 			want: []string{"host.test/", "host.test/new", "refused", "host.test/new", "host.test/new"}},
-		{name: "no reconnecting, no second place",
+		{name: "NoReconnect tries no second URL",
 			steps: []step{to(301, "/new"), sends(ev)}, opts: []Option{NoReconnect()}, want: []string{"host.test/", "host.test/new"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -135,7 +135,7 @@ func TestWhereRequestsGo(t *testing.T) {
 	}
 }
 
-func TestRedirectsThatAreNotFollowed(t *testing.T) {
+func TestRedirectErrors(t *testing.T) {
 	for _, tt := range []struct {
 		name, location, want string
 	}{
@@ -143,13 +143,13 @@ func TestRedirectsThatAreNotFollowed(t *testing.T) {
 		{"a script", "javascript:alert(1)", `client: redirect: from http://host.test/: to the scheme "javascript": only http and https are followed`},
 		{"a file", "file:///etc/passwd", `client: redirect: from http://host.test/: to the scheme "file": only http and https are followed`},
 		{"no host", "https:///x", `client: redirect: from http://host.test/: to a URL without a host`},
-		{"no URL", "http://host.test:hidden/", `client: redirect: from http://host.test/: the Location is no URL`},
+		{"no URL", "http://host.test:hidden/", `client: redirect: from http://host.test/: the Location is not a URL`},
 		{"no Location", "", "client: the server answered 302 Found without a Location"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				url := host + "/?token=hidden"
-				for name, opts := range map[string][]Option{"plain": nil, "strict": {Strict()}, "first": {Retry(RetryPolicy{First: true})}} {
+				for name, opts := range map[string][]Option{"plain": nil, "strict": {Strict()}, "first": {Retry(RetryPolicy{RetryFirst: true})}} {
 					s := newScript(t, to(302, tt.location))
 					var errs []string
 					for _, err := range Follow[string](t.Context(), url, append(opts, HTTPClient(s.HTTP))...) {
@@ -177,7 +177,7 @@ func TestRedirectsThatAreNotFollowed(t *testing.T) {
 	}
 }
 
-func TestARedirectLoopIsOneError(t *testing.T) {
+func TestRedirectLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, opts := range map[string][]Option{"plain": nil, "strict": {Strict()}} {
 			loop := slices.Repeat([]step{to(301, "/a"), to(302, "/b")}, 30)
@@ -190,7 +190,7 @@ func TestARedirectLoopIsOneError(t *testing.T) {
 				t.Errorf("%s: %d requests, want 22: one, and one that is redirected twenty times", name, n)
 			}
 		}
-		// As many as are allowed arrive.
+		// The maximum number of redirects is followed.
 		s := newScript(t, append(slices.Repeat([]step{to(302, "/a")}, 20), sends("data: x\n\n"))...)
 		if data, err := collect(t.Context(), s, NoReconnect()); err != nil || len(data) != 1 {
 			t.Errorf("after twenty redirects: %q, %v; want an event", data, err)
@@ -198,9 +198,8 @@ func TestARedirectLoopIsOneError(t *testing.T) {
 	})
 }
 
-// The caller's CheckRedirect keeps its say, and the caller's client is left as it
-// was.
-func TestCheckRedirectOfTheCaller(t *testing.T) {
+// The caller's CheckRedirect still decides, and the caller's client is not changed.
+func TestRedirectCheckRedirect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked []string
 		var answer error
@@ -250,7 +249,7 @@ func TestCheckRedirectOfTheCaller(t *testing.T) {
 	})
 }
 
-func TestMethodsAndBodiesOfRedirects(t *testing.T) {
+func TestRedirectMethodsAndBodies(t *testing.T) {
 	methods := func(s *script) (all []string) {
 		for i, r := range s.requests {
 			all = append(all, r.Method+" "+r.URL.Path+" "+s.bodies[i]+" "+r.Header.Get("Content-Type"))
@@ -264,9 +263,9 @@ func TestMethodsAndBodiesOfRedirects(t *testing.T) {
 	}{
 		{"a permanent redirect keeps the body, and is remembered with it", []step{to(308, "/new"), sends("data: x\n\n")},
 			[]string{"POST / 1 application/json", "POST /new 1 application/json", "POST /new 1 application/json"}},
-		{"one that makes a POST a GET is followed and not remembered: the next attempt would be another request", []step{to(301, "/new"), sends("data: x\n\n")},
+		{"a redirect that turns POST into GET is followed but not remembered", []step{to(301, "/new"), sends("data: x\n\n")},
 			[]string{"POST / 1 application/json", "GET /new  ", "POST / 1 application/json"}},
-		{"up to there a chain is", []step{to(308, "/a"), to(301, "/b"), to(308, "/c"), sends("data: x\n\n")},
+		{"the chain before such a redirect is remembered", []step{to(308, "/a"), to(301, "/b"), to(308, "/c"), sends("data: x\n\n")},
 			[]string{"POST / 1 application/json", "POST /a 1 application/json", "GET /b  ", "GET /c  ", "POST /a 1 application/json"}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -281,8 +280,8 @@ func TestMethodsAndBodiesOfRedirects(t *testing.T) {
 	}
 }
 
-// A remembered URL is asked with no more than a redirect to it was.
-func TestHeadersOfRedirects(t *testing.T) {
+// A request to a remembered URL has no more headers than the redirected one had.
+func TestRedirectHeaders(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		steps []step
@@ -290,11 +289,11 @@ func TestHeadersOfRedirects(t *testing.T) {
 	}{
 		{"the same host", []step{to(301, "/new"), sends("data: x\n\n")}, true},
 		{"another port", []step{to(301, "http://host.test:81/"), sends("data: x\n\n")}, true},
-		{"a host below", []step{to(301, "http://a.host.test/"), sends("data: x\n\n")}, true},
-		{"the same host in other letters", []step{to(301, "http://HOST.test/"), sends("data: x\n\n")}, false},
+		{"a subdomain", []step{to(301, "http://a.host.test/"), sends("data: x\n\n")}, true},
+		{"the same host in another case", []step{to(301, "http://HOST.test/"), sends("data: x\n\n")}, false},
 		{"another host", []step{to(301, "http://other.test/"), sends("data: x\n\n")}, false},
-		{"a host that only ends alike", []step{to(301, "http://myhost.test/"), sends("data: x\n\n")}, false},
-		{"back home by way of another host", []step{to(301, "http://other.test/"), to(301, "http://host.test/chosen"), sends("data: x\n\n")}, false},
+		{"a host with the same suffix", []step{to(301, "http://myhost.test/"), sends("data: x\n\n")}, false},
+		{"back to the first host through another", []step{to(301, "http://other.test/"), to(301, "http://host.test/chosen"), sends("data: x\n\n")}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -333,7 +332,7 @@ func TestHeadersOfRedirects(t *testing.T) {
 						t.Errorf("headers %v, want X-Key and Last-Event-ID", r.Header)
 					}
 				}
-				// Once for each attempt, none for a redirect; the second sees where it goes.
+				// Once for each attempt, never for a redirect; the second has the new URL.
 				if len(seen) != 2 || seen[0] != host || !strings.HasSuffix(seen[1], again.URL.Path) || seen[1] == host {
 					t.Errorf("OnRequest saw %q", seen)
 				}
@@ -342,7 +341,7 @@ func TestHeadersOfRedirects(t *testing.T) {
 	}
 }
 
-func TestTheHostHeaderOfRedirects(t *testing.T) {
+func TestRedirectHostHeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for location, want := range map[string]string{"/new": "virtual.test/new", "http://other.test/new": "other.test/new"} {
 			s := newScript(t, to(301, location), sends("data: x\n\n"))
@@ -356,8 +355,8 @@ func TestTheHostHeaderOfRedirects(t *testing.T) {
 	})
 }
 
-// What one subscription remembers no other knows of.
-func TestEachStreamRemembersForItself(t *testing.T) {
+// One subscription does not know what another has remembered.
+func TestRedirectsAreRememberedPerStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		moved := []step{to(301, "/new"), sends("data: x\n\n"), answer(204, "")}
 		s := newScript(t, append(moved, moved...)...)
@@ -376,9 +375,9 @@ func TestEachStreamRemembersForItself(t *testing.T) {
 	})
 }
 
-// A transport that sends requests elsewhere than to their URL is given the URL of
-// the redirect, not the one it made of it.
-func TestRedirectsOverATransportThatRewrites(t *testing.T) {
+// A transport that sends requests to another URL gets the URL of the redirect, not the
+// one that it has made of it.
+func TestRedirectWithRewritingTransport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, to(301, "/new"), sends("data: x\n\n"))
 		base := s.HTTP.Transport
@@ -396,7 +395,7 @@ func TestRedirectsOverATransportThatRewrites(t *testing.T) {
 	})
 }
 
-func TestTheLogTellsOfAMove(t *testing.T) {
+func TestRedirectIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, to(301, "http://user:hidden@other.test/new?token=hidden"), sends("data: x\n\n"), sends("data: x\n\n"))
 		var log bytes.Buffer
@@ -410,8 +409,8 @@ func TestTheLogTellsOfAMove(t *testing.T) {
 	})
 }
 
-// There is no state but that of the stream: the default client is used as it is.
-func TestTheDefaultClientIsLeftAsItIs(t *testing.T) {
+// The stream has no state outside: the default client is not changed.
+func TestDefaultClientIsNotChanged(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/new" {
 			http.Redirect(w, r, "/new", http.StatusMovedPermanently)
@@ -431,7 +430,7 @@ func TestTheDefaultClientIsLeftAsItIs(t *testing.T) {
 	}
 }
 
-func TestCancellationWithinRedirects(t *testing.T) {
+func TestRedirectCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, to(302, "/a"), func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 		ctx, cancel := context.WithCancelCause(t.Context())

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	lastEventIDHeader = "Last-Event-Id" // as net/http spells it; the case means nothing
+	lastEventIDHeader = "Last-Event-Id" // as net/http spells it; header names ignore case
 	eventStream       = "text/event-stream"
 )
 
@@ -26,9 +26,9 @@ func Method(method string) Option {
 	return func(c *config) { c.method = method }
 }
 
-// Body sets the request's body and its Content-Type (none if ""). open is called
-// for every attempt, a redirect that repeats the body included, and gives a fresh
-// reader each time; one that is an [io.Closer] is closed after use. An error of
+// Body sets the request's body and its Content-Type (no header if ""). open is called
+// for every attempt, also for a redirect that repeats the body, and must return a new
+// reader each time. A reader that is an [io.Closer] is closed after use. An error of
 // open ends the call.
 func Body(contentType string, open func() (io.Reader, error)) Option {
 	return func(c *config) {
@@ -40,8 +40,8 @@ func Body(contentType string, open func() (io.Reader, error)) Option {
 	}
 }
 
-// JSONBody sends v, encoded once when the option is made, as an application/json
-// [Body].
+// JSONBody sends v as an application/json [Body]. v is encoded once, when JSONBody is
+// called.
 func JSONBody(v any) Option {
 	data, err := json.Marshal(v)
 	if err != nil {
@@ -50,41 +50,43 @@ func JSONBody(v any) Option {
 	return Body("application/json", func() (io.Reader, error) { return bytes.NewReader(data), nil })
 }
 
-// Header sets a header of every request, in place of what the client would send.
-// For a value that changes between attempts, such as a token that expires, use
-// [OnRequest]. Last-Event-ID is refused: the client keeps it, [LastEventID] sets
-// where it starts.
+// Header sets a header of every request, instead of what the client would send. For a
+// value that changes between attempts, such as a token that expires, use [OnRequest].
+// Last-Event-ID is refused, because the client sets it; use [LastEventID] for the first
+// request.
 func Header(key string, values ...string) Option {
 	return func(c *config) {
 		key := http.CanonicalHeaderKey(key)
 		if key == lastEventIDHeader {
-			c.fail("option Header: Last-Event-ID is kept by the client: use the option LastEventID")
+			c.fail("option Header: the client sets Last-Event-ID: use the option LastEventID")
 			return
 		}
 		c.header[key] = values
 	}
 }
 
-// OnRequest sets a function that the request of every attempt passes before it is
-// sent: the place for a fresh token. Its error ends the call, unchanged.
+// OnRequest sets a function that is called with the request of every attempt before it
+// is sent, for example to set a fresh token. If it returns an error, the call ends with
+// that error, unchanged.
 //
-// It does not see the requests that follow a redirect: those carry the headers of
-// the first, as [http.Client] has it, but Authorization, Cookie and their like only
-// to the same host and those below it. An attempt that begins where a permanent
-// redirect led is seen, with that URL, and loses those headers by the same rule.
-// Other headers, a key of your own invention too, go wherever a redirect leads.
+// It is not called for the requests that follow a redirect. Those have the headers of
+// the first request, as with [http.Client], but Authorization, Cookie and the like only
+// for the same host and its subdomains. For an attempt that goes directly to the target
+// of a permanent redirect it is called with that URL, and those headers are removed by
+// the same rule. Other headers, also secret ones such as an API key, are sent to every
+// target.
 func OnRequest(f func(*http.Request) error) Option {
 	return func(c *config) { set(c, &c.onRequest, f, f == nil, "OnRequest") }
 }
 
-// HTTPClient sets what the requests are made with. Defaults to
-// [http.DefaultClient]. A stream refuses one with a Timeout: [ErrClientTimeout].
+// HTTPClient sets the client that makes the requests. Defaults to [http.DefaultClient].
+// A stream refuses a client with a Timeout: [ErrClientTimeout].
 func HTTPClient(client *http.Client) Option {
 	return func(c *config) { set(c, &c.client, client, client == nil, "HTTPClient") }
 }
 
-// newRequest builds the request of one attempt. defaults are the headers that
-// the caller may replace.
+// newRequest builds the request of one attempt. defaults are headers that the caller
+// can replace.
 func (c *config) newRequest(ctx context.Context, to address, lastEventID string, defaults map[string]string) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, c.method, to.url.String(), nil)
 	if err != nil {
@@ -97,7 +99,7 @@ func (c *config) newRequest(ctx context.Context, to address, lastEventID string,
 		}
 	}
 	if to.host != "" {
-		req.Host = to.host // net/http takes it from here alone
+		req.Host = to.host // net/http ignores the header
 	}
 	switch {
 	case lastEventID == "":
@@ -125,14 +127,14 @@ func (c *config) newRequest(ctx context.Context, to address, lastEventID string,
 	return req, nil
 }
 
-// setBody opens the request's body, last of all, so that nothing that fails
-// leaves it open.
+// setBody opens the request's body. It is called last, so that no failure leaves the
+// body open.
 func (c *config) setBody(req *http.Request) error {
 	r, err := c.openBody()
 	if err != nil {
 		return err
 	}
-	req.Body, req.ContentLength = r, -1 // unknown: it goes out in chunks
+	req.Body, req.ContentLength = r, -1 // unknown, so the body is sent in chunks
 	if sized, ok := r.(sizedBody); ok {
 		if req.ContentLength = int64(sized.size.Len()); req.ContentLength == 0 {
 			req.Body = http.NoBody
@@ -156,8 +158,8 @@ func (c *config) openBody() (io.ReadCloser, error) {
 	if rc, ok := r.(io.ReadCloser); ok {
 		return rc, nil
 	}
-	// As in net/http, a Len is taken for the whole length only from the readers
-	// of the standard library.
+	// Like net/http, trust Len to be the whole length only with readers of the
+	// standard library.
 	switch r := r.(type) {
 	case *bytes.Reader:
 		return sizedBody{r, r}, nil
@@ -169,7 +171,7 @@ func (c *config) openBody() (io.ReadCloser, error) {
 	return io.NopCloser(r), nil
 }
 
-// A sizedBody is a body in memory, which knows its length.
+// A sizedBody is a body in memory whose length is known.
 type sizedBody struct {
 	io.Reader
 	size interface{ Len() int }
@@ -177,16 +179,16 @@ type sizedBody struct {
 
 func (sizedBody) Close() error { return nil }
 
-// do sends req, follows redirects, and waits for the head of the answer. cancel
-// ends req's context with a cause. hops are the requests that were made, req
-// first, if there was a redirect.
+// do sends req, follows redirects, and waits for the head of the answer. cancel must
+// cancel req's context. If there was a redirect, hops are the requests that were made,
+// beginning with req.
 func (c *config) do(req *http.Request, cancel context.CancelCauseFunc) (res *http.Response, hops []*http.Request, err error) {
 	ctx := req.Context()
 	watch := stopwatch{connect: c.connectLimit, head: c.headLimit, bite: cancel}
 	defer watch.enter(over)
 	req = req.WithContext(httptrace.WithClientTrace(ctx, watch.trace()))
 
-	client := *c.client // which is the caller's, and stays as it is
+	client := *c.client // a copy: the client belongs to the caller
 	client.CheckRedirect = c.checkRedirect(c.client.CheckRedirect, &hops)
 	res, err = client.Do(req)
 	if err == nil {
@@ -200,18 +202,18 @@ func (c *config) do(req *http.Request, cancel context.CancelCauseFunc) (res *htt
 	}
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		if u, perr := url.Parse(e.URL); perr == nil {
-			e.URL = show.URL(u) // net/http takes out the password, but not the query
+			e.URL = show.URL(u) // net/http removes the password, but not the query
 		}
-		// net/http has no type for it; unrecognised it would be a network error.
+		// net/http has no type for this error, which is not a network error.
 		if strings.HasPrefix(e.Err.Error(), "failed to parse Location header") {
-			return nil, nil, &RedirectError{e.URL, errors.New("the Location is no URL")}
+			return nil, nil, &RedirectError{e.URL, errors.New("the Location is not a URL")}
 		}
 	}
 	return nil, nil, fmt.Errorf("client: request: %w", err)
 }
 
-// isMediaType reports whether the value of a Content-Type header names typ,
-// whatever its parameters: a stream is UTF-8 even if it claims another charset.
+// isMediaType reports whether the value of a Content-Type header has the media type
+// typ. It ignores parameters: a stream is UTF-8 even if it claims another charset.
 func isMediaType(header, typ string) bool {
 	name, _, _ := strings.Cut(header, ";")
 	return strings.EqualFold(strings.Trim(name, " \t"), typ)

@@ -22,52 +22,49 @@ func Retry(p RetryPolicy) Option {
 	}
 }
 
-// A RetryPolicy says when a stream that lost its connection makes a new one. The
-// zero value is a good policy.
+// A RetryPolicy says when a stream that has lost its connection reconnects. The zero
+// value is a good policy.
 //
-// The wait is Delay, or the time the server named (a retry: field, which stays in
-// force; a [Bye], which counts once), multiplied by Factor once for every wait
-// since the last good attempt, but no longer than MaxDelay; then the jitter. Of a
-// time the server named, Retry-After included, and with [Strict] of any, jitter
-// makes more but never less.
+// The wait is Delay, or the time that the server has named: a retry: field, which stays
+// in force, or a [ByeError], which counts once. It is multiplied by Factor once for
+// every wait since the last good attempt, up to MaxDelay; then jitter is applied.
+// Jitter never shortens a time that the server has named, Retry-After included, and
+// with [Strict] it shortens no wait.
 //
-// An attempt was good if it brought an event or a [Gap], or lasted for as long as the
-// reconnection time and no less than a second: a server that accepts connections and drops
-// them at once meets the same backoff as one that refuses them. A [Bye] that names
-// a time is never multiplied.
+// An attempt was good if it brought an event or a gap, or lasted for the reconnection
+// time and at least a second. So a server that accepts connections and drops them at
+// once causes the same backoff as one that refuses them. The time of a [ByeError] is
+// never multiplied.
 type RetryPolicy struct {
 	// Delay is the wait before the first attempt. Defaults to 2 s.
 	Delay time.Duration
-	// MaxDelay bounds what Factor makes of the wait; a longer time that the server
-	// named is kept all the same. Defaults to 30 s.
+	// MaxDelay limits the wait that Factor can lead to; a longer time that the server
+	// has named is kept. Defaults to 30 s.
 	MaxDelay time.Duration
-	// Factor is what each failed attempt multiplies the wait by, at least 1.
-	// Defaults to 2.
+	// Factor multiplies the wait after each failed attempt; at least 1. Defaults to 2.
 	Factor float64
-	// Jitter is the part by which a wait varies at random, up to 1: 0.5 makes 2 s
-	// something between 1 s and 3 s. NoJitter makes waits exact. Defaults to 0.5.
+	// Jitter is the fraction by which a wait varies at random, up to 1: with 0.5, a
+	// wait of 2 s becomes one between 1 s and 3 s. [Off] makes waits exact. Defaults
+	// to 0.5.
 	Jitter float64
 	// MaxAttempts is how many attempts to reconnect may fail in a row before the
 	// stream ends with the last one's error. Defaults to no limit.
 	MaxAttempts int
 	// MaxElapsed is how long the stream may be without a good connection, counted
-	// from the end of the last good attempt, or from the beginning. A wait that would
-	// end later is not begun: the stream ends with the last attempt's error. An
-	// attempt that is under way is not cut; [ConnectTimeout], [HeadTimeout] and
-	// [IdleLimit] bound it. Defaults to no limit.
+	// from the end of the last good attempt, or from the start. Instead of a wait that
+	// would end later, the stream ends with the last attempt's error. MaxElapsed does
+	// not interrupt an attempt; [ConnectTimeout], [HeadTimeout] and [IdleLimit] limit
+	// it. Defaults to no limit.
 	MaxElapsed time.Duration
-	// First retries the first connection like a lost one, in place of failing at
+	// RetryFirst retries the first connection like a lost one, instead of failing at
 	// once: for a client that may start before its server.
-	First bool
+	RetryFirst bool
 }
 
-// NoJitter, as the Jitter of a [RetryPolicy], makes waits exact.
-const NoJitter = -1
-
-// NoReconnect makes a stream one request and no more, for answers that are a
-// stream once, such as the tokens of a language model: a body that ends is the
-// end of the stream, without an error; one that is cut short, or falls silent,
-// ends it with that error. A [Sentinel] tells the two apart where bodies do not.
+// NoReconnect limits a stream to one request, for answers that cannot be resumed, such
+// as the tokens of a language model. The end of the body is the end of the stream,
+// without an error; a body that is cut short, or falls silent, ends the stream with
+// that error. A [Sentinel] distinguishes the two where the body does not.
 func NoReconnect() Option {
 	return func(c *config) { c.noReconnect = true }
 }
@@ -86,8 +83,8 @@ func (p RetryPolicy) check() error {
 	if p.Factor != 0 && !(p.Factor >= 1) || math.IsInf(p.Factor, 0) {
 		bad("Factor", p.Factor, "1 or more")
 	}
-	if p.Jitter != NoJitter && !(p.Jitter >= 0 && p.Jitter <= 1) {
-		bad("Jitter", p.Jitter, "between 0 and 1, or NoJitter")
+	if p.Jitter != Off && !(p.Jitter >= 0 && p.Jitter <= 1) {
+		bad("Jitter", p.Jitter, "between 0 and 1, or Off")
 	}
 	if p.MaxAttempts < 0 {
 		bad("MaxAttempts", p.MaxAttempts, "0 or more (NoReconnect switches reconnecting off)")
@@ -106,13 +103,13 @@ func (p RetryPolicy) withDefaults() RetryPolicy {
 	return p
 }
 
-// leastStep is what backoff starts from when the server asked for no wait at all:
-// nothing multiplied is nothing.
+// leastStep is the wait that backoff starts from if the server has asked for no wait
+// at all, because a multiple of 0 is 0.
 const leastStep = 100 * time.Millisecond
 
-// delay applies the policy. base is the reconnection time, named tells whether it
-// is the server's, failed how many waits there have been since the last good
-// attempt, after is a Retry-After. random returns numbers from 0 to 1.
+// delay returns the next wait. base is the reconnection time, and named reports whether
+// the server has set it; failed is the number of waits since the last good attempt;
+// after is a Retry-After. random returns numbers from 0 to 1.
 func (p RetryPolicy) delay(base time.Duration, failed int, named, strict bool, after time.Duration, random func() float64) time.Duration {
 	d := float64(base)
 	if failed > 0 {
@@ -127,7 +124,7 @@ func (p RetryPolicy) delay(base time.Duration, failed int, named, strict bool, a
 	return time.Duration(min(d, float64(maxWait)))
 }
 
-// retryable reports whether a status says "later" rather than "no".
+// retryable reports whether a status means "try again later".
 func retryable(status int) bool {
 	switch status {
 	case http.StatusRequestTimeout, http.StatusTooManyRequests,
@@ -137,9 +134,9 @@ func retryable(status int) bool {
 	return false
 }
 
-// retryAfter reads a Retry-After header (RFC 9110, section 10.2.3), seconds or a
-// date. A date counts from the answer's own Date, so that the two clocks need not
-// agree.
+// retryAfter reads a Retry-After header (RFC 9110, section 10.2.3): seconds or a date.
+// A date is compared with the answer's own Date, so that the clocks of client and
+// server need not agree.
 func retryAfter(h http.Header) time.Duration {
 	v := h.Get("Retry-After")
 	if n, err := strconv.ParseUint(v, 10, 32); err == nil {
@@ -156,7 +153,7 @@ func retryAfter(h http.Header) time.Duration {
 	return max(0, at.Sub(now))
 }
 
-// sleep waits for d or for the end of ctx, whose cause it then returns.
+// sleep waits for d. If ctx ends before, it returns the cause of ctx.
 func sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()

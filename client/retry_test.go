@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// collect follows a stream of text to its end.
+// collect follows a stream of strings to its end.
 func collect(ctx context.Context, s *script, opts ...Option) (data []string, err error) {
 	opts = append([]Option{HTTPClient(s.HTTP), Retry(exact)}, opts...)
 	for ev, e := range Follow[string](ctx, host, opts...) {
@@ -26,8 +26,8 @@ func collect(ctx context.Context, s *script, opts ...Option) (data []string, err
 	return data, err
 }
 
-// exact waits the documented times to the nanosecond.
-var exact = RetryPolicy{Jitter: NoJitter}
+// exact waits exactly the documented times.
+var exact = RetryPolicy{Jitter: Off}
 
 func seconds(all ...float64) []time.Duration {
 	var ds []time.Duration
@@ -37,66 +37,66 @@ func seconds(all ...float64) []time.Duration {
 	return ds
 }
 
-// retry503 is an answer that asks to come again.
+// retry503 is an answer that asks the client to retry.
 func retry503(headers ...string) step { return answer(http.StatusServiceUnavailable, "", headers...) }
 
-func TestWhenRequestsAreMade(t *testing.T) {
+func TestRetry(t *testing.T) {
 	ev := "data: x\n\n"
 	bye := func(data string) step { return sends("event: stream.bye\ndata: " + data + "\n\n") }
-	date := func(d time.Duration) string { // the clock of a bubble starts here
+	date := func(d time.Duration) string { // relative to the start of the bubble's clock
 		return time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Add(d).Format(http.TimeFormat)
 	}
 	for _, tt := range []struct {
 		name  string
 		steps []step
 		opts  []Option
-		want  []time.Duration // of the requests, the last of which gets 204 unless there is an error
+		want  []time.Duration // of the requests; the last is answered with 204, unless an error ends the stream
 		err   string
 	}{
 		{name: "two seconds after a connection that brought an event",
 			steps: []step{sends(ev), sends(ev), sends(ev)}, want: seconds(0, 2, 4, 6)},
-		{name: "the caller's delay",
-			steps: []step{sends(ev), sends(ev)}, opts: []Option{Retry(RetryPolicy{Delay: 7 * time.Second, Jitter: NoJitter})}, want: seconds(0, 7, 14)},
+		{name: "Delay",
+			steps: []step{sends(ev), sends(ev)}, opts: []Option{Retry(RetryPolicy{Delay: 7 * time.Second, Jitter: Off})}, want: seconds(0, 7, 14)},
 		{name: "refused connections back off to thirty seconds",
 			steps: []step{sends(ev), nil, nil, nil, nil, nil, nil}, want: seconds(0, 2, 6, 14, 30, 60, 90, 120)},
-		{name: "the caller's backoff",
+		{name: "Factor and MaxDelay",
 			steps: []step{sends(ev), nil, nil, nil, nil},
-			opts:  []Option{Retry(RetryPolicy{Delay: time.Second, MaxDelay: 5 * time.Second, Factor: 3, Jitter: NoJitter})},
+			opts:  []Option{Retry(RetryPolicy{Delay: time.Second, MaxDelay: 5 * time.Second, Factor: 3, Jitter: Off})},
 			want:  seconds(0, 1, 4, 9, 14, 19)},
 		{name: "an event ends the backoff",
 			steps: []step{sends(ev), nil, nil, sends(ev), nil}, want: seconds(0, 2, 6, 14, 16, 20)},
 		{name: "connections that bring nothing back off",
 			steps: []step{sends(": hello\n\n"), sends(""), sends(""), sends(ev)}, want: seconds(0, 2, 6, 14, 16)},
-		{name: "a quiet connection that lasts is as good as an event",
+		{name: "a silent connection that lasts counts as good",
 			steps: []step{sends(ev), last(2*time.Second, ": hello\n\n"), last(3 * time.Second), last(time.Second)},
 			want:  seconds(0, 2, 6, 11, 16)},
-		{name: "less than a second is never long",
+		{name: "less than a second does not count as good",
 			steps: []step{last(500 * time.Millisecond), last(500 * time.Millisecond), last(time.Second)},
-			opts:  []Option{Retry(RetryPolicy{Delay: 100 * time.Millisecond, Jitter: NoJitter})}, want: seconds(0, 0.6, 1.3, 2.4)},
+			opts:  []Option{Retry(RetryPolicy{Delay: 100 * time.Millisecond, Jitter: Off})}, want: seconds(0, 0.6, 1.3, 2.4)},
 		{name: "a broken connection is like one that ended",
 			steps: []step{open(ev), drop, drop}, opts: []Option{IdleLimit(time.Minute)}, want: seconds(0, 62, 66, 74)},
-		{name: "retry is respected, and stays",
+		{name: "a retry field applies, and stays in force",
 			steps: []step{sends("retry: 5000\n" + ev), sends(ev), sends(ev)}, want: seconds(0, 5, 10, 15)},
-		{name: "retry counts without an event, and can be lowered",
+		{name: "a retry field counts without an event, and can be lowered",
 			steps: []step{sends("retry: 5000\n\n"), sends("retry: 1000\n" + ev), nil}, want: seconds(0, 5, 6, 8)},
 		{name: "backoff multiplies retry",
 			steps: []step{sends("retry: 500\n" + ev), nil, nil, nil}, want: seconds(0, 0.5, 1.5, 3.5, 7.5)},
-		{name: "a retry beyond the longest delay is kept",
+		{name: "a retry field longer than MaxDelay is kept",
 			steps: []step{sends("retry: 60000\n" + ev), nil, nil}, want: seconds(0, 60, 120, 180)},
-		{name: "retry 0 is at once, but not for ever",
+		{name: "retry 0 means at once, but backs off",
 			steps: []step{sends("retry: 0\n" + ev), sends(ev), nil, nil, nil}, want: seconds(0, 0, 0, 0.2, 0.6, 1.4)},
-		{name: "statuses that mean later are retried after a success",
+		{name: "retryable statuses are retried after a success",
 			steps: []step{sends(ev), answer(408, ""), answer(429, ""), answer(502, ""), answer(503, ""), answer(504, "")},
 			want:  seconds(0, 2, 6, 14, 30, 60, 90)},
-		{name: "Retry-After is waited for",
+		{name: "Retry-After is respected",
 			steps: []step{sends(ev), retry503("Retry-After", "20")}, want: seconds(0, 2, 22)},
-		{name: "Retry-After is no reason to come sooner",
+		{name: "Retry-After does not shorten the wait",
 			steps: []step{sends(ev), retry503("Retry-After", "1")}, want: seconds(0, 2, 6)},
 		{name: "Retry-After as a date",
 			steps: []step{sends(ev), retry503("Retry-After", date(50*time.Second))}, want: seconds(0, 2, 50)},
 		{name: "Retry-After counts by the server's clock",
 			steps: []step{sends(ev), retry503("Date", date(time.Hour), "Retry-After", date(time.Hour+20*time.Second))}, want: seconds(0, 2, 22)},
-		{name: "Retry-After in the past or not to be read means nothing",
+		{name: "a Retry-After in the past or malformed is ignored",
 			steps: []step{sends(ev), retry503("Retry-After", date(-time.Hour)), retry503("Retry-After", "soon")}, want: seconds(0, 2, 6, 14)},
 		{name: "bye names the time, once and without backoff",
 			steps: []step{bye(`{"reason":"drain","retry":9000}`), bye(`{"retry":9000}`), sends(ev), sends(ev)}, want: seconds(0, 9, 18, 20, 22)},
@@ -104,45 +104,45 @@ func TestWhenRequestsAreMade(t *testing.T) {
 			steps: []step{sends(ev), nil, nil, bye(`{"retry":9000}`)}, want: seconds(0, 2, 6, 14, 23)},
 		{name: "bye without a time is the usual wait",
 			steps: []step{bye(`{"reason":"drain"}`), bye(`so long`), bye(`{"retry":-1}`)}, want: seconds(0, 2, 6, 14)},
-		{name: "bye is not waited upon",
+		{name: "the client does not wait for more after bye",
 			steps: []step{open("event: stream.bye\ndata: {\"retry\":1000}\n\n", time.Hour)}, want: seconds(0, 1)},
-		{name: "attempts run out",
-			steps: []step{sends(ev), nil, retry503(), nil}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, MaxAttempts: 3})},
+		{name: "MaxAttempts ends the stream",
+			steps: []step{sends(ev), nil, retry503(), nil}, opts: []Option{Retry(RetryPolicy{Jitter: Off, MaxAttempts: 3})},
 			want: seconds(0, 2, 6, 14), err: "client: gave up after 3 attempts to reconnect: client: request: Get \"http://host.test\": connection refused"},
-		{name: "attempts count in a row",
-			steps: []step{sends(ev), nil, sends(ev), nil, sends(ev)}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, MaxAttempts: 2})},
+		{name: "MaxAttempts counts failures in a row",
+			steps: []step{sends(ev), nil, sends(ev), nil, sends(ev)}, opts: []Option{Retry(RetryPolicy{Jitter: Off, MaxAttempts: 2})},
 			want: seconds(0, 2, 6, 8, 12, 14)},
-		{name: "time runs out: a wait that would pass the limit is not begun",
-			steps: []step{sends(ev), nil, nil, nil}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, MaxElapsed: 20 * time.Second})},
+		{name: "MaxElapsed: a wait that would exceed the limit is not begun",
+			steps: []step{sends(ev), nil, nil, nil}, opts: []Option{Retry(RetryPolicy{Jitter: Off, MaxElapsed: 20 * time.Second})},
 			want: seconds(0, 2, 6, 14),
 			err:  "client: gave up after 14s without a good connection, before a wait of 16s (MaxElapsed is 20s): client: request: Get \"http://host.test\": connection refused"},
-		{name: "time runs out: a wait that ends at the limit is begun",
-			steps: []step{sends(ev), nil, nil}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, MaxElapsed: 14 * time.Second})},
+		{name: "MaxElapsed: a wait that ends at the limit is begun",
+			steps: []step{sends(ev), nil, nil}, opts: []Option{Retry(RetryPolicy{Jitter: Off, MaxElapsed: 14 * time.Second})},
 			want: seconds(0, 2, 6, 14)},
-		{name: "time counts from the end of a good connection",
+		{name: "MaxElapsed counts from the end of a good connection",
 			steps: []step{last(time.Hour, ev), nil, last(time.Hour), nil, nil, sends(ev)},
-			opts:  []Option{Retry(RetryPolicy{Jitter: NoJitter, MaxElapsed: 14 * time.Second})},
+			opts:  []Option{Retry(RetryPolicy{Jitter: Off, MaxElapsed: 14 * time.Second})},
 			want:  seconds(0, 3602, 3606, 7208, 7212, 7220, 7222)},
-		{name: "time is not won by connections that bring nothing",
-			steps: []step{sends(ev), sends(""), sends(""), sends("")}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, MaxElapsed: 10 * time.Second})},
+		{name: "MaxElapsed is not reset by connections without events",
+			steps: []step{sends(ev), sends(""), sends(""), sends("")}, opts: []Option{Retry(RetryPolicy{Jitter: Off, MaxElapsed: 10 * time.Second})},
 			want: seconds(0, 2, 6), err: "client: gave up after 6s without a good connection, before a wait of 8s (MaxElapsed is 10s): EOF"},
-		{name: "time counts from the beginning before the first connection",
-			steps: []step{nil, nil, nil}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, MaxElapsed: 5 * time.Second, First: true})},
+		{name: "MaxElapsed counts from the start before the first connection",
+			steps: []step{nil, nil, nil}, opts: []Option{Retry(RetryPolicy{Jitter: Off, MaxElapsed: 5 * time.Second, RetryFirst: true})},
 			want: seconds(0, 2), err: "client: gave up after 2s without a good connection, before a wait of 4s (MaxElapsed is 5s): client: request: Get \"http://host.test\": connection refused"},
-		{name: "time runs out before a Retry-After does",
-			steps: []step{sends(ev), retry503("Retry-After", "60")}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, MaxElapsed: time.Minute})},
+		{name: "MaxElapsed ends the stream before a longer Retry-After",
+			steps: []step{sends(ev), retry503("Retry-After", "60")}, opts: []Option{Retry(RetryPolicy{Jitter: Off, MaxElapsed: time.Minute})},
 			want: seconds(0, 2), err: "client: gave up after 2s without a good connection, before a wait of 1m0s (MaxElapsed is 1m0s): client: the server answered 503 Service Unavailable"},
-		{name: "of two limits the first one ends the stream",
-			steps: []step{sends(ev), nil}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, MaxAttempts: 1, MaxElapsed: time.Hour})},
+		{name: "the first of two limits ends the stream",
+			steps: []step{sends(ev), nil}, opts: []Option{Retry(RetryPolicy{Jitter: Off, MaxAttempts: 1, MaxElapsed: time.Hour})},
 			want: seconds(0, 2), err: "client: gave up after 1 attempts to reconnect: client: request: Get \"http://host.test\": connection refused"},
 		{name: "the first connection fails at once when it is refused",
 			steps: []step{nil}, want: seconds(0), err: "client: request: Get \"http://host.test\": connection refused"},
 		{name: "the first connection fails at once when the server is busy",
 			steps: []step{retry503()}, want: seconds(0), err: "client: the server answered 503 Service Unavailable"},
-		{name: "the first connection is retried when that is asked for",
-			steps: []step{nil, retry503(), sends(ev)}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, First: true})}, want: seconds(0, 2, 6, 8)},
-		{name: "the first connection is not retried when the answer is no",
-			steps: []step{nil, answer(http.StatusForbidden, "")}, opts: []Option{Retry(RetryPolicy{Jitter: NoJitter, First: true})},
+		{name: "the first connection is retried with RetryFirst",
+			steps: []step{nil, retry503(), sends(ev)}, opts: []Option{Retry(RetryPolicy{Jitter: Off, RetryFirst: true})}, want: seconds(0, 2, 6, 8)},
+		{name: "RetryFirst does not retry a refusal",
+			steps: []step{nil, answer(http.StatusForbidden, "")}, opts: []Option{Retry(RetryPolicy{Jitter: Off, RetryFirst: true})},
 			want: seconds(0, 2), err: "client: the server answered 403 Forbidden"},
 		{name: "no reconnecting: the end of the body is the end",
 			steps: []step{sends(ev), sends(ev)}, opts: []Option{NoReconnect()}, want: seconds(0)},
@@ -152,7 +152,7 @@ func TestWhenRequestsAreMade(t *testing.T) {
 			steps: []step{bye(`{}`)}, opts: []Option{NoReconnect()}, want: seconds(0), err: "client: the server said goodbye"},
 		{name: "no reconnecting: a goodbye is an error",
 			steps: []step{bye(`{"reason":"drain"}`)}, opts: []Option{NoReconnect()}, want: seconds(0), err: "client: the server said goodbye: drain"},
-		{name: "strict: a busy server is the end, also after a success",
+		{name: "strict: 503 ends the stream, also after a success",
 			steps: []step{sends(ev), retry503()}, opts: []Option{Strict()}, want: seconds(0, 2), err: "client: the server answered 503 Service Unavailable"},
 		{name: "strict: the first connection is retried when it is refused",
 			steps: []step{nil, nil, sends(ev)}, opts: []Option{Strict()}, want: seconds(0, 2, 6, 8)},
@@ -163,11 +163,11 @@ func TestWhenRequestsAreMade(t *testing.T) {
 	}
 }
 
-// What gives up says so to nobody but the loop: no wait is announced that does not
-// come, and the last error can be found.
-func TestGivingUpWrapsTheLastErrorAndAnnouncesNoWait(t *testing.T) {
+// A stream that gives up tells only the loop: it announces no wait, and its error wraps
+// the last one.
+func TestRetryGivingUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for _, p := range []RetryPolicy{{Jitter: NoJitter, MaxElapsed: 5 * time.Second}, {Jitter: NoJitter, MaxAttempts: 1}} {
+		for _, p := range []RetryPolicy{{Jitter: Off, MaxElapsed: 5 * time.Second}, {Jitter: Off, MaxAttempts: 1}} {
 			s := newScript(t, sends("data: x\n\n"), retry503("X-A", "b"), nil)
 			var waits []time.Duration
 			_, err := collect(t.Context(), s, Retry(p), OnRetry(func(_ error, d time.Duration) { waits = append(waits, d) }))
@@ -181,7 +181,7 @@ func TestGivingUpWrapsTheLastErrorAndAnnouncesNoWait(t *testing.T) {
 	})
 }
 
-func TestNoReconnectTellsACutFromAnEnd(t *testing.T) {
+func TestNoReconnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, func(w http.ResponseWriter, r *http.Request) {
 			last("data: x\n\n")(w, r)
@@ -194,7 +194,7 @@ func TestNoReconnectTellsACutFromAnEnd(t *testing.T) {
 	})
 }
 
-func TestDelayWithJitter(t *testing.T) {
+func TestRetryJitter(t *testing.T) {
 	policy := RetryPolicy{}.withDefaults()
 	least, most := func() float64 { return 0 }, func() float64 { return 1 }
 	for _, tt := range []struct {
@@ -204,11 +204,11 @@ func TestDelayWithJitter(t *testing.T) {
 		named, strict bool
 		min, max      float64
 	}{
-		{"our own time swings both ways", 2 * time.Second, 0, 0, false, false, 1, 3},
-		{"a strict client never comes sooner", 2 * time.Second, 0, 0, false, true, 2, 3},
-		{"a server's time is a least", 2 * time.Second, 0, 0, true, false, 2, 3},
-		{"Retry-After is a least", 2 * time.Second, 10 * time.Second, 0, false, false, 10, 15},
-		{"jitter comes after the bound", 2 * time.Second, 0, 10, false, false, 15, 45},
+		{"jitter goes both ways for our own time", 2 * time.Second, 0, 0, false, false, 1, 3},
+		{"jitter never shortens a wait with Strict", 2 * time.Second, 0, 0, false, true, 2, 3},
+		{"jitter never shortens the server's time", 2 * time.Second, 0, 0, true, false, 2, 3},
+		{"jitter never shortens Retry-After", 2 * time.Second, 10 * time.Second, 0, false, false, 10, 15},
+		{"jitter is applied after MaxDelay", 2 * time.Second, 0, 10, false, false, 15, 45},
 	} {
 		if got := policy.delay(tt.base, tt.failed, tt.named, tt.strict, tt.after, least).Seconds(); got != tt.min {
 			t.Errorf("%s: at least %v s, want %v s", tt.name, got, tt.min)
@@ -226,7 +226,7 @@ func TestDelayWithJitter(t *testing.T) {
 	}
 }
 
-func TestRetryAfterWithoutADate(t *testing.T) {
+func TestRetryAfterWithoutDate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := http.Header{"Retry-After": {time.Now().UTC().Add(time.Minute).Format(http.TimeFormat)}}
 		if got := retryAfter(h); got != time.Minute {
@@ -235,8 +235,8 @@ func TestRetryAfterWithoutADate(t *testing.T) {
 	})
 }
 
-// The jitter of the default policy is in force: of many waits some differ.
-func TestJitterIsOnByDefault(t *testing.T) {
+// The default policy has jitter: some of many waits differ.
+func TestRetryJitterDefault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var steps []step
 		for range 20 {
@@ -256,8 +256,8 @@ func TestJitterIsOnByDefault(t *testing.T) {
 	})
 }
 
-// What a server spreads over its slots comes no sooner.
-func TestByeIsALeast(t *testing.T) {
+// The client never reconnects before the time that the server has named.
+func TestByeWaitIsNeverShortened(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, slices.Repeat([]step{sends("event: stream.bye\ndata: {\"retry\":1000}\n\n")}, 20)...)
 		n := 0
@@ -273,7 +273,7 @@ func TestByeIsALeast(t *testing.T) {
 	})
 }
 
-func TestRetryPolicyIsChecked(t *testing.T) {
+func TestRetryPolicyErrors(t *testing.T) {
 	for _, tt := range []struct {
 		p    RetryPolicy
 		want string
@@ -283,8 +283,8 @@ func TestRetryPolicyIsChecked(t *testing.T) {
 		{RetryPolicy{Factor: 0.5}, "client: option Retry: Factor: 0.5 is not 1 or more"},
 		{RetryPolicy{Factor: math.NaN()}, "client: option Retry: Factor: NaN is not 1 or more"},
 		{RetryPolicy{Factor: math.Inf(1)}, "client: option Retry: Factor: +Inf is not 1 or more"},
-		{RetryPolicy{Jitter: 2}, "client: option Retry: Jitter: 2 is not between 0 and 1, or NoJitter"},
-		{RetryPolicy{Jitter: math.NaN()}, "client: option Retry: Jitter: NaN is not between 0 and 1, or NoJitter"},
+		{RetryPolicy{Jitter: 2}, "client: option Retry: Jitter: 2 is not between 0 and 1, or Off"},
+		{RetryPolicy{Jitter: math.NaN()}, "client: option Retry: Jitter: NaN is not between 0 and 1, or Off"},
 		{RetryPolicy{MaxElapsed: -1}, "client: option Retry: MaxElapsed: -1ns is not 0 or more (NoReconnect switches reconnecting off)"},
 		{RetryPolicy{MaxAttempts: -1}, "client: option Retry: MaxAttempts: -1 is not 0 or more (NoReconnect switches reconnecting off)"},
 	} {

@@ -18,8 +18,8 @@ import (
 )
 
 // TestMain fails the run if a goroutine of this package or of net/http is left
-// once all tests are over and idle connections are closed. (In the bubbles of
-// synctest each test proves it for itself.)
+// once all tests are over and idle connections are closed. (A synctest bubble checks
+// that for its own test.)
 func TestMain(m *testing.M) {
 	if os.Getenv(silentServer) != "" {
 		serveSilently()
@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 		if left = strays(); len(left) == 0 {
 			break
 		}
-		time.Sleep(20 * time.Millisecond) // goroutines that are on their way out
+		time.Sleep(20 * time.Millisecond) // let goroutines end
 	}
 	if len(left) > 0 && code == 0 {
 		fmt.Fprintf(os.Stderr, "goroutines left behind:\n\n%s\n", strings.Join(left, "\n\n"))
@@ -45,7 +45,7 @@ func strays() []string {
 	buf := make([]byte, 1<<20)
 	buf = buf[:runtime.Stack(buf, true)]
 	all := strings.Split(strings.TrimSpace(string(buf)), "\n\n")
-	return slices.DeleteFunc(all[1:], func(stack string) bool { // the first is this one
+	return slices.DeleteFunc(all[1:], func(stack string) bool { // the first is the current one
 		return !strings.Contains(stack, "fluxwire/client.") && !strings.Contains(stack, "net/http.")
 	})
 }
@@ -99,8 +99,8 @@ var errRefused = errors.New("connection refused")
 // A step answers one request of a script. nil refuses the connection.
 type step func(w http.ResponseWriter, r *http.Request)
 
-// A script is a server in memory that answers the n-th request by its n-th step,
-// and 204 after the last, which ends a stream. Requests that are refused count.
+// A script is a server in memory that answers the n-th request with its n-th step, and
+// after the last step with 204, which ends a stream. Refused requests count.
 type script struct {
 	HTTP *http.Client
 
@@ -120,7 +120,7 @@ func newScript(t testing.TB, steps ...step) *script {
 	n.refuse = s.refuse
 	server := &http.Server{Handler: http.HandlerFunc(s.serve), Protocols: new(http.Protocols)}
 	server.Protocols.SetHTTP1(true)
-	server.Protocols.SetUnencryptedHTTP2(true) // for the client that asks for it
+	server.Protocols.SetUnencryptedHTTP2(true) // for clients that use it
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -194,7 +194,7 @@ func (s *script) places() []string {
 	return all
 }
 
-// answer is a whole answer with some headers: key, value, key, value.
+// answer returns a step that sends a whole answer. headers are keys and values in turn.
 func answer(status int, body string, headers ...string) step {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		for kv := range slices.Chunk(headers, 2) {
@@ -205,13 +205,13 @@ func answer(status int, body string, headers ...string) step {
 	}
 }
 
-// sends is an event stream that sends body and ends.
+// sends returns a step that sends body as an event stream and ends.
 func sends(body string, headers ...string) step {
 	return answer(http.StatusOK, body, append([]string{"Content-Type", "text/event-stream"}, headers...)...)
 }
 
-// open is an event stream that sends each part after the wait before it and stays
-// open until the client goes.
+// open returns a step that sends each part of an event stream after the wait before it,
+// and stays open until the client leaves.
 func open(parts ...any) step {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -221,7 +221,7 @@ func open(parts ...any) step {
 	}
 }
 
-// last is open, but ends after its parts.
+// last is like open, but ends after its parts.
 func last(parts ...any) step {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -250,11 +250,11 @@ func play(w http.ResponseWriter, r *http.Request, parts ...any) {
 	}
 }
 
-// drop breaks the connection off without an answer.
+// drop closes the connection without an answer.
 func drop(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }
 
-// wantAttempts checks in virtual time when a stream with these options asks a server
-// with these steps, and how it ends.
+// wantAttempts checks in virtual time when a stream with these options makes requests to
+// a server with these steps, and how the stream ends.
 func wantAttempts(t *testing.T, steps []step, opts []Option, want []time.Duration, end string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {

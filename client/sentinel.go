@@ -10,25 +10,26 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// Sentinel makes an event whose data is exactly data, byte for byte, the end of
-// the stream, as "[DONE]" is in the streams of language models: the stream is
-// complete, without an error, and is not asked for again; the event is not handed
-// out. Given several times, each adds a sentinel.
+// Sentinel declares that an event with exactly this data, byte for byte, ends the
+// stream, like "[DONE]" in the streams of language models. The stream is then complete,
+// without an error, and the client does not reconnect; the event is not yielded. The
+// option can be given several times, for several sentinels.
 //
-// The name of the event does not matter. Its data is looked at before any [Codec]
-// and before the cases of [Types], so that it is neither a [*DecodeError] nor an
-// [*UnknownEventError]. If it has an id, nobody is told: a later call that resumes
-// at the last event that was handed out hears the sentinel again, and is complete
-// at once. It counts with [Strict] too, since the caller asked for it.
+// The name of the event does not matter. Its data is compared before a [Codec] or a
+// case of [Types] sees it, so it is neither a [*DecodeError] nor an
+// [*UnknownEventError]. The caller does not see its id: a later call that resumes at
+// the last event that was yielded gets the sentinel again and is complete at once.
+// Sentinel also works with [Strict].
 //
-// Who knows how a whole stream ends knows a cut one: with [NoReconnect] a body
-// that ends without a sentinel ends the stream with an error that matches
-// [io.ErrUnexpectedEOF]. (An answer of 204 and stream.complete are ends as ever.)
-// Without NoReconnect such a body is a lost connection, and made anew.
+// With a sentinel, a truncated stream can be detected: with [NoReconnect], a body that
+// ends without a sentinel ends the stream with an error that matches
+// [io.ErrUnexpectedEOF]. (The answer 204 and stream.complete still end it without an
+// error.) Without NoReconnect such a body is a lost connection, and the client
+// reconnects.
 func Sentinel(data string) Option {
 	return func(c *config) {
 		if !utf8.ValidString(data) || strings.Contains(data, "\r") {
-			c.fail("option Sentinel: %q is the data of no event, which is UTF-8 without a CR", data)
+			c.fail("option Sentinel: %q cannot be the data of an event, which is UTF-8 without a CR", data)
 			return
 		}
 		c.sentinels = append(c.sentinels, data)
@@ -37,11 +38,11 @@ func Sentinel(data string) Option {
 
 func (c *config) isSentinel(ev sse.Event) bool {
 	return slices.ContainsFunc(c.sentinels, func(s string) bool {
-		return string(ev.Data) == s // without a copy of the data
+		return string(ev.Data) == s // does not copy the data
 	})
 }
 
-// bodyEnd is what the end of the body means where there is no reconnecting.
+// bodyEnd returns what the end of the body means with [NoReconnect].
 func (c *config) bodyEnd() error {
 	if len(c.sentinels) == 0 {
 		return nil

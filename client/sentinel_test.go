@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 )
 
-func TestASentinelEndsTheStream(t *testing.T) {
+func TestSentinel(t *testing.T) {
 	const after = "data: late\n\n"
 	for _, tt := range []struct {
 		name string
@@ -46,10 +46,10 @@ func TestASentinelEndsTheStream(t *testing.T) {
 	}
 }
 
-func TestASentinelEndsEveryCall(t *testing.T) {
+func TestSentinelAllCalls(t *testing.T) {
 	const body = "event: n\ndata: 1\n\ndata: [DONE]\n\nevent: n\ndata: 2\n\n"
 	synctest.Test(t, func(t *testing.T) {
-		// It is neither decoded nor looked up: no policy hears of it.
+		// It is neither decoded nor looked up, so no policy applies.
 		s := newScript(t, sends(body), sends(body), sends(body), sends(body))
 		for call, got := range happened[int](t, s, Sentinel("[DONE]")) {
 			if want := []string{"1"}; !slices.Equal(got, want) {
@@ -57,7 +57,7 @@ func TestASentinelEndsEveryCall(t *testing.T) {
 			}
 		}
 		s = newScript(t, sends(body), sends(body), sends(body), sends(body))
-		for call, got := range happened[any](t, s, Sentinel("[DONE]"), Types(Type[int]("n")), UnknownEvents(End)) {
+		for call, got := range happened[any](t, s, Sentinel("[DONE]"), Types(Type[int]("n")), UnknownEvents(PolicyEnd)) {
 			if want := []string{"1"}; !slices.Equal(got, want) {
 				t.Errorf("%s with Types: %q, want %q", call, got, want)
 			}
@@ -71,7 +71,7 @@ func TestASentinelEndsEveryCall(t *testing.T) {
 	})
 }
 
-func TestWithoutItsSentinelAStreamIsCut(t *testing.T) {
+func TestSentinelMissing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, sends("id: 1\ndata: a\n\n"), sends("data: b\n\ndata: [DONE]\n\n"))
 		data, err := collect(t.Context(), s, Sentinel("[DONE]"))
@@ -91,7 +91,7 @@ func TestWithoutItsSentinelAStreamIsCut(t *testing.T) {
 	})
 }
 
-func TestOtherEndsNeedNoSentinel(t *testing.T) {
+func TestSentinelNotNeededForOtherEnds(t *testing.T) {
 	for _, end := range []step{answer(http.StatusNoContent, ""), sends("event: stream.complete\ndata\n\n")} {
 		synctest.Test(t, func(t *testing.T) {
 			if _, err := collect(t.Context(), newScript(t, end), Sentinel("[DONE]"), NoReconnect()); err != nil {
@@ -101,17 +101,17 @@ func TestOtherEndsNeedNoSentinel(t *testing.T) {
 	}
 }
 
-func TestControlEventsComeBeforeSentinels(t *testing.T) {
+func TestSentinelIgnoresControlEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, sends("event: stream.error\ndata: [DONE]\n\n"))
 		_, err := collect(t.Context(), s, Sentinel("[DONE]"))
 		if _, ok := errors.AsType[*StreamError](err); !ok {
-			t.Errorf("got %v, want a *StreamError: a control event is no data", err)
+			t.Errorf("got %v, want a *StreamError: a control event is not data", err)
 		}
 	})
 }
 
-func TestSentinelsThatNeverCome(t *testing.T) {
+func TestSentinelOptionErrors(t *testing.T) {
 	for _, data := range []string{"a\rb", "a\r\nb", "\xff"} {
 		for _, err := range Follow[string](t.Context(), host, Sentinel(data)) {
 			if !strings.HasPrefix(errText(err), "client: option Sentinel: ") {

@@ -18,7 +18,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// streamCases is how many cases about the bytes of a stream the shared file holds.
+// streamCases is the number of cases about the bytes of a stream in the shared file.
 const streamCases = 109
 
 // A streamVector is one case of kind stream. Texts are given as they are, or by
@@ -88,11 +88,10 @@ func sameEvents(got [][3]string, want any) bool {
 	})
 }
 
-// TestStreamsThroughTheClient has a server send the bytes of every case, cut as
-// the case says, and end. What the decoder made of them shows in what the client
-// does: the events, the comments, the Last-Event-ID of its next request, and when
-// that comes.
-func TestStreamsThroughTheClient(t *testing.T) {
+// TestStreamConformance serves the bytes of every case, cut as the case says, and ends.
+// It checks what the client makes of them: the events, the comments, the Last-Event-ID of
+// its next request, and the time of that request.
+func TestStreamConformance(t *testing.T) {
 	for _, v := range streamVectors(t) {
 		for _, chunking := range v.Chunkings {
 			size := len(v.Input)
@@ -113,7 +112,7 @@ func TestStreamsThroughTheClient(t *testing.T) {
 					s := newScript(t, open(string(v.Input[:live.AfterBytes])))
 					got := 0
 					sub := Subscribe(t.Context(), host, func(sse.ServerSentEvent[string]) { got++ }, nil, nil, HTTPClient(s.HTTP))
-					synctest.Wait() // the server is silent
+					synctest.Wait() // until the client waits for the server
 					sub.Cancel()
 					sub.Wait()
 					if got != live.Events {
@@ -154,16 +153,16 @@ func checkStream(t *testing.T, v streamVector, st step) {
 		t.Errorf("requests at %v, want %v", got, want)
 	}
 	if !slices.EqualFunc(comments, v.Expect.Comments, func(got string, want any) bool {
-		// A case keeps the space after the colon; the client takes it off.
+		// A case keeps the space after the colon; the client removes it.
 		return sameText(got, want) || sameText(" "+got, want)
 	}) {
 		t.Errorf("comments %.300q, want %.300q", comments, v.Expect.Comments)
 	}
 }
 
-// What a connection that is lost leaves behind is its last event id and its
-// reconnection time; nothing of what it had begun.
-func TestOnlyIDAndRetrySurviveAReconnection(t *testing.T) {
+// A lost connection leaves its last event id and its reconnection time, and nothing of
+// an unfinished block.
+func TestReconnectKeepsOnlyIDAndRetry(t *testing.T) {
 	for _, tt := range []struct {
 		name, first, second string
 		want                []sse.ServerSentEvent[string]
@@ -187,7 +186,7 @@ func TestOnlyIDAndRetrySurviveAReconnection(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newScript(t, sends(tt.first), sends(tt.second))
 				var got []sse.ServerSentEvent[string]
-				for ev, err := range Follow[string](t.Context(), host, HTTPClient(s.HTTP), Retry(exact), MaxEvent(100), DecodeErrors(Skip)) {
+				for ev, err := range Follow[string](t.Context(), host, HTTPClient(s.HTTP), Retry(exact), MaxEvent(100), DecodeErrors(PolicySkip)) {
 					if err != nil {
 						t.Error(err)
 					}
@@ -204,8 +203,8 @@ func TestOnlyIDAndRetrySurviveAReconnection(t *testing.T) {
 	}
 }
 
-// An event is there with the byte that ends it: the first CR of its blank line.
-func TestALineEndsAtItsFirstCR(t *testing.T) {
+// An event is yielded with the byte that ends it: the first CR of its blank line.
+func TestEventEndsAtFirstCR(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, open("data: a\r\r", time.Hour, "\ndata: b\r", "\n\r", time.Hour, "\ndata: c\n\n"))
 		start := time.Now()
@@ -224,15 +223,15 @@ func TestALineEndsAtItsFirstCR(t *testing.T) {
 	})
 }
 
-// A retry field counts with its line, not with its block, and only if it is all
-// digits.
-func TestRetryCountsAtOnce(t *testing.T) {
+// A retry field takes effect at the end of its line, not of its block, and only if it is
+// all digits.
+func TestRetryFieldTakesEffectAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t,
 			sends("data: x\n\nretry: 7000\ndata: never finished"),
 			sends("data: x\n\nretry: 8s\nretry: -1\nretry: +1\nretry: 1.5\nretry: 1e3\nretry: 0x1\nretry:\nretry: 1 \nretry:  1\nretry: ١\n"),
 			sends("data: x\n\nretry:5000\n"), // no space is needed
-			sends("data: x\n\nretry: 0"))     // no line end: not a line
+			sends("data: x\n\nretry: 0"))     // no line end, so not a line
 		if _, err := collect(t.Context(), s); err != nil {
 			t.Error(err)
 		}
@@ -242,9 +241,8 @@ func TestRetryCountsAtOnce(t *testing.T) {
 	})
 }
 
-// An empty id takes the header off the next request; an id that no event came with
-// puts it on.
-func TestIDsOfBlocksWithoutData(t *testing.T) {
+// An empty id removes the header from the next request; an id without an event sets it.
+func TestIDWithoutData(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var sent []string
 		s := newScript(t,
@@ -257,16 +255,16 @@ func TestIDsOfBlocksWithoutData(t *testing.T) {
 			return nil
 		}))
 		if err != nil || !slices.Equal(data, []string{"x"}) {
-			t.Errorf("got %q, %v; want [x]: a block without data is no event", data, err)
+			t.Errorf("got %q, %v; want [x]: a block without data is not an event", data, err)
 		}
-		// A header that is empty would be no better than a wrong one: there is none.
+		// The header must be missing, not empty.
 		if want := []string{`[]`, `["1"]`, `["2"]`, `[]`, `["3"]`}; !slices.Equal(sent, want) {
 			t.Errorf("Last-Event-ID was %s, want %s", sent, want)
 		}
 	})
 }
 
-func TestInvalidUTF8BecomesReplacementCharacters(t *testing.T) {
+func TestInvalidUTF8(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// One U+FFFD for each maximal subpart: a cut E2 82 is one, ED A0 80 are three.
 		s := newScript(t, sends("id: \xff\nevent: \xe2\x82x\n: \xc0\xaf\ndata: \xe2\x82\xacx\xe2\x82x\xed\xa0\x80x\xf0\x9f\x98\n\n"))
@@ -283,7 +281,7 @@ func TestInvalidUTF8BecomesReplacementCharacters(t *testing.T) {
 	})
 }
 
-func TestCommentsAreHeardAtOnce(t *testing.T) {
+func TestOnComment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, open(":a\r", time.Second, "\n: b\n", time.Second, ":\n:  c\ndata: x\n\n", time.Second, ": no line"))
 		start := time.Now()

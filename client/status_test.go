@@ -12,32 +12,34 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-func TestStatusErrors(t *testing.T) {
+func TestStatusError(t *testing.T) {
 	problem := `{"type":"https://example.com/taken","title":"Name taken","status":409,"detail":"choose another","instance":"/a","alternatives":["b"]}`
 	for _, tt := range []struct {
 		name    string
 		answer  step
 		text    string
-		problem *Problem
+		problem *sse.Problem
 	}{
 		{"a problem is read", answer(409, problem, "Content-Type", "application/problem+json; charset=utf-8"),
 			"client: the server answered 409 Conflict: Name taken: choose another",
-			&Problem{"https://example.com/taken", "Name taken", 409, "choose another", "/a", map[string]json.RawMessage{"alternatives": json.RawMessage(`["b"]`)}}},
+			&sse.Problem{Type: "https://example.com/taken", Title: "Name taken", Status: 409, Detail: "choose another", Instance: "/a", Extensions: map[string]json.RawMessage{"alternatives": json.RawMessage(`["b"]`)}}},
 		{"members of a wrong type are ignored", answer(400, `{"title":7,"status":"x","detail":"still here"}`, "Content-Type", "application/problem+json"),
-			"client: the server answered 400 Bad Request: still here", &Problem{Type: "about:blank", Detail: "still here"}},
-		{"a title alone", answer(400, `{"title":"Bad"}`, "Content-Type", "application/problem+json"),
-			"client: the server answered 400 Bad Request: Bad", &Problem{Type: "about:blank", Title: "Bad"}},
-		{"what claims to be a problem and is none", answer(400, `[1]`, "Content-Type", "application/problem+json"),
+			"client: the server answered 400 Bad Request: still here", &sse.Problem{Type: "about:blank", Detail: "still here"}},
+		{"only a title", answer(400, `{"title":"Bad"}`, "Content-Type", "application/problem+json"),
+			"client: the server answered 400 Bad Request: Bad", &sse.Problem{Type: "about:blank", Title: "Bad"}},
+		{"an invalid problem", answer(400, `[1]`, "Content-Type", "application/problem+json"),
 			"client: the server answered 400 Bad Request: [1]", nil},
-		{"JSON is no problem", answer(400, `{"title":"x"}`, "Content-Type", "application/json"),
+		{"JSON is not a problem", answer(400, `{"title":"x"}`, "Content-Type", "application/json"),
 			`client: the server answered 400 Bad Request: {"title":"x"}`, nil},
 		{"text becomes one line", answer(404, "no\n such\tpage\xff\n"), "client: the server answered 404 Not Found: no such page\uFFFD", nil},
 		{"no text", answer(500, ""), "client: the server answered 500 Internal Server Error", nil},
 		{"long text is cut between characters", answer(500, strings.Repeat("a", 199)+"éé"),
 			"client: the server answered 500 Internal Server Error: " + strings.Repeat("a", 199) + " …", nil},
-		{"a redirect to nowhere", answer(301, ""), "client: the server answered 301 Moved Permanently without a Location", nil},
+		{"a redirect without a Location", answer(301, ""), "client: the server answered 301 Moved Permanently without a Location", nil},
 		{"not modified", answer(304, ""), "client: the server answered 304 Not Modified", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -63,7 +65,7 @@ func TestStatusErrors(t *testing.T) {
 	}
 }
 
-func TestAStreamIsAnsweredByNothingBut200(t *testing.T) {
+func TestFollowRequiresStatus200(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, status := range []int{201, 202, 206, 299} {
 			s := newScript(t, answer(status, "data: x\n\n", "Content-Type", "text/event-stream"))
@@ -75,7 +77,7 @@ func TestAStreamIsAnsweredByNothingBut200(t *testing.T) {
 	})
 }
 
-func TestErrorBodiesAreBounded(t *testing.T) {
+func TestErrorBodyIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t,
 			answer(500, strings.Repeat("x", maxErrorBody+1)),
@@ -96,7 +98,7 @@ func TestErrorBodiesAreBounded(t *testing.T) {
 	})
 }
 
-func TestOnStatusDecides(t *testing.T) {
+func TestOnStatus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		errMine := errors.New("sold out")
 		var seen []string

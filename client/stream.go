@@ -14,54 +14,54 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// ErrClientTimeout is returned for a stream over an [http.Client] whose Timeout
-// is set: it counts the whole body and would cut every stream. Leave it 0; bound
-// the wait for the answer with [HeadTimeout], silence with [IdleLimit], and the
-// whole with the context.
+// ErrClientTimeout is returned for a stream over an [http.Client] whose Timeout is
+// set: that limits the whole body and would cut every stream. Leave it 0. [HeadTimeout]
+// limits the wait for the answer, [IdleLimit] limits silence, and the context limits
+// the whole.
 var ErrClientTimeout = errors.New("client: http.Client.Timeout would cut the stream: leave it 0, and use the options HeadTimeout and IdleLimit, or the context")
 
-// Strict makes a stream keep to the letter of the HTML standard, section 9.2:
-// any status but 200 and any media type but text/event-stream ends it for good, a
-// network error (a timeout too) is retried even before the first success, a
-// stream.* event is an event like any other, and Stream-Heartbeat means nothing.
-// After a redirect, permanent or not, that led to an event stream, later attempts
-// begin where it led: the standard repeats one request, to whose list of URLs each
-// redirect (Fetch, HTTP-redirect fetch) has added one.
+// Strict makes a stream follow the HTML standard, section 9.2, to the letter: any
+// status but 200 and any media type but text/event-stream ends it for good, a network
+// error (or a timeout) is retried even before the first success, a stream.* event is
+// an event like any other, and the header Stream-Heartbeat is ignored. After a
+// redirect, permanent or not, that led to an event stream, later attempts begin at its
+// target: the standard repeats one request, and each redirect (Fetch, HTTP-redirect
+// fetch) has added its target to that request's list of URLs.
 func Strict() Option {
 	return func(c *config) { c.strict = true }
 }
 
-// errLeft says that the consumer wants no more.
+// errLeft means that the consumer has left the loop.
 var errLeft = errors.New("client: the consumer left")
 
-// A stream is one subscription: connections, one after the other. It lives in
-// the goroutine of its caller and starts none.
+// A stream is one subscription: a series of connections. It runs in the goroutine of
+// its caller and starts no other.
 type stream struct {
 	*config
-	// handle takes every event, or the error of one that was too large, and every gap
-	// that is not skipped, in order. It must not keep the data; its own error ends
-	// the stream.
+	// handle is called in order for every event, with the error for an event that was
+	// too large, and for every gap that is not skipped. It must not keep the data. If
+	// it returns an error, the stream ends with that.
 	handle func(sse.Event, error) error
-	// dec outlives the connections: it keeps the last event id and the
-	// reconnection time from one to the next.
+	// dec is used for all connections: it keeps the last event id and the
+	// reconnection time between them.
 	dec *sse.Decoder
 	pos *position // nil without a cursor
 
-	connected bool          // there has been an event stream
-	waits     int           // since the last attempt that was good
-	since     time.Time     // when that ended, or the stream began
-	route     route         // where the attempts go
-	limit     time.Duration // how long the server may be silent; 0 = for ever
+	connected bool          // a connection has been an event stream
+	waits     int           // number of waits since the last good attempt
+	since     time.Time     // when the last good attempt ended, or the stream began
+	route     route         // the addresses to connect to
+	limit     time.Duration // how long the server may be silent; 0 means no limit
 }
 
 // An outcome says how an attempt ended.
 type outcome struct {
-	err   error         // why; nil for a clean end
-	again bool          // whether another attempt may mend it
-	final bool          // whether none may be made, here or elsewhere
-	good  bool          // whether the attempt was worth its wait: no backoff
-	bye   time.Duration // the reconnection time this once; 0 = the usual one
-	after time.Duration // no attempt sooner than this
+	err   error         // nil for a clean end
+	again bool          // retryable
+	final bool          // not retryable, not even at another address
+	good  bool          // the attempt made progress, so backoff resets
+	bye   time.Duration // the reconnection time for this one wait; 0 means the usual one
+	after time.Duration // the least time before the next attempt
 }
 
 // follow runs one subscription. It returns nil when the stream is complete, what
@@ -77,7 +77,7 @@ func follow(ctx context.Context, c *config, handle func(sse.Event, error) error)
 	if err := s.load(ctx); err != nil {
 		return err
 	}
-	defer s.settle(ctx, &err) // also when the consumer panics
+	defer s.saveLast(ctx, &err) // also when the consumer panics
 	for {
 		o := s.attempt(ctx)
 		switch {
@@ -96,7 +96,7 @@ func follow(ctx context.Context, c *config, handle func(sse.Event, error) error)
 	}
 }
 
-// wait passes the time until the next attempt, or returns why there is none.
+// wait waits for the next attempt, or returns why there will be no other.
 func (s *stream) wait(ctx context.Context, o outcome) error {
 	if err := s.pos.save(ctx); err != nil {
 		return err
@@ -110,7 +110,7 @@ func (s *stream) wait(ctx context.Context, o outcome) error {
 	base, named := s.reconnectionTime()
 	failed := s.waits
 	if o.bye > 0 {
-		// The server is well and knows when it wants us: no backoff on top.
+		// The server works and has named the time: add no backoff.
 		base, named, failed = o.bye, true, 0
 	} else {
 		s.waits++
@@ -128,7 +128,7 @@ func (s *stream) wait(ctx context.Context, o outcome) error {
 	return sleep(ctx, d)
 }
 
-// reconnectionTime is the standard's: what the server has set, else our default.
+// reconnectionTime returns what the server has set (named is true), else our default.
 func (s *stream) reconnectionTime() (d time.Duration, named bool) {
 	if d, ok := s.dec.Retry(); ok {
 		return d, true
@@ -154,20 +154,20 @@ func (s *stream) attempt(parent context.Context) outcome {
 	}
 	head := watchdog{limit: s.limit, bite: cancel}
 	if s.idle == 0 && s.headLimit > 0 {
-		head.limit = 0 // the caller has said how long; what the last connection announced is a guess
+		head.limit = 0 // the caller has set HeadTimeout; the last heartbeat interval is only a guess
 	}
 	head.arm()
 	res, hops, err := s.do(req, cancel)
 	head.disarm()
-	// The standard tells no first attempt from a later one: a network error is
-	// retried.
-	patient := s.connected || s.retry.First
+	// The standard does not treat the first attempt differently: it retries a network
+	// error.
+	patient := s.connected || s.retry.RetryFirst
 	if err != nil {
 		_, futile := errors.AsType[*RedirectError](err)
 		return s.missed(outcome{err: err, again: !futile && (patient || s.strict)})
 	}
 	defer func() {
-		cancel(nil) // first, so that Close has nothing to wait for
+		cancel(nil) // before Close, which would wait for the connection
 		res.Body.Close()
 	}()
 	if o, ok := s.refused(res, patient); ok {
@@ -180,7 +180,7 @@ func (s *stream) attempt(parent context.Context) outcome {
 	return s.read(parent, ctx, res)
 }
 
-// refused reports whether res is no event stream, and what follows from it.
+// refused reports whether res is not an event stream, and how the attempt ends then.
 func (s *stream) refused(res *http.Response, patient bool) (outcome, bool) {
 	switch {
 	case res.StatusCode == http.StatusNoContent:
@@ -197,12 +197,12 @@ func (s *stream) refused(res *http.Response, patient bool) (outcome, bool) {
 		return outcome{err: &ContentTypeError{res.Header.Get("Content-Type"), errorBody(res)}}, true
 	}
 	if e := res.Header.Get("Content-Encoding"); e != "" && e != "identity" {
-		return outcome{err: fmt.Errorf("client: content encoding: the server sent %q: ask for none (leave Accept-Encoding alone), or decode it in the http.Client's transport", e)}, true
+		return outcome{err: fmt.Errorf("client: content encoding: the server sent %q: do not set Accept-Encoding, or decode it in the http.Client's transport", e)}, true
 	}
 	return outcome{}, false
 }
 
-// read hands on the events of one connection.
+// read handles the events of one connection.
 func (s *stream) read(parent, ctx context.Context, res *http.Response) (o outcome) {
 	s.logger.LogAttrs(ctx, slog.LevelDebug, "event stream open", slog.String("url", show.URL(s.url)))
 	if s.onConnect != nil {
@@ -228,11 +228,11 @@ func (s *stream) read(parent, ctx context.Context, res *http.Response) (o outcom
 		}
 		ev, err := s.dec.Decode()
 		if parent.Err() != nil {
-			return outcome{err: context.Cause(parent)} // also if more has been read already
+			return outcome{err: context.Cause(parent)} // even if another event has been read
 		}
 		if err != nil {
 			if _, ok := errors.AsType[*sse.EventTooLargeError](err); !ok {
-				// ctx is over if the watchdog bit.
+				// The watchdog cancels ctx.
 				err = cancelled(ctx, err)
 				if e, ok := errors.AsType[*CursorError](err); ok {
 					return outcome{err: e}
@@ -243,8 +243,8 @@ func (s *stream) read(parent, ctx context.Context, res *http.Response) (o outcom
 				return outcome{err: err, again: true, good: good()}
 			}
 		}
-		if err == nil && !s.strict && isControl(ev.Event) {
-			if ev.Event != controlGap {
+		if err == nil && !s.strict && obeyed(ev.Event) {
+			if ev.Event != sse.ControlGap {
 				end := end(ev)
 				end.good = good()
 				if err := s.handled(parent); err != nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// A Subscription is a stream that runs on its own: see [Subscribe]. Its methods
-// may be called by any goroutine, and as often as one likes.
+// A Subscription is a stream that runs in a goroutine of its own: see [Subscribe]. Its
+// methods may be called by any goroutine, any number of times.
 type Subscription struct {
 	cancel    context.CancelFunc
 	cancelled atomic.Bool
@@ -17,17 +17,17 @@ type Subscription struct {
 	err       error // set before done is closed
 }
 
-// Subscribe follows the stream at url, as [Follow] does, in one goroutine of its
-// own, which ends with the stream and belongs to the Subscription.
+// Subscribe follows the stream at url, as [Follow] does, in one goroutine, which
+// belongs to the Subscription and ends with the stream.
 //
-// next is called for every event, in order. After the last one exactly one of
-// onError and complete is called, once: complete if the stream ended without an
-// error, otherwise onError with what Follow would have yielded, the cause of a
-// cancelled ctx included. (Of what is asked to [Surface] onError hears too, in
-// its place.) Either may be nil, and is then left out; a nil next is an error. All
-// calls come from the one goroutine, and the stream waits for each.
+// next is called for every event, in order. After the last event exactly one of onError
+// and complete is called, once: complete if the stream ended without an error, otherwise
+// onError with the error that Follow would have yielded, such as the cause of ctx. (With
+// [PolicySurface], onError is also called for errors between the events.) onError and
+// complete may be nil; a nil next is an error. All calls come from that goroutine, and
+// the stream waits for each.
 //
-// A function that panics takes the process down, as in any goroutine.
+// A panic in one of the functions ends the process, as in any goroutine.
 func Subscribe[T any](ctx context.Context, url string, next func(sse.ServerSentEvent[T]), onError func(error), complete func(), opts ...Option) *Subscription {
 	s := &Subscription{cancel: func() {}, done: make(chan struct{})}
 	if ctx != nil {
@@ -75,24 +75,23 @@ func Subscribe[T any](ctx context.Context, url string, next func(sse.ServerSentE
 	return s
 }
 
-// Cancel ends the subscription: the connection is closed, and no function is
-// called any more, neither next nor onError nor complete. It does not wait, and
-// may thus be called from within next: a call that is under way in the
-// Subscription's goroutine comes to its end. Who has to be sure that nothing runs
-// any more calls [Subscription.Wait] after it.
+// Cancel ends the subscription: it closes the connection, and none of next, onError and
+// complete is called any more. It does not wait, so next may call it; a call in progress
+// in the Subscription's goroutine continues to its end. Call [Subscription.Wait]
+// afterwards to be sure that nothing runs any more.
 func (s *Subscription) Cancel() {
 	s.cancelled.Store(true)
 	s.cancel()
 }
 
-// Done is closed when the subscription is over: no function runs any more, and
-// the connection is closed.
+// Done returns a channel that is closed when the subscription is over: no function runs
+// any more, and the connection is closed.
 func (s *Subscription) Done() <-chan struct{} { return s.done }
 
 // Wait waits for Done and returns how the stream ended: nil if it was complete,
 // context.Canceled after [Subscription.Cancel] (joined with a [*CursorError] if the
-// position could not be saved), otherwise what onError was told last. It must not be
-// called from next, onError or complete, which it waits for.
+// position could not be saved), otherwise the last error that onError got. next, onError
+// and complete must not call it, because it waits for them.
 func (s *Subscription) Wait() error {
 	<-s.done
 	return s.err

@@ -13,14 +13,14 @@ import (
 	"github.com/fluxwire-go/fluxwire/streams"
 )
 
-// A record is what the three functions of a subscription were called with.
+// A record lists the calls of the three functions of a subscription.
 type record []string
 
 func (r *record) next(ev sse.ServerSentEvent[int]) { *r = append(*r, fmt.Sprint("next ", ev.Data)) }
 func (r *record) onError(err error)                { *r = append(*r, "error "+err.Error()) }
 func (r *record) complete()                        { *r = append(*r, "complete") }
 
-func TestSubscribeTellsOneEnd(t *testing.T) {
+func TestSubscribe(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		step step
@@ -34,7 +34,7 @@ func TestSubscribeTellsOneEnd(t *testing.T) {
 			record{"next 1", "error client: the server ended the stream: dry"}, "client: the server ended the stream: dry"},
 		{"a status", answer(404, ""), nil,
 			record{"error client: the server answered 404 Not Found"}, "client: the server answered 404 Not Found"},
-		{"errors that surface come in their place", sends("data: 1\n\nid: 2\ndata: x\n\ndata: 3\n\n"), []Option{DecodeErrors(Surface), NoReconnect()},
+		{"errors that surface", sends("data: 1\n\nid: 2\ndata: x\n\ndata: 3\n\n"), []Option{DecodeErrors(PolicySurface), NoReconnect()},
 			record{"next 1", `error client: decode: event (id "2", name ""): sse: data: invalid character 'x' looking for beginning of value: x`, "next 3", "complete"}, ""},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -46,7 +46,7 @@ func TestSubscribeTellsOneEnd(t *testing.T) {
 				t.Errorf("%s: %q and %q, want %q and %q", tt.name, got, errText(err), tt.want, tt.wait)
 			}
 			<-sub.Done()
-			sub.Cancel() // too late to mean anything
+			sub.Cancel() // too late: no effect
 			if again := sub.Wait(); again != err {
 				t.Errorf("%s: Wait says %v and then %v", tt.name, err, again)
 			}
@@ -54,7 +54,7 @@ func TestSubscribeTellsOneEnd(t *testing.T) {
 	}
 }
 
-func TestCancelFromOutsideSilencesTheSubscription(t *testing.T) {
+func TestSubscriptionCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st, left := gone("data: 1\n\n")
 		s := newScript(t, st)
@@ -72,7 +72,7 @@ func TestCancelFromOutsideSilencesTheSubscription(t *testing.T) {
 	})
 }
 
-func TestCancelFromNextIsTheLastCall(t *testing.T) {
+func TestSubscriptionCancelInNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, body := range []string{"data: 1\n\ndata: 2\n\n", "data: 1\n\nevent: stream.complete\ndata\n\n", "data: 1\n\ndata: x\n\n"} {
 			s := newScript(t, sends(body))
@@ -92,7 +92,7 @@ func TestCancelFromNextIsTheLastCall(t *testing.T) {
 	})
 }
 
-func TestTheContextOfASubscription(t *testing.T) {
+func TestSubscribeContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, open("data: 1\n\n"), open("data: 1\n\n"))
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -115,7 +115,7 @@ func TestTheContextOfASubscription(t *testing.T) {
 	})
 }
 
-func TestFunctionsThatAreLeftOut(t *testing.T) {
+func TestSubscribeNilFunctions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, sends("data: 1\n\nevent: stream.complete\ndata\n\n"), answer(404, ""))
 		var got record
@@ -154,7 +154,7 @@ func TestObserveIsCold(t *testing.T) {
 	})
 }
 
-func TestObserveEnds(t *testing.T) {
+func TestObserve(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, sends("data: 1\n\nevent: stream.complete\ndata\n\n"), sends("data: x\n\n"), sends("data: x\n\ndata: 2\n\n"), open("data: 1\n\n"))
 		run := func(ctx context.Context, opts ...Option) (got []int, err error) {
@@ -170,7 +170,7 @@ func TestObserveEnds(t *testing.T) {
 		if _, err := run(t.Context()); !isDecodeError(err) {
 			t.Errorf("an event that does not decode: %v", err)
 		}
-		if got, err := run(t.Context(), DecodeErrors(Surface), NoReconnect()); err != nil || !slices.Equal(got, []int{2}) {
+		if got, err := run(t.Context(), DecodeErrors(PolicySurface), NoReconnect()); err != nil || !slices.Equal(got, []int{2}) {
 			t.Errorf("events that cannot surface: %v, %v; want [2], nil", got, err)
 		}
 		ctx, cancel := context.WithCancelCause(t.Context())

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// syncDir has the names in a directory on the disk.
+// syncDir fsyncs a directory.
 func syncDir(path string) error {
 	d, err := os.Open(path)
 	if err != nil {

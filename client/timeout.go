@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A TimeoutError says which part of a request took longer than its Limit: see
+// A TimeoutError says that a phase of a request took longer than Limit: see
 // [ConnectTimeout] and [HeadTimeout].
 type TimeoutError struct {
 	Phase Phase
@@ -24,67 +24,63 @@ func (e *TimeoutError) Error() string {
 // Timeout returns true.
 func (e *TimeoutError) Timeout() bool { return true }
 
-// A Phase is a part of a request.
+// A Phase is a phase of a request.
 type Phase string
 
-// The phases that can be limited.
+// The phases that have a limit.
 const (
 	PhaseConnect Phase = "connect" // up to an established connection
 	PhaseHead    Phase = "head"    // from the request's last byte to the answer's head
 )
 
-// NoTimeout, given to [ConnectTimeout] or [HeadTimeout], sets no limit.
-const NoTimeout time.Duration = -1
-
 const defaultConnectTimeout = 30 * time.Second
 
-// ConnectTimeout limits how long it may take to get a connection, name resolution,
-// proxy and TLS included; a connection that is used again takes no time. After it
-// the attempt fails with a [*TimeoutError], which a stream treats like any lost
-// connection. Each redirect counts anew. Defaults to 30 s; [NoTimeout] switches it
-// off.
+// ConnectTimeout limits how long it may take to get a connection, including name
+// resolution, proxy and TLS; a reused connection takes no time. When the limit is
+// exceeded, the attempt fails with a [*TimeoutError], which a stream treats like any lost
+// connection. The limit applies to each redirect separately. Defaults to 30 s; [Off]
+// means no limit.
 //
-// The [http.Client] has to tell of its connections by [httptrace], as
-// [http.Transport] does, over HTTP/2 too. Over a transport that does not, this
-// limit means nothing.
+// The [http.Client] must report its connections to [httptrace], as [http.Transport]
+// does, over HTTP/2 too. With a transport that does not, this limit has no effect.
 func ConnectTimeout(d time.Duration) Option {
-	return func(c *config) { set(c, &c.connectLimit, d, d <= 0 && d != NoTimeout, "ConnectTimeout") }
+	return func(c *config) { set(c, &c.connectLimit, d, d <= 0 && d != Off, "ConnectTimeout") }
 }
 
-// HeadTimeout limits the wait for the head of an answer, from when the request,
-// its body included, has been written; each redirect counts anew. After it the
-// attempt fails with a [*TimeoutError], which a stream treats like any lost
-// connection. Defaults to [NoTimeout]: many servers send the head of a stream only
-// with its first event, and that may be hours away.
+// HeadTimeout limits the wait for the head of an answer, beginning when the request has
+// been written, including its body. The limit applies to each redirect separately. When
+// it is exceeded, the attempt fails with a [*TimeoutError], which a stream treats like
+// any lost connection. Defaults to [Off]: many servers send the head of a stream only
+// with its first event, which may take hours.
 //
-// Over a transport that does not tell of its requests by [httptrace] the limit
-// counts from the beginning and to the end of all redirects.
+// With a transport that does not report its requests to [httptrace], the limit applies
+// to the whole time from the start to the end of all redirects.
 func HeadTimeout(d time.Duration) Option {
-	return func(c *config) { set(c, &c.headLimit, d, d <= 0 && d != NoTimeout, "HeadTimeout") }
+	return func(c *config) { set(c, &c.headLimit, d, d <= 0 && d != Off, "HeadTimeout") }
 }
 
-// A stopwatch bounds the phases of one request and of the redirects it meets. It
-// goes by what net/http tells it, which may come from any goroutine, and late.
+// A stopwatch limits the phases of one request and its redirects. It relies on trace
+// events of net/http, which may come from any goroutine, and late.
 type stopwatch struct {
-	connect, head time.Duration // 0 or less = no limit
+	connect, head time.Duration // 0 or less means no limit
 	bite          func(error)
 
 	mu    sync.Mutex
 	stage stage
-	timer *time.Timer // of the stage; nil if it has no limit
+	timer *time.Timer // of the current stage; nil if that has no limit
 }
 
 type stage int
 
 const (
-	sending    stage = iota // no limit: an upload takes its time
-	connecting              // connect
-	waiting                 // head
-	over                    // and nothing counts any more
+	sending    stage = iota // no limit, because an upload may take long
+	connecting              // limited by connect
+	waiting                 // limited by head
+	over                    // later trace events are ignored
 )
 
-// trace begins as if the request had been written: a transport that tells nothing
-// leaves it at that.
+// trace starts in the stage waiting, as if the request had been written: with a
+// transport that reports nothing, the stage stays that.
 func (w *stopwatch) trace() *httptrace.ClientTrace {
 	w.enter(waiting)
 	return &httptrace.ClientTrace{
@@ -102,7 +98,7 @@ func (w *stopwatch) enter(s stage) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.stage == over || s == waiting && w.stage != sending {
-		return // news of a request that has been answered before it was written
+		return // a late trace event: the response arrived before the request was fully written
 	}
 	w.stage = s
 	if w.timer != nil {
@@ -124,7 +120,7 @@ func (w *stopwatch) enter(s stage) {
 	t = time.AfterFunc(e.Limit, func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		if w.timer == t { // or it was stopped too late
+		if w.timer == t { // otherwise it fired while being stopped
 			w.bite(e)
 		}
 	})

@@ -18,7 +18,7 @@ import (
 // hang never answers.
 func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
-// after answers after a while.
+// after returns a step that waits before it answers.
 func after(d time.Duration, next step) step {
 	return func(w http.ResponseWriter, r *http.Request) {
 		select {
@@ -29,8 +29,8 @@ func after(d time.Duration, next step) step {
 	}
 }
 
-// stalls makes every dial of s that is in numbers (from 1) take for ever, and
-// returns when each dial began.
+// stalls makes the dials of s with these numbers (from 1) take for ever. The returned
+// function reports when each dial began.
 func stalls(s *script, numbers ...int) (dials func() []time.Duration) {
 	t := s.HTTP.Transport.(*http.Transport)
 	dial := t.DialContext
@@ -71,27 +71,27 @@ func TestConnectTimeout(t *testing.T) {
 		end   time.Duration
 		err   string
 	}{
-		{name: "thirty seconds, if nothing is said",
+		{name: "30 s by default",
 			stall: []int{1}, want: seconds(0), end: 30 * time.Second, err: late(lateConnection, "30s")},
-		{name: "the caller's limit",
+		{name: "the limit of the option",
 			stall: []int{1}, opts: []Option{ConnectTimeout(5 * time.Second)}, want: seconds(0), end: 5 * time.Second, err: late(lateConnection, "5s")},
 		{name: "retried after a first success",
 			stall: []int{2, 3}, steps: []step{sends(ev)}, opts: []Option{ConnectTimeout(5 * time.Second)}, want: seconds(0, 2, 11, 24), end: 24 * time.Second},
-		{name: "retried at first, if that is asked for",
-			stall: []int{1}, opts: []Option{ConnectTimeout(5 * time.Second), Retry(RetryPolicy{First: true, Jitter: NoJitter})}, want: seconds(0, 7), end: 7 * time.Second},
+		{name: "retried at first with RetryFirst",
+			stall: []int{1}, opts: []Option{ConnectTimeout(5 * time.Second), Retry(RetryPolicy{RetryFirst: true, Jitter: Off})}, want: seconds(0, 7), end: 7 * time.Second},
 		{name: "strict: a network error like any other",
 			stall: []int{1}, opts: []Option{ConnectTimeout(5 * time.Second), Strict()}, want: seconds(0, 7), end: 7 * time.Second},
 		{name: "no reconnecting",
 			stall: []int{1}, opts: []Option{NoReconnect()}, want: seconds(0), end: 30 * time.Second, err: late(lateConnection, "30s")},
-		{name: "each redirect anew",
+		{name: "each redirect separately",
 			stall: []int{2}, steps: []step{after(4*time.Second, to(302, "/a"))}, opts: []Option{ConnectTimeout(5 * time.Second)},
 			want: seconds(0, 4), end: 9 * time.Second, err: late(lateConnection, "5s")},
-		{name: "a connection once made may be quiet",
+		{name: "a connection may be silent once it is made",
 			steps: []step{after(time.Hour, last(time.Hour, ev, time.Hour, "event: stream.complete\ndata\n\n"))}, want: seconds(0), end: 3 * time.Hour},
-		{name: "an idle limit of the caller's covers it",
+		{name: "IdleLimit applies too",
 			stall: []int{1}, opts: []Option{IdleLimit(time.Second)}, want: seconds(0), end: time.Second, err: "client: the server was silent for 1s"},
-		{name: "switched off",
-			stall: []int{1}, opts: []Option{ConnectTimeout(NoTimeout), IdleLimit(time.Hour)}, want: seconds(0), end: time.Hour, err: "client: the server was silent for 1h0m0s"},
+		{name: "Off",
+			stall: []int{1}, opts: []Option{ConnectTimeout(Off), IdleLimit(time.Hour)}, want: seconds(0), end: time.Hour, err: "client: the server was silent for 1h0m0s"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -109,7 +109,7 @@ func TestConnectTimeout(t *testing.T) {
 	}
 }
 
-func TestCancellationWhileConnectingIsAtOnce(t *testing.T) {
+func TestConnectCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t)
 		stalls(s, 1)
@@ -121,9 +121,9 @@ func TestCancellationWhileConnectingIsAtOnce(t *testing.T) {
 	})
 }
 
-func TestTLSBelongsToConnecting(t *testing.T) {
+func TestConnectTimeoutIncludesTLS(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		near, far := net.Pipe() // whose other end says nothing
+		near, far := net.Pipe() // the other end sends nothing
 		defer far.Close()
 		mute := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return near, nil }}
 		start := time.Now()
@@ -151,42 +151,42 @@ func TestHeadTimeout(t *testing.T) {
 		end   time.Duration
 		err   string
 	}{
-		{name: "no limit, if nothing is said",
+		{name: "no limit by default",
 			steps: []step{after(240*time.Hour, sends(done))}, want: seconds(0), end: 240 * time.Hour},
-		{name: "no limit, if that is said",
-			steps: []step{after(240*time.Hour, sends(done))}, opts: []Option{five, HeadTimeout(NoTimeout)}, want: seconds(0), end: 240 * time.Hour},
-		{name: "the caller's limit",
+		{name: "no limit with Off",
+			steps: []step{after(240*time.Hour, sends(done))}, opts: []Option{five, HeadTimeout(Off)}, want: seconds(0), end: 240 * time.Hour},
+		{name: "the limit of the option",
 			steps: []step{hang}, opts: []Option{five}, want: seconds(0), end: 5 * sec, err: late(lateHead, "5s")},
 		{name: "in time",
 			steps: []step{after(4999*time.Millisecond, sends(done))}, opts: []Option{five}, want: seconds(0), end: 4999 * time.Millisecond},
-		{name: "the head alone counts",
+		{name: "only the head counts",
 			steps: []step{last(time.Hour, ev, time.Hour, done)}, opts: []Option{five}, want: seconds(0), end: 2 * time.Hour},
 		{name: "retried after a first success",
 			steps: []step{sends(ev), hang, hang}, opts: []Option{five}, want: seconds(0, 2, 11, 24), end: 24 * sec},
-		{name: "retried at first, if that is asked for",
-			steps: []step{hang}, opts: []Option{five, Retry(RetryPolicy{First: true, Jitter: NoJitter})}, want: seconds(0, 7), end: 7 * sec},
+		{name: "retried at first with RetryFirst",
+			steps: []step{hang}, opts: []Option{five, Retry(RetryPolicy{RetryFirst: true, Jitter: Off})}, want: seconds(0, 7), end: 7 * sec},
 		{name: "strict: a network error like any other",
 			steps: []step{hang}, opts: []Option{five, Strict()}, want: seconds(0, 7), end: 7 * sec},
 		{name: "no reconnecting",
 			steps: []step{hang}, opts: []Option{five, NoReconnect()}, want: seconds(0), end: 5 * sec, err: late(lateHead, "5s")},
-		{name: "each redirect anew",
+		{name: "each redirect separately",
 			steps: []step{after(4*sec, to(302, "/a")), after(4*sec, to(302, "/b")), hang}, opts: []Option{five},
 			want: seconds(0, 4, 8), end: 13 * sec, err: late(lateHead, "5s")},
 		{name: "a redirect whose body does not end",
 			steps: []step{func(w http.ResponseWriter, r *http.Request) { to(302, "/a")(w, r); play(w, r, "x"); hang(w, r) }}, opts: []Option{five},
 			want: seconds(0), end: 5 * sec, err: late(lateHead, "5s")},
-		{name: "a hint on the way is no head",
+		{name: "an informational answer is not the head",
 			steps: []step{after(4*sec, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusEarlyHints); hang(w, r) })}, opts: []Option{five},
 			want: seconds(0), end: 5 * sec, err: late(lateHead, "5s")},
-		{name: "it stands in for what the last connection announced",
+		{name: "HeadTimeout replaces the announced heartbeat",
 			steps: []step{beating, hang}, opts: []Option{HeadTimeout(time.Minute)}, want: seconds(0, 2, 66), end: 66 * sec},
-		{name: "without it the announced silence counts",
+		{name: "without HeadTimeout the announced heartbeat counts",
 			steps: []step{beating, hang}, want: seconds(0, 2, 11), end: 11 * sec},
-		{name: "no limit at all is not what it says of the announced silence",
-			steps: []step{beating, hang}, opts: []Option{HeadTimeout(NoTimeout)}, want: seconds(0, 2, 11), end: 11 * sec},
-		{name: "of an idle limit of the caller's and this the shorter one counts",
+		{name: "Off does not switch off the announced heartbeat",
+			steps: []step{beating, hang}, opts: []Option{HeadTimeout(Off)}, want: seconds(0, 2, 11), end: 11 * sec},
+		{name: "the shorter of IdleLimit and HeadTimeout counts",
 			steps: []step{hang}, opts: []Option{five, IdleLimit(3 * sec)}, want: seconds(0), end: 3 * sec, err: "client: the server was silent for 3s"},
-		{name: "the other way round",
+		{name: "the shorter of HeadTimeout and IdleLimit counts",
 			steps: []step{hang}, opts: []Option{five, IdleLimit(7 * sec)}, want: seconds(0), end: 5 * sec, err: late(lateHead, "5s")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -215,15 +215,15 @@ func TestHeadTimeout(t *testing.T) {
 	}
 }
 
-// speakHTTP2 has s spoken to in HTTP/2, without TLS.
+// speakHTTP2 makes the client of s use HTTP/2 without TLS.
 func speakHTTP2(s *script) {
 	s.HTTP.Transport.(*http.Transport).DisableKeepAlives = false
 	s.HTTP.Transport.(*http.Transport).Protocols = new(http.Protocols)
 	s.HTTP.Transport.(*http.Transport).Protocols.SetUnencryptedHTTP2(true)
 }
 
-// An upload that takes its time is no late answer.
-func TestTheHeadIsWaitedForOnceTheRequestIsOut(t *testing.T) {
+// A slow upload does not count as a late answer.
+func TestHeadTimeoutStartsAfterRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		upload := Body("", func() (io.Reader, error) {
 			r, w := io.Pipe()
@@ -248,8 +248,8 @@ func TestTheHeadIsWaitedForOnceTheRequestIsOut(t *testing.T) {
 	})
 }
 
-// A transport that tells nothing leaves one limit, which counts from the beginning.
-func TestTimeoutsOverATransportThatTellsNothing(t *testing.T) {
+// With a transport that reports nothing there is one limit, counted from the start.
+func TestTimeoutsWithoutTrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mute := &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
 			select {
@@ -270,7 +270,7 @@ func TestTimeoutsOverATransportThatTellsNothing(t *testing.T) {
 	})
 }
 
-func TestTimeoutErrors(t *testing.T) {
+func TestTimeoutError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, want := range []TimeoutError{{PhaseConnect, time.Second}, {PhaseHead, 2 * time.Second}} {
 			opts := func() []Option {
@@ -293,13 +293,13 @@ func TestTimeoutErrors(t *testing.T) {
 			}
 		}
 		if !(&IdleError{}).Timeout() {
-			t.Error("an *IdleError is no timeout")
+			t.Error("an *IdleError is not a timeout")
 		}
 	})
 }
 
-// The limits end with the head, the request with its body.
-func TestExchangeBodiesOutliveTheLimits(t *testing.T) {
+// The limits apply until the head arrives; the request ends with its body.
+func TestExchangeBodyHasNoTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, last("a", time.Hour, "b"))
 		type key struct{}
@@ -322,7 +322,7 @@ func TestExchangeBodiesOutliveTheLimits(t *testing.T) {
 	})
 }
 
-func TestExchangeOfUpgradedConnections(t *testing.T) {
+func TestExchangeUpgrade(t *testing.T) {
 	for _, body := range []io.ReadCloser{&duplex{}, io.NopCloser(strings.NewReader(""))} {
 		upgraded := &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: http.StatusSwitchingProtocols, Body: body}, nil
@@ -354,8 +354,8 @@ type duplex struct {
 func (*duplex) Read([]byte) (int, error) { return 0, io.EOF }
 func (d *duplex) Close() error           { d.closed = true; return nil }
 
-// The caller's own trace hears what it would.
-func TestTracesOfTheCallerAreKept(t *testing.T) {
+// The caller's own trace still gets its events.
+func TestCallerTraceIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, answer(200, ""))
 		var got, wrote atomic.Int32
@@ -369,14 +369,14 @@ func TestTracesOfTheCallerAreKept(t *testing.T) {
 	})
 }
 
-func TestTimeoutOptionsAreChecked(t *testing.T) {
+func TestTimeoutOptionErrors(t *testing.T) {
 	for _, tt := range []struct {
 		opt  Option
 		want string
 	}{
-		{ConnectTimeout(0), "client: option ConnectTimeout: 0s is not a possible value"},
-		{HeadTimeout(-2), "client: option HeadTimeout: -2ns is not a possible value"},
-		{LastEventIDQuery(""), "client: option LastEventIDQuery:  is not a possible value"},
+		{ConnectTimeout(0), "client: option ConnectTimeout: 0s is not a valid value"},
+		{HeadTimeout(-2), "client: option HeadTimeout: -2ns is not a valid value"},
+		{LastEventIDQuery(""), "client: option LastEventIDQuery:  is not a valid value"},
 	} {
 		if _, err := Exchange(t.Context(), host, tt.opt); errText(err) != tt.want {
 			t.Errorf("Exchange returns %q, want %q", errText(err), tt.want)
@@ -384,26 +384,26 @@ func TestTimeoutOptionsAreChecked(t *testing.T) {
 	}
 }
 
-// What net/http tells comes from several goroutines, and late.
-func TestStopwatchAndLateNews(t *testing.T) {
+// Trace events come from several goroutines, and late.
+func TestStopwatchLateEvents(t *testing.T) {
 	const sec = time.Second
 	for _, tt := range []struct {
 		name string
 		news func(trace *httptrace.ClientTrace)
 		want error
 	}{
-		{"a request that was answered before it was written does not end the next one's connecting", func(trace *httptrace.ClientTrace) {
+		{"an answer before the request is written does not affect the next request", func(trace *httptrace.ClientTrace) {
 			trace.GetConn("a")
 			trace.GotConn(httptrace.GotConnInfo{})
 			trace.GetConn("b") // redirected
 			trace.WroteRequest(httptrace.WroteRequestInfo{})
 		}, &TimeoutError{PhaseConnect, 5 * sec}},
-		{"a request that could not be written is not waited upon", func(trace *httptrace.ClientTrace) {
+		{"a request that could not be written is not limited", func(trace *httptrace.ClientTrace) {
 			trace.GetConn("a")
 			trace.GotConn(httptrace.GotConnInfo{})
 			trace.WroteRequest(httptrace.WroteRequestInfo{Err: errRefused})
 		}, nil},
-		{"a request that is made again over another connection counts anew", func(trace *httptrace.ClientTrace) {
+		{"a request repeated over another connection starts again", func(trace *httptrace.ClientTrace) {
 			trace.GetConn("a")
 			time.Sleep(4 * sec)
 			trace.GetConn("a")
@@ -424,8 +424,8 @@ func TestStopwatchAndLateNews(t *testing.T) {
 	}
 }
 
-// A timer that fires while its stage ends comes too late.
-func TestStopwatchThatIsStoppedWhileItFires(t *testing.T) {
+// A timer that fires while its stage ends has no effect.
+func TestStopwatchStoppedWhileFiring(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := stopwatch{head: time.Second, bite: func(err error) { t.Errorf("bitten by %v", err) }}
 		w.trace()

@@ -11,18 +11,18 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// A Case is one kind of event in a stream of several: a name and the Go type of
-// its data. [Type] makes one, [Types] takes them.
+// A Case is one kind of event in a stream of several kinds: a name and the Go type of
+// its data. [Type] makes a Case, and [Types] takes them.
 type Case struct {
 	event string
 	typ   reflect.Type
-	// reader makes what decodes the events of one stream.
+	// reader returns the function that decodes the events of one stream.
 	reader func(sse.Codec) func(data []byte) (any, error)
 }
 
-// Type is the case that events named event hold an X. The name "" is the same as
-// "message", as in the HTML standard: it stands for the events without a name, and
-// for those that are named message.
+// Type returns the case that events named event have data of type X. The name "" is
+// the same as "message", as in the HTML standard: it means events without a name, and
+// events named message.
 func Type[X any](event string) Case {
 	return Case{event, reflect.TypeFor[X](), func(codec sse.Codec) func([]byte) (any, error) {
 		read := reader[X](codec)
@@ -33,16 +33,15 @@ func Type[X any](event string) Case {
 	}}
 }
 
-// Types makes a stream one of several types: the name of an event decides to which
-// of them the [Codec] decodes its data, and a type switch in the loop finds out
-// which it was. The T of [Follow], [Values], [Subscribe] or [Observe] must be an
-// interface that the type of every case implements: any, or one of the caller's
-// own, sealed or not.
+// Types reads a stream of several types: the name of an event decides to which type the
+// [Codec] decodes its data, and a type switch in the loop tells which it was. The T of
+// [Follow], [Values], [Subscribe] or [Observe] must be an interface that the type of
+// every case implements: any, or an interface of the caller.
 //
-// Each event has a value of its own. What becomes of an event that no case names
-// is said by [UnknownEvents]; by default it is skipped. No case at all, two for one
-// name, one for a control event (unless the stream is [Strict]), a type that does
-// not implement T, and a T that is no interface are errors before anything is sent.
+// Each event gets a value of its own. [UnknownEvents] sets what to do with an event that
+// no case names; by default it is skipped. It is an error, before anything is sent, to
+// give no case, two cases for one name, a case for a control event (unless the stream is
+// [Strict]), a type that does not implement T, or a T that is not an interface.
 func Types(cases ...Case) Option {
 	return func(c *config) {
 		if len(cases) == 0 {
@@ -65,7 +64,7 @@ func Types(cases ...Case) Option {
 	}
 }
 
-// configFor is newConfig for a stream of Ts, whose cases must fit.
+// configFor is newConfig for a stream of Ts. It also checks that the cases fit T.
 func configFor[T any](ctx context.Context, rawURL string, opts []Option) (*config, error) {
 	c, err := newConfig(ctx, rawURL, opts)
 	return c, errors.Join(err, c.checkCases(reflect.TypeFor[T]()))
@@ -73,7 +72,7 @@ func configFor[T any](ctx context.Context, rawURL string, opts []Option) (*confi
 
 func (c *config) checkCases(t reflect.Type) error {
 	if len(c.cases) > 0 && t.Kind() != reflect.Interface {
-		return fmt.Errorf("client: option Types: %v is no interface: range over any, or over an interface that every case implements", t)
+		return fmt.Errorf("client: option Types: %v is not an interface: range over any, or over an interface that every case implements", t)
 	}
 	var errs []error
 	bad := func(k Case, format string, args ...any) {
@@ -81,9 +80,9 @@ func (c *config) checkCases(t reflect.Type) error {
 	}
 	for _, k := range c.cases {
 		switch {
-		case k.typ == nil: // the option has said so
-		case !c.strict && isControl(k.event):
-			bad(k, "a control event is obeyed, never handed out: take the case out, or use Gaps or Strict")
+		case k.typ == nil: // reported by the option already
+		case !c.strict && obeyed(k.event):
+			bad(k, "the client handles control events and does not yield them: remove the case, or use Gaps or Strict")
 		case k.typ.Implements(t):
 		case reflect.PointerTo(k.typ).Implements(t):
 			bad(k, "%v does not implement %v, its pointer does: write Type[*%v]", k.typ, t, k.typ)
@@ -94,7 +93,7 @@ func (c *config) checkCases(t reflect.Type) error {
 	return errors.Join(errs...)
 }
 
-// union returns what decodes an event by the case of its name.
+// union returns the function that decodes an event by the case for its name.
 func union[T any](c *config) func(sse.Event) (T, error) {
 	readers := make(map[string]func([]byte) (any, error), len(c.cases))
 	for _, k := range c.cases {
@@ -109,18 +108,18 @@ func union[T any](c *config) func(sse.Event) (T, error) {
 		if err != nil {
 			return v, newDecodeError(ev, err)
 		}
-		v, _ = boxed.(T) // it fits, or is nil: the nil of a case whose type is an interface
+		v, _ = boxed.(T) // it implements T, or is the nil of a case whose type is an interface
 		return v, nil
 	}
 }
 
-// errSkipped says that an event was skipped, and that this has been seen to.
+// errSkipped means that an event was skipped and nothing is left to do.
 var errSkipped = errors.New("client: skipped")
 
-// unknown is the error of an event that no case names. One that is skipped costs
-// nothing: there may be many.
+// unknown returns the error for an event that no case names. It does not allocate for
+// an event that is skipped, because there may be many.
 func (c *config) unknown(ev sse.Event) error {
-	if c.unknownEvents != Skip {
+	if c.unknownEvents != PolicySkip {
 		return &UnknownEventError{ID: ev.ID, Event: ev.Event, Data: append([]byte(nil), ev.Data...)}
 	}
 	if c.logger.Enabled(context.Background(), slog.LevelDebug) {
@@ -129,23 +128,22 @@ func (c *config) unknown(ev sse.Event) error {
 	return errSkipped
 }
 
-// UnknownEvents sets what becomes of an event whose name is no case of [Types];
-// without Types there are none. Defaults to [Skip], which logs it at level Debug: a
-// server must be free to send a new kind of event before its clients have been taught it, and a
-// browser drops events nobody listens for, too. Whoever would miss something by
-// that asks for another policy. The id of a skipped event counts like any other.
+// UnknownEvents sets what to do with an event that no case of [Types] names; without
+// Types no event is unknown. Defaults to [PolicySkip], which logs it at level Debug: a
+// server must be able to send a new kind of event before its clients know it, and a
+// browser drops events without a listener, too. Choose another policy if such an event
+// must not be missed. The id of a skipped event counts like any other.
 //
-// An event larger than [MaxEvent] is an [*sse.EventTooLargeError] whatever its
-// name, which may not have been read yet, and is left to [DecodeErrors].
+// An event larger than [MaxEvent] is an [*sse.EventTooLargeError] whatever its name,
+// which may not have been read yet; [DecodeErrors] applies to it.
 func UnknownEvents(p Policy) Option {
 	return func(c *config) { set(c, &c.unknownEvents, p, p.bad(), "UnknownEvents") }
 }
 
-// An UnknownEventError says that an event arrived whose name is no case of
-// [Types].
+// An UnknownEventError says that an event arrived that no case of [Types] names.
 type UnknownEventError struct {
 	ID, Event string // the event's own id and its name, if it had them
-	Data      []byte // as it came
+	Data      []byte // as received
 }
 
 func (e *UnknownEventError) Error() string {

@@ -17,7 +17,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// A move is a sealed interface with a case that needs its pointer.
+// A move is a sealed interface, which one case implements only with its pointer.
 type move interface{ isMove() }
 
 type walk struct {
@@ -36,7 +36,7 @@ const moves = "id: 1\nevent: step\n: first\ndata: {\"By\":1,\"Tags\":[\"a\"]}\n\
 	"id: 3\nevent: step\ndata: {\"Tags\":[\"b\"]}\n\n" +
 	"event: jump\ndata: {}\n\n"
 
-func TestTypesDecodeByName(t *testing.T) {
+func TestTypes(t *testing.T) {
 	types := Types(Type[walk]("step"), Type[*jump]("jump"))
 	want := []sse.ServerSentEvent[move]{
 		{ID: "1", Event: "step", Comment: "first", Data: walk{1, []string{"a"}}},
@@ -68,7 +68,7 @@ func TestTypesDecodeByName(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		// Compared once all is over: a value that events share would show.
+		// Compared at the end, so that a value shared between events would show.
 		for call, got := range map[string][]sse.ServerSentEvent[move]{"Follow": follow, "Subscribe": subscribe, "Observe": observe} {
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("%s gives %+v, want %+v", call, got, want)
@@ -90,7 +90,7 @@ func TestTypesDecodeByName(t *testing.T) {
 	})
 }
 
-func TestTypesTakeTheUnnamedForMessage(t *testing.T) {
+func TestTypesUnnamedIsMessage(t *testing.T) {
 	const body = "data: a\n\nevent: message\ndata: b\n\nevent:\ndata: c\n\nevent: Message\ndata: d\n\nevent: other\ndata: e\n\n"
 	for _, name := range []string{"", "message"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -102,7 +102,7 @@ func TestTypesTakeTheUnnamedForMessage(t *testing.T) {
 				}
 				got = append(got, fmt.Sprintf("%s=%v", ev.Event, ev.Data))
 			}
-			// The event's name stays as it was sent.
+			// The event's name is as it was sent.
 			if want := []string{"=a", "message=b", "=c"}; !slices.Equal(got, want) {
 				t.Errorf("Type(%q): %q, want %q", name, got, want)
 			}
@@ -110,7 +110,7 @@ func TestTypesTakeTheUnnamedForMessage(t *testing.T) {
 	}
 }
 
-func TestTypesOfEveryKind(t *testing.T) {
+func TestTypesKinds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, sends("event: text\ndata: \"x\"\n\nevent: bytes\ndata: y\n\nevent: bytes\ndata: z\n\nevent: number\ndata: 7\n\n"+
 			"event: any\ndata: null\n\nevent: any\ndata: [1]\n\nevent: pointer\ndata: null\n\n"))
@@ -128,7 +128,7 @@ func TestTypesOfEveryKind(t *testing.T) {
 	})
 }
 
-func TestTypesSurviveAReconnection(t *testing.T) {
+func TestTypesAfterReconnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, sends("id: 1\nevent: text\ndata: a\n\nid: 2\nevent: new\ndata: b\n\n"), sends("event: text\ndata: c\n\n"))
 		var got []any
@@ -147,7 +147,7 @@ func TestTypesSurviveAReconnection(t *testing.T) {
 	})
 }
 
-func TestTypesThatCannotBe(t *testing.T) {
+func TestTypesOptionErrors(t *testing.T) {
 	fails := func(name, want string, run func(...Option) error, opts ...Option) {
 		t.Helper()
 		synctest.Test(t, func(t *testing.T) {
@@ -166,18 +166,18 @@ func TestTypesThatCannotBe(t *testing.T) {
 	fails("an empty case", "client: option Types: case 2 is empty: make it with Type", ofAny, Types(text, Case{}, Type[int]("")))
 	fails("a name twice", `client: option Types: two cases are named "text" (the name "" means "message")`, ofAny, Types(text, Type[int]("text")))
 	fails("both names of the unnamed", `client: option Types: two cases are named "message" (the name "" means "message")`, ofAny, Types(Type[int](""), Type[int]("message")))
-	fails("a T that is no interface", "client: option Types: string is no interface: range over any, or over an interface that every case implements", endOf[string], Types(text))
+	fails("a T that is not an interface", "client: option Types: string is not an interface: range over any, or over an interface that every case implements", endOf[string], Types(text))
 	fails("types that do not fit", "client: option Types: case \"text\": string does not implement client.move\n"+
 		"client: option Types: case \"message\": client.jump does not implement client.move, its pointer does: write Type[*client.jump]",
 		ofMoves, Types(text, Type[walk]("step"), Type[jump]("")))
 	fails("an interface that promises too little", `client: option Types: case "text": interface {} does not implement client.move`, ofMoves, Types(Type[any]("text")))
-	fails("a control event", `client: option Types: case "stream.gap": a control event is obeyed, never handed out: take the case out, or use Gaps or Strict`, ofAny, Types(Type[string]("stream.gap")))
-	fails("a control event that is none", "", ofAny, Strict(), Types(Type[string]("stream.gap"), Type[string]("")))
-	fails("faults of both sorts", "client: option MaxEvent: 0 is not a possible value\nclient: option Types: case \"text\": string does not implement client.move", ofMoves, Types(text), MaxEvent(0))
+	fails("a control event", `client: option Types: case "stream.gap": the client handles control events and does not yield them: remove the case, or use Gaps or Strict`, ofAny, Types(Type[string]("stream.gap")))
+	fails("a control event with Strict", "", ofAny, Strict(), Types(Type[string]("stream.gap"), Type[string]("")))
+	fails("faults of both sorts", "client: option MaxEvent: 0 is not a valid value\nclient: option Types: case \"text\": string does not implement client.move", ofMoves, Types(text), MaxEvent(0))
 	fails("the later Types counts", "", ofMoves, Types(text), Types(Type[walk]("step")))
 }
 
-// endOf returns how a stream of Ts ends, and complains of calls that disagree.
+// endOf returns how a stream of Ts ends, and fails if the calls differ.
 func endOf[T any](opts ...Option) error {
 	ctx := context.Background()
 	var follow error
@@ -195,16 +195,16 @@ func endOf[T any](opts ...Option) error {
 	return follow
 }
 
-func TestOnceHasNoUseForTypes(t *testing.T) {
+func TestOnceIgnoresTypes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, answer(200, "7"))
-		if v, err := Once[int](t.Context(), host, HTTPClient(s.HTTP), Types(Type[string]("text")), Sentinel("x"), Gaps(End), UnknownEvents(End)); v != 7 || err != nil {
+		if v, err := Once[int](t.Context(), host, HTTPClient(s.HTTP), Types(Type[string]("text")), Sentinel("x"), Gaps(PolicyEnd), UnknownEvents(PolicyEnd)); v != 7 || err != nil {
 			t.Errorf("Once = %v, %v", v, err)
 		}
 	})
 }
 
-// happened is all that a stream did, in order: events, errors, and its end.
+// happened returns all that a stream did, in order: events, errors, and its end.
 func happened[T any](t *testing.T, s *script, opts ...Option) map[string][]string {
 	opts = append([]Option{HTTPClient(s.HTTP), NoReconnect()}, opts...)
 	var follow, values, subscribe, observe []string
@@ -244,17 +244,17 @@ func TestUnknownEvents(t *testing.T) {
 		logged        string
 	}{
 		{"are skipped by default", nil, []string{"a", "c"}, nil, "DEBUG"},
-		{"are skipped", []Option{UnknownEvents(Skip)}, []string{"a", "c"}, nil, "DEBUG"},
-		{"surface", []Option{UnknownEvents(Surface)}, []string{"a", named, unnamed, "c"}, []string{"a", "c"}, ""},
-		{"end the stream", []Option{UnknownEvents(End)}, []string{"a", named}, nil, ""},
-		{"are no decode errors", []Option{UnknownEvents(End), DecodeErrors(Skip)}, []string{"a", named}, nil, ""},
+		{"are skipped", []Option{UnknownEvents(PolicySkip)}, []string{"a", "c"}, nil, "DEBUG"},
+		{"surface", []Option{UnknownEvents(PolicySurface)}, []string{"a", named, unnamed, "c"}, []string{"a", "c"}, ""},
+		{"end the stream", []Option{UnknownEvents(PolicyEnd)}, []string{"a", named}, nil, ""},
+		{"are not decode errors", []Option{UnknownEvents(PolicyEnd), DecodeErrors(PolicySkip)}, []string{"a", named}, nil, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newScript(t, sends(body), sends(body), sends(body), sends(body))
 				for call, got := range happened[any](t, s, append(tt.opts, Types(Type[string]("text")))...) {
 					want := tt.want
-					if call == "Observe" && tt.observe != nil { // it has no place for what surfaces
+					if call == "Observe" && tt.observe != nil { // it skips what would surface
 						want = tt.observe
 					}
 					if !slices.Equal(got, want) {
@@ -275,11 +275,11 @@ func TestUnknownEvents(t *testing.T) {
 	}
 }
 
-func TestUnknownEventErrorsKeepTheirData(t *testing.T) {
+func TestUnknownEventErrorData(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, sends("id: 1\nevent: new\ndata: aaaa\n\nevent: newer\ndata: bbbb\n\n"))
 		var got []*UnknownEventError
-		for ev, err := range Follow[any](t.Context(), host, HTTPClient(s.HTTP), NoReconnect(), Types(Type[string]("")), UnknownEvents(Surface)) {
+		for ev, err := range Follow[any](t.Context(), host, HTTPClient(s.HTTP), NoReconnect(), Types(Type[string]("")), UnknownEvents(PolicySurface)) {
 			e, ok := errors.AsType[*UnknownEventError](err)
 			if !ok || !reflect.DeepEqual(ev, sse.ServerSentEvent[any]{}) {
 				t.Fatalf("yielded %+v, %v; want a zero event and an *UnknownEventError", ev, err)
@@ -292,29 +292,29 @@ func TestUnknownEventErrorsKeepTheirData(t *testing.T) {
 	})
 }
 
-func TestUnknownEventsNeedTypes(t *testing.T) {
+func TestUnknownEventsWithoutTypes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, sends("event: new\ndata: x\n\n"))
-		data, err := collect(t.Context(), s, UnknownEvents(End), NoReconnect())
+		data, err := collect(t.Context(), s, UnknownEvents(PolicyEnd), NoReconnect())
 		if err != nil || !slices.Equal(data, []string{"x"}) {
 			t.Errorf("got %q, %v; want [x]: without Types every name is known", data, err)
 		}
 	})
 }
 
-func TestACaseThatDoesNotDecode(t *testing.T) {
+func TestTypesDecodeErrors(t *testing.T) {
 	const body = "event: number\ndata: 1\n\nid: 2\nevent: number\ndata: x\n\nevent: number\ndata: 3\n\n"
 	const bad = `client: decode: event (id "2", name "number"): sse: data: invalid character 'x' looking for beginning of value: x`
 	for policy, want := range map[Policy][]string{
-		End:     {"1", bad},
-		Surface: {"1", bad, "3"},
-		Skip:    {"1", "3"},
+		PolicyEnd:     {"1", bad},
+		PolicySurface: {"1", bad, "3"},
+		PolicySkip:    {"1", "3"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newScript(t, sends(body), sends(body), sends(body), sends(body))
 			for call, got := range happened[any](t, s, Types(Type[int]("number")), DecodeErrors(policy)) {
 				want := want
-				if call == "Observe" && policy == Surface {
+				if call == "Observe" && policy == PolicySurface {
 					want = []string{"1", "3"}
 				}
 				if !slices.Equal(got, want) {
@@ -333,8 +333,9 @@ func (inXML) AppendData(dst []byte, v any) ([]byte, error) {
 	return append(dst, p...), err
 }
 func (inXML) DecodeData(data []byte, v any) error { return xml.Unmarshal(data, v) }
+func (inXML) IsText(any) bool                     { return true }
 
-func TestXML(t *testing.T) {
+func TestTypesXML(t *testing.T) {
 	type price struct {
 		Pair string  `xml:"pair,attr"`
 		Rate float64 `xml:",chardata"`
@@ -360,7 +361,7 @@ func TestXML(t *testing.T) {
 		}
 		var all []any
 		for v, err := range Values[any](t.Context(), host, HTTPClient(s.HTTP), Codec(inXML{}), NoReconnect(),
-			Types(Type[price]("price"), Type[*halt]("halt")), DecodeErrors(Skip)) {
+			Types(Type[price]("price"), Type[*halt]("halt")), DecodeErrors(PolicySkip)) {
 			if err != nil {
 				t.Error(err)
 			}
@@ -372,8 +373,8 @@ func TestXML(t *testing.T) {
 	})
 }
 
-// A union costs the box of the value on top of what the type itself costs, a
-// skipped event and the look for a sentinel nothing.
+// Types adds one allocation for the interface value. A skipped event and the check for a
+// sentinel do not allocate.
 func TestAllocsPerEvent(t *testing.T) {
 	type point struct{ X, Y int }
 	data, _ := json.Marshal(point{1, 2})

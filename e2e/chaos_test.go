@@ -280,8 +280,8 @@ func consume(role, url, dir string) (err error) {
 	gaps := 0
 	opts := []client.Option{
 		client.IdleLimit(100 * time.Millisecond),
-		client.Retry(client.RetryPolicy{Delay: time.Millisecond, MaxDelay: 5 * time.Millisecond, First: true}),
-		client.OnGap(func(client.Gap) { gaps++ }),
+		client.Retry(client.RetryPolicy{Delay: time.Millisecond, MaxDelay: 5 * time.Millisecond, RetryFirst: true}),
+		client.OnGap(func(sse.Gap) { gaps++ }),
 	}
 	switch role {
 	case roleLedger:

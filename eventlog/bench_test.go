@@ -22,7 +22,7 @@ func BenchmarkAppend(b *testing.B) {
 			b.ReportAllocs()
 			for n := 0; b.Loop(); n++ {
 				if keyed {
-					r.Key = strconv.Itoa(n)
+					r.MessageID = strconv.Itoa(n)
 				}
 				if _, _, err := m.Append(ctx, r); err != nil {
 					b.Fatal(err)

@@ -8,7 +8,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/eventlog"
 )
 
-// A reader comes back with the position of the last event it saw, and gets the rest.
+// A reader resumes at the position of the last event it saw, and gets the rest.
 func ExampleMemory() {
 	ctx := context.Background()
 	events, err := eventlog.NewMemory(eventlog.MemoryConfig{})

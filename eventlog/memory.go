@@ -1,7 +1,6 @@
 package eventlog
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/internal/window"
+	"github.com/fluxwire-go/fluxwire/sse"
 )
 
 // MemoryConfig sets the bounds of a [Memory]. The zero MemoryConfig works.
@@ -25,11 +25,11 @@ type MemoryConfig struct {
 	// MaxEvent is how many bytes a block has at most. Defaults to 1 MiB, or as much as
 	// fits into Bytes.
 	MaxEvent int
-	// Keys is how many idempotency keys are remembered at most, the newest. Defaults to
+	// MessageIDs is how many message ids are remembered at most, the newest. Defaults to
 	// 10,000.
-	Keys int
-	// KeyWindow is how long an idempotency key is remembered. Defaults to 2 minutes.
-	KeyWindow time.Duration
+	MessageIDs int
+	// MessageIDWindow is how long a message id is remembered. Defaults to 2 minutes.
+	MessageIDWindow time.Duration
 }
 
 // maxIDLine is how many bytes "id: <pos>\n" has at most.
@@ -45,7 +45,7 @@ func (c *MemoryConfig) setDefaults() error {
 		{"Events", &c.Events, 10_000},
 		{"Bytes", &c.Bytes, 16 << 20},
 		{"MaxEvent", &c.MaxEvent, 0},
-		{"Keys", &c.Keys, 10_000},
+		{"MessageIDs", &c.MessageIDs, 10_000},
 	} {
 		if *field.value < 0 {
 			errs = append(errs, fmt.Errorf("eventlog: memory: %s is %d, must not be negative", field.name, *field.value))
@@ -59,7 +59,7 @@ func (c *MemoryConfig) setDefaults() error {
 		unset time.Duration
 	}{
 		{"Age", &c.Age, time.Hour},
-		{"KeyWindow", &c.KeyWindow, 2 * time.Minute},
+		{"MessageIDWindow", &c.MessageIDWindow, 2 * time.Minute},
 	} {
 		if *field.value < 0 {
 			errs = append(errs, fmt.Errorf("eventlog: memory: %s is %v, must not be negative", field.name, *field.value))
@@ -83,18 +83,18 @@ func (c *MemoryConfig) setDefaults() error {
 }
 
 // Memory is the [Log] in memory. Its events are gone when the process ends; the next
-// life of the log has another stamp, so that clients notice.
+// incarnation of the log has another stamp, so that clients notice. Use [NewMemory].
 //
-// All events of a Memory have one stamp, which no other Memory of the process has, and
-// another process has only by chance, one in four billion.
+// All events of a Memory have the same stamp. No other Memory of the process has it; a
+// Memory of another process has it with a probability of one in four billion.
 type Memory struct {
 	cfg    MemoryConfig
 	stamp  uint32
 	frames *window.Frames
 
-	mu     sync.Mutex // serialises Append, sweep and Close
+	mu     sync.Mutex // serializes Append, sweep and Close
 	closed bool
-	keys   keys
+	ids    messageIDs
 	idLine []byte // scratch
 
 	sweeper  *time.Timer
@@ -111,21 +111,23 @@ func NewMemory(cfg MemoryConfig) (*Memory, error) {
 		return nil, err
 	}
 	m := &Memory{cfg: cfg, stamp: newStamp()}
-	m.keys = keys{max: cfg.Keys, window: cfg.KeyWindow}
+	m.ids = messageIDs{max: cfg.MessageIDs, window: cfg.MessageIDWindow}
 	m.frames = window.NewFrames(window.FramesConfig{MaxFrames: cfg.Events, MaxBytes: cfg.Bytes, MaxAge: cfg.Age})
 	return m, nil
 }
 
-// Stamp returns the stamp of all positions of m: Pos{Stamp: m.Stamp()} is before its
-// first event.
-func (m *Memory) Stamp() uint32 { return m.stamp }
-
-// Frames returns the window in which m keeps its events, for reading: frame n is event
-// n with its id line in front. It ends with [ErrClosed] when m is closed.
-func (m *Memory) Frames() *window.Frames { return m.frames }
+func init() {
+	window.OfMemory = func(log any) (frames *window.Frames, stamp uint32, ok bool) {
+		m, ok := log.(*Memory)
+		if !ok {
+			return nil, 0, false
+		}
+		return m.frames, m.stamp, true
+	}
+}
 
 // Append implements [Log]. Only *[TooLargeError], [ErrBadRecord], [ErrConflict],
-// [ErrClosed] and the cause of ctx can come of it.
+// [ErrClosed] and the cause of ctx are possible.
 func (m *Memory) Append(ctx context.Context, r Record) (pos Pos, dup bool, err error) {
 	if ctx.Err() != nil {
 		return Pos{}, false, context.Cause(ctx)
@@ -139,7 +141,7 @@ func (m *Memory) Append(ctx context.Context, r Record) (pos Pos, dup bool, err e
 		return Pos{}, false, ErrClosed
 	}
 	now := time.Now()
-	if seq, ok := m.keys.find(r.Key, now); ok {
+	if seq, ok := m.ids.find(r.MessageID, now); ok {
 		return Pos{seq, m.stamp}, true, nil
 	}
 	_, next := m.frames.Bounds()
@@ -147,12 +149,11 @@ func (m *Memory) Append(ctx context.Context, r Record) (pos Pos, dup bool, err e
 		return Pos{}, false, fmt.Errorf("%w: expected %d, it is %d", ErrConflict, *r.Expect, next-1)
 	}
 	pos = Pos{next, m.stamp}
-	m.idLine = append(m.idLine[:0], "id: "...)
-	m.idLine = append(pos.append(m.idLine), '\n')
+	m.idLine, _ = sse.AppendIDLine(m.idLine[:0], pos.AppendText)
 	if _, err := m.frames.Append(now, m.idLine, r.Block); err != nil {
 		return Pos{}, false, fmt.Errorf("eventlog: append: %w", err)
 	}
-	m.keys.add(r.Key, next, now)
+	m.ids.add(r.MessageID, next, now)
 	if !m.armed {
 		m.arm(now)
 	}
@@ -169,10 +170,14 @@ func (m *Memory) Bounds(ctx context.Context) (Bounds, error) {
 
 func (m *Memory) bounds() Bounds {
 	first, next := m.frames.Bounds()
-	return Bounds{First: first, Last: next - 1}
+	b := Bounds{First: Pos{Seq: first}, Last: Pos{next - 1, m.stamp}}
+	if first < next {
+		b.First.Stamp = m.stamp
+	}
+	return b
 }
 
-// usable tells whether a reader may go on, and drops what is too old for it to see.
+// usable reports whether m can be read, and drops the events that are too old.
 func (m *Memory) usable(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -189,12 +194,12 @@ func (m *Memory) start(after Pos) (uint64, error) {
 	b := m.bounds()
 	switch {
 	case after == Pos{}:
-		return b.First, nil
+		return b.First.Seq, nil
 	case after.Stamp != 0 && after.Stamp != m.stamp:
-		return 0, fmt.Errorf("%w: %v; its positions end with %v", ErrForeign, after, Pos{Stamp: m.stamp})
-	case after.Seq > b.Last:
-		return 0, fmt.Errorf("%w: %v; the last event is %d", ErrAhead, after, b.Last)
-	case after.Seq+1 < b.First:
+		return 0, fmt.Errorf("%w: %v; this log has the stamp of %v", ErrForeign, after, b.Last)
+	case after.Seq > b.Last.Seq:
+		return 0, fmt.Errorf("%w: %v; the last event is %d", ErrAhead, after, b.Last.Seq)
+	case after.Seq+1 < b.First.Seq:
 		return 0, &PurgedError{Asked: after, Bounds: b}
 	}
 	return after.Seq + 1, nil
@@ -212,14 +217,14 @@ func (m *Memory) Read(ctx context.Context, after Pos, max int) ([]Event, error) 
 	if err != nil {
 		return nil, err
 	}
-	n := min(uint64(max), m.bounds().Last+1-next)
+	n := min(uint64(max), m.bounds().Last.Seq+1-next)
 	if n == 0 {
 		return nil, nil
 	}
 	events := make([]Event, 0, n)
 	for range n {
 		ev, ok := m.event(next)
-		if !ok { // dropped under way
+		if !ok { // dropped meanwhile
 			break
 		}
 		events = append(events, ev)
@@ -228,7 +233,7 @@ func (m *Memory) Read(ctx context.Context, after Pos, max int) ([]Event, error) 
 	if len(events) > 0 {
 		return events, nil
 	}
-	// Nothing at all was left of what start had found: look again.
+	// All that start had found was dropped meanwhile: look again.
 	return m.Read(ctx, after, max)
 }
 
@@ -238,8 +243,8 @@ func (m *Memory) event(seq uint64) (Event, bool) {
 	if !ok {
 		return Event{}, false
 	}
-	idLine := bytes.IndexByte(frame, '\n') + 1
-	return Event{Pos: Pos{seq, m.stamp}, Time: at, Block: frame[idLine:]}, true
+	_, block, _ := sse.CutIDLine(frame)
+	return Event{Pos: Pos{seq, m.stamp}, Time: at, Block: block}, true
 }
 
 // Tail implements [Log]. It takes no lock and starts no goroutine.
@@ -252,7 +257,7 @@ func (m *Memory) Tail(ctx context.Context, after Pos) iter.Seq2[Event, error] {
 	}
 }
 
-// tail returns nil when yield has said stop.
+// tail returns nil when yield has returned false.
 func (m *Memory) tail(ctx context.Context, after Pos, yield func(Event) bool) error {
 	if err := m.usable(ctx); err != nil { // drops what is too old
 		return err
@@ -275,7 +280,7 @@ func (m *Memory) tail(ctx context.Context, after Pos, yield func(Event) bool) er
 			after = ev.Pos
 		case next < first && after != Pos{}:
 			return &PurgedError{Asked: after, Bounds: m.bounds()}
-		case next < first: // from the oldest, and nothing yielded yet: there is an older oldest now
+		case next < first: // it reads from the oldest and has yielded nothing yet: another one is the oldest now
 			next = first
 		default:
 			select {
@@ -302,14 +307,15 @@ func (m *Memory) Close() error {
 	return nil
 }
 
-// arm has sweep called when the oldest event gets too old. The caller holds mu.
+// arm sets the timer that calls sweep when the oldest event gets too old. The caller
+// holds mu.
 func (m *Memory) arm(now time.Time) {
 	first, _ := m.frames.Bounds()
 	oldest, ok := m.frames.Time(first)
 	if m.armed = ok; !ok {
 		return
 	}
-	// Not for each event on its own when they come fast.
+	// When events come fast, many of them are swept at once.
 	wait := max(oldest.Add(m.cfg.Age).Sub(now), m.cfg.Age/64) + 1
 	m.sweeping.Add(1)
 	if m.sweeper == nil {
@@ -319,7 +325,7 @@ func (m *Memory) arm(now time.Time) {
 	}
 }
 
-// sweep frees the events that are too old when nobody appends or reads.
+// sweep drops the events that are too old, also when nobody appends or reads.
 func (m *Memory) sweep() {
 	defer m.sweeping.Done()
 	m.mu.Lock()
@@ -330,6 +336,6 @@ func (m *Memory) sweep() {
 	}
 	now := time.Now()
 	m.frames.Expire(now)
-	m.keys.expire(now)
+	m.ids.expire(now)
 	m.arm(now)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
 	"github.com/fluxwire-go/fluxwire/eventlog/logtest"
+	"github.com/fluxwire-go/fluxwire/internal/window"
 )
 
 func newMemory(t testing.TB, cfg eventlog.MemoryConfig) *eventlog.Memory {
@@ -29,6 +30,16 @@ func newMemory(t testing.TB, cfg eventlog.MemoryConfig) *eventlog.Memory {
 	return m
 }
 
+func framesOf(m *eventlog.Memory) *window.Frames {
+	frames, _, _ := window.OfMemory(m)
+	return frames
+}
+
+func stampOf(m *eventlog.Memory) uint32 {
+	_, stamp, _ := window.OfMemory(m)
+	return stamp
+}
+
 func add(t testing.TB, m *eventlog.Memory, block string) eventlog.Pos {
 	t.Helper()
 	pos, _, err := m.Append(t.Context(), eventlog.Record{Block: []byte(block)})
@@ -38,10 +49,10 @@ func add(t testing.TB, m *eventlog.Memory, block string) eventlog.Pos {
 	return pos
 }
 
-func TestMemoryKeepsThePromises(t *testing.T) {
+func TestMemoryIsALog(t *testing.T) {
 	logtest.Run(t, logtest.Engine{Open: func(t testing.TB, l logtest.Limits) eventlog.Log {
 		return newMemory(t, eventlog.MemoryConfig{
-			Events: l.Events, Bytes: l.Bytes, Age: l.Age, MaxEvent: l.MaxEvent, KeyWindow: l.KeyWindow,
+			Events: l.Events, Bytes: l.Bytes, Age: l.Age, MaxEvent: l.MaxEvent, MessageIDWindow: l.MessageIDWindow,
 		})
 	}})
 }
@@ -49,16 +60,16 @@ func TestMemoryKeepsThePromises(t *testing.T) {
 func TestMemoryConfig(t *testing.T) {
 	for _, tt := range []struct {
 		cfg  eventlog.MemoryConfig
-		want []string // in the error; none if there is none
+		want []string // in the error; nil if there is none
 	}{
 		{eventlog.MemoryConfig{}, nil},
-		{eventlog.MemoryConfig{Events: 1, Bytes: 100, Age: 1, MaxEvent: 60, Keys: 1, KeyWindow: 1}, nil},
+		{eventlog.MemoryConfig{Events: 1, Bytes: 100, Age: 1, MaxEvent: 60, MessageIDs: 1, MessageIDWindow: 1}, nil},
 		{eventlog.MemoryConfig{Bytes: 100}, nil},
 		{eventlog.MemoryConfig{Bytes: 10}, []string{"Bytes is 10"}},
 		{eventlog.MemoryConfig{Bytes: 100, MaxEvent: 100}, []string{"MaxEvent is 100", "Bytes"}},
 		{
-			eventlog.MemoryConfig{Events: -1, Bytes: -2, Age: -3, MaxEvent: -4, Keys: -5, KeyWindow: -6},
-			[]string{"Events is -1", "Bytes is -2", "Age is -3ns", "MaxEvent is -4", "Keys is -5", "KeyWindow is -6ns"},
+			eventlog.MemoryConfig{Events: -1, Bytes: -2, Age: -3, MaxEvent: -4, MessageIDs: -5, MessageIDWindow: -6},
+			[]string{"Events is -1", "Bytes is -2", "Age is -3ns", "MaxEvent is -4", "MessageIDs is -5", "MessageIDWindow is -6ns"},
 		},
 	} {
 		m, err := eventlog.NewMemory(tt.cfg)
@@ -118,8 +129,8 @@ func TestMemoryDefaults(t *testing.T) {
 }
 
 // The window that subscribers read has the events with their id lines, and the same
-// bytes that Read gives.
-func TestFramesAreTheLog(t *testing.T) {
+// bytes that Read returns.
+func TestMemoryWindow(t *testing.T) {
 	m := newMemory(t, eventlog.MemoryConfig{})
 	var want []byte
 	for n := range 100 {
@@ -127,7 +138,7 @@ func TestFramesAreTheLog(t *testing.T) {
 		pos := add(t, m, block)
 		want = append(want, "id: "+pos.String()+"\n"+block...)
 	}
-	b, first, next := m.Frames().Read(1)
+	b, first, next := framesOf(m).Read(1)
 	if first != 1 || next != 101 || !bytes.Equal(b, want) {
 		t.Fatalf("the window has [%d, %d): %q; want %q", first, next, b, want)
 	}
@@ -146,16 +157,16 @@ func TestFramesAreTheLog(t *testing.T) {
 	if err := m.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err, ended := m.Frames().Ended(); !ended || err != eventlog.ErrClosed {
+	if err, ended := framesOf(m).Ended(); !ended || err != eventlog.ErrClosed {
 		t.Errorf("after Close the window has ended: %t, %v", ended, err)
 	}
-	if _, err := m.Frames().Append(time.Now(), []byte("x")); err == nil {
+	if _, err := framesOf(m).Append(time.Now(), []byte("x")); err == nil {
 		t.Error("after Close the window takes a frame")
 	}
 }
 
-// A tail of a Memory has nothing under way: overtaken by one event, it ends.
-func TestOvertakenTail(t *testing.T) {
+// A tail of a Memory buffers nothing: it ends when it is overtaken by one event.
+func TestMemoryTailOvertaken(t *testing.T) {
 	m := newMemory(t, eventlog.MemoryConfig{Events: 10})
 	for range 10 {
 		add(t, m, "data: x\n\n")
@@ -175,20 +186,24 @@ func TestOvertakenTail(t *testing.T) {
 		}
 	}
 	gone, ok := errors.AsType[*eventlog.PurgedError](got)
-	if len(seen) != 3 || !ok || gone.Asked != seen[2] || gone.Bounds != (eventlog.Bounds{First: 14, Last: 23}) || gone.Missed() != 10 {
+	if len(seen) != 3 || !ok || gone.Asked != seen[2] || gone.Bounds != (eventlog.Bounds{First: eventlog.Pos{Seq: 14, Stamp: seen[0].Stamp}, Last: eventlog.Pos{Seq: 23, Stamp: seen[0].Stamp}}) || gone.Missed() != 10 {
 		t.Errorf("the tail saw %v and ended with %#v", seen, got)
 	}
-	want := "asked for what follows " + seen[2].String() + ", 10 are gone, the oldest kept is 14"
+	want := "asked for what follows " + seen[2].String() + ", 10 are gone, the oldest one kept is 14"
 	if got == nil || !strings.HasPrefix(got.Error(), "eventlog: ") || !strings.Contains(got.Error(), want) {
 		t.Errorf("the error is %q; want %q in it", got, want)
 	}
 }
 
-// Just before the oldest is good enough; one event fewer is not. A position with the
-// log's stamp and no number is before its first event.
-func TestBeforeTheFirstEvent(t *testing.T) {
+// The position just before the oldest event is still good; an older one is not. Number
+// 0 with the log's stamp is before its first event.
+func TestMemoryBeforeFirstEvent(t *testing.T) {
 	m := newMemory(t, eventlog.MemoryConfig{Events: 2})
-	before := eventlog.Pos{Stamp: m.Stamp()}
+	b, err := m.Bounds(t.Context())
+	if err != nil || b.First != (eventlog.Pos{Seq: 1}) || b.Last.Seq != 0 || b.Last.Stamp == 0 {
+		t.Fatalf("Bounds of an empty log = %+v, %v; want 1, and 0 with a stamp", b, err)
+	}
+	before := b.Last
 	if events, err := m.Read(t.Context(), before, 10); len(events) != 0 || err != nil {
 		t.Errorf("Read(%v) of an empty log = %v, %v", before, events, err)
 	}
@@ -198,8 +213,8 @@ func TestBeforeTheFirstEvent(t *testing.T) {
 	if events, err := m.Read(t.Context(), before, 10); len(events) != 2 || err != nil {
 		t.Errorf("Read(%v) = %d events, %v; want 2, nil", before, len(events), err)
 	}
-	if _, err := m.Read(t.Context(), eventlog.Pos{Stamp: m.Stamp() ^ 1}, 10); !errors.Is(err, eventlog.ErrForeign) {
-		t.Errorf("Read before the first event of another life = %v; want ErrForeign", err)
+	if _, err := m.Read(t.Context(), eventlog.Pos{Stamp: before.Stamp ^ 1}, 10); !errors.Is(err, eventlog.ErrForeign) {
+		t.Errorf("Read before the first event of another incarnation = %v; want ErrForeign", err)
 	}
 	add(t, m, "data: x\n\n")
 	for name, err := range map[string]error{
@@ -217,25 +232,25 @@ func TestBeforeTheFirstEvent(t *testing.T) {
 	}
 }
 
-// Without anybody who appends or reads, memory is freed all the same.
-func TestSweep(t *testing.T) {
+// Old events are dropped also when nobody appends or reads.
+func TestMemorySweep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const age = 64 * time.Second
 		m := newMemory(t, eventlog.MemoryConfig{Age: age})
-		for range 100 { // a new life after each quiet time
+		for range 100 { // each time after a quiet time
 			start := time.Now()
 			for range 50 {
 				add(t, m, "data: x\n\n")
 				time.Sleep(100 * time.Millisecond)
 			}
-			first, next := m.Frames().Bounds()
+			first, next := framesOf(m).Bounds()
 			time.Sleep(time.Until(start.Add(age)))
-			if lo, _ := m.Frames().Bounds(); lo != first {
+			if lo, _ := framesOf(m).Bounds(); lo != first {
 				t.Fatalf("the oldest event went before its time: %d, %d", lo, first)
 			}
 			// The last event is 4.9 s younger; the sweeper comes once in Age/64 at most.
 			time.Sleep(4900*time.Millisecond + age/64 + 2)
-			if lo, hi := m.Frames().Bounds(); lo != hi || hi != next {
+			if lo, hi := framesOf(m).Bounds(); lo != hi || hi != next {
 				t.Fatalf("after Age the window keeps [%d, %d)", lo, hi)
 			}
 		}
@@ -246,7 +261,7 @@ func TestSweep(t *testing.T) {
 	})
 }
 
-func TestCloseBesideTheSweeper(t *testing.T) {
+func TestMemoryCloseDuringSweep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for n := range 200 {
 			m := newMemory(t, eventlog.MemoryConfig{Age: 640})
@@ -267,30 +282,30 @@ func TestMemoryIsBounded(t *testing.T) {
 		runtime.ReadMemStats(&s)
 		return int64(s.HeapAlloc)
 	}
-	const events, keys, n = 5000, 2000, 1_000_000
+	const events, ids, n = 5000, 2000, 1_000_000
 	before := heap()
-	m := newMemory(t, eventlog.MemoryConfig{Events: events, Bytes: 1 << 20, Keys: keys})
+	m := newMemory(t, eventlog.MemoryConfig{Events: events, Bytes: 1 << 20, MessageIDs: ids})
 	block := []byte("data: " + strings.Repeat("x", 92) + "\n\n")
-	key := make([]byte, 0, 32)
+	id := make([]byte, 0, 32)
 	for i := range n {
 		r := eventlog.Record{Block: block}
 		if i%10 == 0 {
-			key = fmt.Appendf(key[:0], "key %d", i)
-			r.Key = string(key)
+			id = fmt.Appendf(id[:0], "key %d", i)
+			r.MessageID = string(id)
 		}
 		if _, dup, err := m.Append(t.Context(), r); dup || err != nil {
 			t.Fatal(dup, err)
 		}
 	}
-	// Bytes and a segment; 32 for the mark of a frame; 150 for a key; some for the rest.
-	const most = 1<<20 + 64<<10 + 32*events + 150*keys + 128<<10
+	// Bytes and a segment; 32 for the mark of a frame; 150 for a message id; some for the rest.
+	const most = 1<<20 + 64<<10 + 32*events + 150*ids + 128<<10
 	if used := heap() - before; used > most {
 		t.Errorf("after %d events the log takes %d bytes, want at most %d", n, used, most)
 	}
 	runtime.KeepAlive(m)
 }
 
-func TestAppendAllocatesNothing(t *testing.T) {
+func TestMemoryAppendAllocs(t *testing.T) {
 	m := newMemory(t, eventlog.MemoryConfig{})
 	r := eventlog.Record{Block: []byte("event: e\ndata: " + strings.Repeat("x", 85) + "\n\n")}
 	ctx := t.Context()
@@ -300,7 +315,7 @@ func TestAppendAllocatesNothing(t *testing.T) {
 	}
 }
 
-func TestReadAllocatesThePage(t *testing.T) {
+func TestMemoryReadAllocs(t *testing.T) {
 	m := newMemory(t, eventlog.MemoryConfig{})
 	for range 1000 {
 		add(t, m, "data: x\n\n")

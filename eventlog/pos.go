@@ -13,14 +13,14 @@ import (
 //
 // As the position after which to read, the zero Pos is before the oldest event that is
 // kept, whichever that is. Seq 0 with a stamp is before the first event that the log
-// ever stored in the life with that stamp.
+// ever stored in the incarnation with that stamp.
 type Pos struct {
 	// Seq numbers the events of a log from 1 on, without holes.
 	Seq uint64
-	// Stamp tells apart the lives of a log that hands out the same numbers again. An
-	// engine says what it takes for it: the low 32 bits of the time at which it stored
-	// the event, in milliseconds, or a number that no other life has. Zero is unknown,
-	// and matches every stamp.
+	// Stamp distinguishes incarnations of a log, which give the same numbers to other
+	// events. An engine says what it uses: the low 32 bits of the time at which it
+	// stored the event, in milliseconds, or a number that no other incarnation has. Zero
+	// means unknown, and matches every stamp.
 	Stamp uint32
 }
 
@@ -31,24 +31,24 @@ const longestPos = len("18446744073709551615.1z141z3")
 // nothing else, so that each position has one text; all its errors match [ErrBadPos].
 func ParsePos(s string) (Pos, error) {
 	if len(s) > longestPos {
-		return Pos{}, fmt.Errorf("%w: %q… has %d bytes, no position has more than %d", ErrBadPos, s[:longestPos], len(s), longestPos)
+		return Pos{}, fmt.Errorf("%w: %q… has %d bytes, a position has at most %d", ErrBadPos, s[:longestPos], len(s), longestPos)
 	}
 	number, stamp, dot := strings.Cut(s, ".")
 	var p Pos
 	var err error
 	if p.Seq, err = strconv.ParseUint(number, 10, 64); err != nil {
-		return Pos{}, fmt.Errorf("%w: %q: the number is none", ErrBadPos, s)
+		return Pos{}, fmt.Errorf("%w: %q: invalid number", ErrBadPos, s)
 	}
 	if dot {
 		n, err := strconv.ParseUint(stamp, 36, 32)
 		if err != nil {
-			return Pos{}, fmt.Errorf("%w: %q: the stamp is none", ErrBadPos, s)
+			return Pos{}, fmt.Errorf("%w: %q: invalid stamp", ErrBadPos, s)
 		}
 		p.Stamp = uint32(n)
 	}
 	var canonical [longestPos]byte
 	if string(p.append(canonical[:0])) != s {
-		return Pos{}, fmt.Errorf("%w: %q: no log writes it like that", ErrBadPos, s)
+		return Pos{}, fmt.Errorf("%w: %q: not in canonical form", ErrBadPos, s)
 	}
 	return p, nil
 }

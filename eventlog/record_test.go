@@ -11,30 +11,30 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-func TestRecordCheckNamesTheFault(t *testing.T) {
-	for _, tt := range []struct{ block, key, want string }{
+func TestRecordCheck(t *testing.T) {
+	for _, tt := range []struct{ block, id, want string }{
 		{"", "", "block: it does not end with a blank line"},
 		{"data: x\n", "", "block: it does not end with a blank line"},
-		{"\n\n", "", "block: it begins with a blank line"},
+		{"\n\n", "", "block: a blank line at byte 0"},
 		{"data: x\n\ndata: y\n\n", "", "block: a blank line at byte 8"},
 		{"data: x\rdata: y\n\n", "", "block: CR at byte 7"},
 		{"id: 7\ndata: x\n\n", "", "block: an id line at byte 0"},
 		{"data: idle\nidle: 1\nid\n\n", "", "block: an id line at byte 19"},
-		{"data: x\n\n", "a\nb", `key: '\n' at byte 1`},
+		{"data: x\n\n", "a\nb", `message id: '\n' at byte 1`},
 		{"data: " + strings.Repeat("x", 93) + "\n\n", "", "the block has 101 bytes, at most 100"},
-		{"data: x\n\n", strings.Repeat("k", 1025), "the key has 1025 bytes, at most 1024"},
+		{"data: x\n\n", strings.Repeat("k", 1025), "the message id has 1025 bytes, at most 1024"},
 	} {
-		r := eventlog.Record{Block: []byte(tt.block), Key: tt.key}
+		r := eventlog.Record{Block: []byte(tt.block), MessageID: tt.id}
 		err := r.Check(100)
 		if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.HasPrefix(err.Error(), "eventlog: append: ") {
-			t.Errorf("Check(%q, %.10q) = %v; want %q", tt.block, tt.key, err, tt.want)
+			t.Errorf("Check(%q, %.10q) = %v; want %q", tt.block, tt.id, err, tt.want)
 		}
 	}
 }
 
-// What Check lets pass is, with an id line in front, exactly one event with that id for
-// any reader of event streams, or a block that dispatches none; and whatever the
-// encoder writes for an event without an ID passes.
+// With an id line in front, a block that passes Check is exactly one event with that id
+// for any reader of event streams, or no event. Whatever the encoder writes for an event
+// without an ID passes.
 func FuzzRecordCheck(f *testing.F) {
 	for _, s := range []string{"data: x\n\n", "id: 1\n\n", "\n\n", "data: x\n\nid\n\n", ": c\n\n", "a\rid: 2\n\n", "data\nid\x00\n\n", "\ufeffid: 1\ndata: x\n\n"} {
 		f.Add([]byte(s), s)

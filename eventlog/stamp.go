@@ -5,9 +5,9 @@ import (
 	"sync/atomic"
 )
 
-// A clock would do for one log that is restarted, but not for the memory logs of two
-// nodes that start in the same millisecond. So the first stamp of a process is
-// random, and each further one is a step away: an odd step comes back to a value only
+// A clock would be enough for one log that is restarted, but not for the memory logs of
+// two nodes that start in the same millisecond. So the first stamp of a process is
+// random, and each further one is a step away: an odd step returns to a value only
 // after all others.
 var stamps = func() *atomic.Uint32 {
 	n := new(atomic.Uint32)

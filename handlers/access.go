@@ -18,8 +18,16 @@ const (
 	Publish                 // send to it
 )
 
-// String returns the action's name, in lower case.
-func (a Action) String() string { return [...]string{"subscribe", "replay", "publish"}[a] }
+var actions = [...]string{Subscribe: "subscribe", Replay: "replay", Publish: "publish"}
+
+// String returns the action's name, in lower case, and "unknown" for a value
+// that is not one of the constants.
+func (a Action) String() string {
+	if a < 0 || int(a) >= len(actions) {
+		return "unknown"
+	}
+	return actions[a]
+}
 
 // An Access is what a request asks for.
 type Access struct {
@@ -29,11 +37,11 @@ type Access struct {
 
 // A Grant is the answer to a request that may have what it asks for.
 type Grant struct {
-	// Subject is who asks: a user's or a tenant's name. The limit on streams of
-	// one subject counts by it. "" counts by the client's address.
+	// Subject is the name of the user or tenant that asks. The limit on streams
+	// of one subject counts by it, and by the client's address if it is "".
 	Subject string
-	// Expires is when the grant ends, and with it the stream, by a stream.bye.
-	// The zero time is never.
+	// Expires is when the grant ends; a stream.bye ends the stream then. The zero
+	// time means never.
 	Expires time.Time
 }
 
@@ -47,7 +55,7 @@ func (s *Server) authorize(r *http.Request, access Access) (Grant, error) {
 		return Grant{}, err
 	}
 	if !grant.Expires.IsZero() && !grant.Expires.After(time.Now()) {
-		return Grant{}, &Problem{Status: http.StatusUnauthorized, Detail: "the grant has expired; authenticate anew"}
+		return Grant{}, &Problem{Status: http.StatusUnauthorized, Detail: "the grant has expired; authenticate again"}
 	}
 	return grant, nil
 }
@@ -65,8 +73,8 @@ func (s *Server) Authorized(access Access, next http.Handler) http.Handler {
 	})
 }
 
-// subject is whom the limits count r for: the grant's subject, else the
-// client's address.
+// subject returns what the limits count r by: the grant's subject, or the
+// client's address if that is "".
 func (s *Server) subject(r *http.Request, g Grant) string {
 	if g.Subject != "" {
 		return g.Subject
@@ -74,12 +82,12 @@ func (s *Server) subject(r *http.Request, g Grant) string {
 	return s.clientAddr(r)
 }
 
-// clientAddr is the address of r's client: the connection's, or, while that is
+// clientAddr returns the address of r's client: the connection's or, if that is
 // a trusted proxy's, the last one in X-Forwarded-For that is not.
 func (s *Server) clientAddr(r *http.Request) string {
 	addr, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
-		return r.RemoteAddr // no network that has addresses, as in tests
+		return r.RemoteAddr // the network has no addresses, as in tests
 	}
 	client := addr.Addr().Unmap()
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
@@ -89,7 +97,7 @@ func (s *Server) clientAddr(r *http.Request) string {
 		}
 		next, err := netip.ParseAddr(strings.TrimSpace(hop))
 		if err != nil {
-			break // what a trusted proxy did not write ends the trail
+			break // a trusted proxy would not write this: believe nothing before it
 		}
 		client = next.Unmap()
 	}
@@ -109,9 +117,9 @@ type refusal struct {
 
 var (
 	refusedDraining = &refusal{string(Drained), http.StatusServiceUnavailable, "the server is shutting down; try again elsewhere, or later"}
-	refusedTotal    = &refusal{"limit", http.StatusServiceUnavailable, "the server has as many open streams as it may; try again later"}
+	refusedTotal    = &refusal{"limit", http.StatusServiceUnavailable, "the server has reached its maximum of open streams; try again later"}
 )
 
 func refusedSubject(limit int) *refusal {
-	return &refusal{"limit", http.StatusTooManyRequests, fmt.Sprintf("there are %d open streams of yours already, the most there may be; close one, or try again later", limit)}
+	return &refusal{"limit", http.StatusTooManyRequests, fmt.Sprintf("you already have %d open streams, the maximum; close one, or try again later", limit)}
 }

@@ -29,7 +29,7 @@ func TestLimits(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			virtual(t, tt.cfg, silent, func(h *harness) {
-				var open []*answer
+				var open []*reply
 				for range 3 {
 					a := h.get("/", "User", "ann")
 					a.preamble("s")
@@ -114,6 +114,14 @@ func TestAuthorize(t *testing.T) {
 		}
 		h.ended("s", map[Reason]uint64{Revoked: 1})
 	})
+}
+
+func TestActionString(t *testing.T) {
+	for a, want := range map[Action]string{Subscribe: "subscribe", Replay: "replay", Publish: "publish", -1: "unknown", 3: "unknown"} {
+		if got := a.String(); got != want {
+			t.Errorf("Action(%d).String() = %q, want %q", int(a), got, want)
+		}
+	}
 }
 
 func TestClientAddr(t *testing.T) {

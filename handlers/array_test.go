@@ -96,5 +96,5 @@ func TestAnArrayIsCut(t *testing.T) {
 		close(read)
 		waiting.Wait()
 		h.ended("s", map[Reason]uint64{Cut: 1})
-	}, slow, Policy(hub.Cut))
+	}, slow, Policy(hub.PolicyCut))
 }

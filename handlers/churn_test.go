@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/handlers/internal/carry"
 	"github.com/fluxwire-go/fluxwire/hub"
 )
 
@@ -159,7 +160,7 @@ func TestADayOfChurn(t *testing.T) {
 			t.Logf("FLUXWIRE_TEST_SEED=%d", seed)
 		}
 	}()
-	policies := []hub.Policy{hub.ToOldest, hub.ToLatest, hub.Cut}
+	policies := []hub.Policy{hub.PolicyToOldest, hub.PolicyToLatest, hub.PolicyCut}
 	var topic *hub.Topic[string]
 	mount := func(s *Server) http.Handler {
 		var err error
@@ -284,10 +285,9 @@ func TestADayOfChurn(t *testing.T) {
 			t.Error("this was no day")
 		}
 		for _, s := range h.srv.fast.shards {
-			if s.mu.Lock(); s.looping || s.expected != 0 || s.groups != nil || len(s.inbox) != 0 {
-				t.Errorf("a shard runs: %t, expects %d, has %d groups", s.looping, s.expected, len(s.groups))
+			if held := s.Inspect(); held != (carry.Holding{}) {
+				t.Errorf("a shard holds %+v", held)
 			}
-			s.mu.Unlock()
 		}
 		if n := h.log.count("ERROR"); n > 0 {
 			t.Errorf("%d errors in the log", n)

@@ -5,12 +5,12 @@
 //
 //	srv, err := handlers.New(handlers.Config{})
 //	…
-//	e.Any("/ticks", handlers.Echo(handlers.Events(srv, ticks)))
+//	mux.Handle("/ticks", handlers.Events(srv, ticks))
 //
 // [Events] serves typed [sse.ServerSentEvent] values, [Values] plain ones,
 // [Emit] an imperative emitter, and [Subject] a hot stream that all its
-// subscribers share. Each is a [Handler], an [http.Handler] that works with
-// net/http alone; [Echo] fits it to Echo.
+// subscribers share. Each is a [Handler], which is an [http.Handler]. Package
+// echov4 fits it to Echo.
 //
 // One request is answered in the form its Accept header asks for: an event
 // stream (the default, and what a browser's navigation gets), newline-delimited

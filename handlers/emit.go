@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/fluxwire-go/fluxwire/handlers/internal/answer"
+	"github.com/fluxwire-go/fluxwire/handlers/internal/carry"
 	"github.com/fluxwire-go/fluxwire/sse"
 	"github.com/fluxwire-go/fluxwire/streams"
 )
@@ -14,7 +16,7 @@ import (
 type Emitter struct {
 	ctx     context.Context
 	request *http.Request
-	out     sink
+	out     *carry.Blocking
 	enc     *encoder[any]
 }
 
@@ -26,7 +28,7 @@ type Emitter struct {
 // Send may be called from any goroutine that f started and waits for. Events
 // of one goroutine are written in order.
 func (e *Emitter) Send(ev sse.ServerSentEvent[any]) error {
-	err := e.out.write(e.ctx, func(dst []byte) ([]byte, error) { return e.enc.event(dst, ev) })
+	err := e.out.Push(e.ctx, func(dst []byte) ([]byte, error) { return e.enc.event(dst, ev) })
 	if err != nil && !errors.Is(err, ErrEnded) {
 		return fmt.Errorf("%w: %w", ErrEnded, err)
 	}
@@ -49,13 +51,13 @@ func (e *Emitter) Request() *http.Request { return e.request }
 // told at once, but the request is not over before f is.
 func Emit(s *Server, f func(ctx context.Context, e *Emitter) error, opts ...Option) *Handler {
 	h := s.newHandler(true, opts)
-	h.open = func(r *http.Request, st *stream) (run, error) {
-		return func(ctx context.Context, out sink) error {
-			e := &Emitter{ctx: ctx, request: r, out: out, enc: newEncoder[any](h.codec, st.format)}
+	h.open = func(r *http.Request, st *carry.Stream, format answer.Format) (opened, error) {
+		return pushed(func(ctx context.Context, d *carry.Blocking) error {
+			e := &Emitter{ctx: ctx, request: r, out: d, enc: newEncoder[any](h.codec, format)}
 			// As an Observable f's panics become errors.
 			emitting := streams.Create(func(ctx context.Context, _ func(struct{}) bool) error { return f(ctx, e) })
 			done := make(chan error, 1)
-			st.work.Go(func() {
+			st.Work.Go(func() {
 				err := error(errGoexit)
 				defer func() { done <- err }()
 				err = emitting.Run(ctx, func(struct{}) bool { return true })
@@ -66,7 +68,9 @@ func Emit(s *Server, f func(ctx context.Context, e *Emitter) error, opts ...Opti
 			case <-ctx.Done():
 				return context.Cause(ctx)
 			}
-		}, nil
+		}), nil
 	}
 	return h
 }
+
+var errGoexit = errors.New("handlers: the emitter's goroutine has exited")

@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fluxwire-go/fluxwire/handlers/internal/carry"
+	"github.com/fluxwire-go/fluxwire/handlers/internal/session"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
@@ -164,7 +166,7 @@ func TestAnEmitterIsJoinedAfterItsClientIsTold(t *testing.T) {
 			t.Errorf("the answer ended after %v, want 3s: when the emitter has returned", got)
 		}
 		<-returned
-		if !errors.Is(after, ErrEnded) || !errors.Is(after, errMaxAge) {
+		if !errors.Is(after, ErrEnded) || !errors.Is(after, carry.EndedBy(session.Expired)) {
 			t.Errorf("Send after the end = %v, want ErrEnded and why", after)
 		}
 		h.ended("s", map[Reason]uint64{Expired: 1})

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
 
+	"github.com/fluxwire-go/fluxwire/handlers/internal/answer"
+	"github.com/fluxwire-go/fluxwire/handlers/internal/session"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
@@ -13,11 +16,11 @@ import (
 type encoder[T any] struct {
 	enc     *sse.Encoder[T]
 	trusted bool // the codec's JSON is one line, and is JSON
-	f       format
+	f       answer.Format
 	data    []byte
 }
 
-func newEncoder[T any](c sse.Codec, f format) *encoder[T] {
+func newEncoder[T any](c sse.Codec, f answer.Format) *encoder[T] {
 	return &encoder[T]{enc: sse.NewEncoder[T](c), trusted: c == nil || c == sse.JSON, f: f}
 }
 
@@ -26,7 +29,7 @@ func (e *encoder[T]) event(dst []byte, ev sse.ServerSentEvent[T]) ([]byte, error
 	if err := checkReserved(ev.ID, ev.Event); err != nil {
 		return dst, err
 	}
-	if e.f == eventStream {
+	if e.f == answer.EventStream {
 		return e.enc.Append(dst, ev)
 	}
 	if err := ev.Validate(); err != nil {
@@ -36,12 +39,12 @@ func (e *encoder[T]) event(dst []byte, ev sse.ServerSentEvent[T]) ([]byte, error
 	if err != nil {
 		return dst, err
 	}
-	return append(appendObject(dst, ev.ID, ev.Event, data), '\n'), nil
+	return append(session.AppendObject(dst, ev.ID, ev.Event, data), '\n'), nil
 }
 
 // value appends v: the data of an unnamed event, or a line of JSON.
 func (e *encoder[T]) value(dst []byte, v T) ([]byte, error) {
-	if e.f == eventStream {
+	if e.f == answer.EventStream {
 		return e.enc.Append(dst, sse.ServerSentEvent[T]{Data: v})
 	}
 	data, err := e.json(v)
@@ -60,7 +63,7 @@ func (e *encoder[T]) json(v T) ([]byte, error) {
 	}
 	e.data = data
 	if e.enc.IsText(v) {
-		e.data = appendString(e.data, data)[len(data):]
+		e.data = session.AppendString(e.data, data)[len(data):]
 		return e.data, nil
 	}
 	if e.trusted {
@@ -73,46 +76,25 @@ func (e *encoder[T]) json(v T) ([]byte, error) {
 	return line.Bytes(), nil
 }
 
-// appendObject appends the JSON form of an event: {"id","event","data"}, without
-// the fields that it does not have.
-func appendObject(dst []byte, id, event string, data []byte) []byte {
-	dst = append(dst, '{')
-	if id != "" {
-		dst = append(appendString(append(dst, `"id":`...), id), ',')
+// checkReserved refuses what would be taken for the server's own words.
+func checkReserved(id, event string) error {
+	if sse.IsControl(event) {
+		return fmt.Errorf("event %q: names that begin with %q are the server's own; choose another", event, sse.ReservedPrefix)
 	}
-	if event != "" {
-		dst = append(appendString(append(dst, `"event":`...), event), ',')
+	if id == sse.EndID {
+		return fmt.Errorf("id %q means that the stream is complete; choose another", id)
 	}
-	dst = append(append(dst, `"data":`...), data...)
-	return append(dst, '}')
+	return nil
 }
 
-// appendString appends s as a JSON string (RFC 8259, section 7). Unlike
-// encoding/json it leaves <, > and & alone: the answer is no HTML.
-func appendString[S []byte | string](dst []byte, s S) []byte {
-	const hex = "0123456789abcdef"
-	dst = append(dst, '"')
-	start := 0
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if c >= 0x20 && c != '"' && c != '\\' {
-			continue
-		}
-		dst = append(dst, s[start:i]...)
-		switch c {
-		case '"', '\\':
-			dst = append(dst, '\\', c)
-		case '\n':
-			dst = append(dst, `\n`...)
-		case '\r':
-			dst = append(dst, `\r`...)
-		case '\t':
-			dst = append(dst, `\t`...)
-		default:
-			dst = append(dst, `\u00`...)
-			dst = append(dst, hex[c>>4], hex[c&15])
-		}
-		start = i + 1
+// textRule says whether data of type T is text on the wire.
+func textRule[T any](c sse.Codec) session.Text {
+	if reflect.TypeFor[T]().Kind() == reflect.Interface {
+		return session.TextSniffed
 	}
-	return append(append(dst, s[start:]...), '"')
+	var zero T
+	if sse.NewEncoder[T](c).IsText(zero) {
+		return session.TextAlways
+	}
+	return session.TextNever
 }

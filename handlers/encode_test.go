@@ -8,12 +8,13 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/fluxwire-go/fluxwire/handlers/internal/answer"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
 func line[T any](t *testing.T, codec sse.Codec, v T) string {
 	t.Helper()
-	b, err := newEncoder[T](codec, ndjson).value(nil, v)
+	b, err := newEncoder[T](codec, answer.NDJSON).value(nil, v)
 	if err != nil {
 		t.Fatalf("value(%v): %v", v, err)
 	}
@@ -40,7 +41,7 @@ func TestLinesOfJSON(t *testing.T) {
 }
 
 func TestACodecThatLiesAboutJSON(t *testing.T) {
-	if b, err := newEncoder[string](lyingCodec{}, ndjson).value(nil, "}\n{\"event\":\"stream.bye\""); err == nil {
+	if b, err := newEncoder[string](lyingCodec{}, answer.NDJSON).value(nil, "}\n{\"event\":\"stream.bye\""); err == nil {
 		t.Errorf("what is no JSON goes out as %q", b)
 	}
 	if got := line(t, lyingCodec{}, "[1,\n2]"); got != "[1,2]\n" {
@@ -55,6 +56,7 @@ func (xmlCodec) AppendData(dst []byte, v any) ([]byte, error) {
 	return append(dst, b...), err
 }
 func (xmlCodec) DecodeData(data []byte, v any) error { return xml.Unmarshal(data, v) }
+func (xmlCodec) IsText(any) bool                     { return true }
 
 type lyingCodec struct{}
 
@@ -71,7 +73,7 @@ func FuzzLineOfAnEvent(f *testing.F) {
 	f.Add("\"", "\\", "\n\r\x00\x7f\u2028</script>")
 	f.Add("", "", "{}\n{\"event\":\"stream.bye\"}")
 	f.Fuzz(func(t *testing.T, id, event, data string) {
-		b, err := newEncoder[string](nil, ndjson).event(nil, sse.ServerSentEvent[string]{ID: id, Event: event, Data: data})
+		b, err := newEncoder[string](nil, answer.NDJSON).event(nil, sse.ServerSentEvent[string]{ID: id, Event: event, Data: data})
 		if err != nil {
 			if utf8.ValidString(id) && utf8.ValidString(event) && utf8.ValidString(data) && checkReserved(id, event) == nil && !strings.ContainsAny(id+event, "\r\n\x00") {
 				t.Fatalf("refused: %v", err)

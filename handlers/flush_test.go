@@ -1,18 +1,12 @@
 package handlers
 
 import (
-	"bufio"
-	"compress/gzip"
-	"io"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
-
-	"github.com/labstack/echo/v4"
-	"github.com/labstack/echo/v4/middleware"
 
 	"github.com/fluxwire-go/fluxwire/streams"
 )
@@ -29,17 +23,6 @@ func TestAWriterThatCannotFlushIsNamed(t *testing.T) {
 		{"net/http's TimeoutHandler", func(s *Server, h *Handler) http.Handler { return http.TimeoutHandler(h, time.Hour, "") }, "timeoutWriter"},
 		{"a wrapper of somebody's", func(s *Server, h *Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(deafWriter{w}, r) })
-		}, "handlers.deafWriter"},
-		{"a wrapper below Echo's Response, which says it can", func(s *Server, h *Handler) http.Handler {
-			e := echo.New()
-			e.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
-				return func(c echo.Context) error {
-					c.Response().Writer = deafWriter{c.Response().Writer}
-					return next(c)
-				}
-			})
-			e.GET("/", Echo(h))
-			return e
 		}, "handlers.deafWriter"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -95,87 +78,22 @@ func TestARecorderWillDo(t *testing.T) {
 	}
 }
 
-func echoGzip(s *Server) http.Handler {
-	e := echo.New()
-	e.Use(middleware.Gzip())
-	e.GET("/stream", Echo(Values(s, streams.Concat(streams.Of("a"), streams.Never[string]()))))
-	e.GET("/page", func(c echo.Context) error { return c.String(200, strings.Repeat("page ", 100)) })
-	return e
-}
+// A gzipWriter is named as compressors are; it is no use to a stream.
+type gzipWriter struct{ openWriter }
 
-func TestEchoGzipIsBypassed(t *testing.T) {
-	virtual(t, Config{}, echoGzip, func(h *harness) {
-		a := h.get("/stream", "Accept-Encoding", "gzip")
-		if got := a.Header.Get("Content-Encoding"); got != "" {
-			t.Errorf("Content-Encoding %q, want none", got)
-		}
-		a.preamble("/stream")
-		a.expect("data: a", "")
-		a.leave()
-		h.ended("/stream", map[Reason]uint64{Left: 1})
+func (gzipWriter) Write([]byte) (int, error) { return 0, errors.New("compressed") }
 
-		page := h.get("/page", "Accept-Encoding", "gzip")
-		z, err := gzip.NewReader(page.Body)
-		if err != nil {
-			t.Fatalf("the page is not compressed any more: %v", err)
-		}
-		if b, err := io.ReadAll(z); len(b) != 500 || err != nil {
-			t.Errorf("page: %d bytes, %v", len(b), err)
-		}
-	})
-}
-
-// An outer wrapper keeps its view of the stream, and the compressor inside it
-// works event by event.
-func TestACompressorThatIsNotInnermostDelaysNothing(t *testing.T) {
+func TestACompressorIsBypassed(t *testing.T) {
 	mount := func(s *Server) http.Handler {
-		e := echo.New()
-		e.Use(middleware.Gzip(), func(next echo.HandlerFunc) echo.HandlerFunc {
-			return func(c echo.Context) error {
-				inner := c.Response().Writer
-				c.Response().Writer = openWriter{deafWriter{inner}, inner}
-				return next(c)
-			}
+		h := Values(s, streams.Of(1), Name("s"))
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h.ServeHTTP(gzipWriter{openWriter{deafWriter{w}, w}}, r)
 		})
-		e.GET("/", Echo(Values(s, streams.Concat(streams.Of("a"), streams.Never[string]()), Name("s"))))
-		return e
 	}
 	virtual(t, Config{}, mount, func(h *harness) {
-		a := h.get("/", "Accept-Encoding", "gzip")
-		z, err := gzip.NewReader(a.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		a.lines = bufio.NewReader(z)
+		a := h.get("/")
 		a.preamble("s")
-		a.expect("data: a", "")
-		a.leave()
-	})
-}
-
-func TestEchoCountsAndCommits(t *testing.T) {
-	var size int64
-	var committed bool
-	mount := func(s *Server) http.Handler {
-		e := echo.New()
-		e.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
-			return func(c echo.Context) error {
-				err := next(c)
-				size, committed = c.Response().Size, c.Response().Committed
-				return err
-			}
-		})
-		e.GET("/a", Echo(Values(s, streams.Of(1))))
-		return e
-	}
-	virtual(t, Config{}, mount, func(h *harness) {
-		body := h.get("/a").rest()
-		synctest.Wait()
-		if size != int64(len(body)) || !committed {
-			t.Errorf("Echo counted %d bytes, committed %v; want %d, true", size, committed, len(body))
-		}
-		if got := h.srv.Stats().Routes["/a"]; got.Bytes != uint64(len(body)) || got.Events != 1 || got.Opened != 1 {
-			t.Errorf("stats %+v, want %d bytes of one event", got, len(body))
-		}
+		a.expect("data: 1", "")
+		a.rest()
 	})
 }

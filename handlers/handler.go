@@ -2,32 +2,32 @@ package handlers
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"os"
+	"strconv"
 	"time"
 
-	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/handlers/internal/answer"
+	"github.com/fluxwire-go/fluxwire/handlers/internal/carry"
+	"github.com/fluxwire-go/fluxwire/handlers/internal/session"
 	"github.com/fluxwire-go/fluxwire/hub"
+	"github.com/fluxwire-go/fluxwire/internal/reading"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// A sink takes the events of one stream: a [wire] that sends each, or an
-// [array] that collects them.
-type sink interface {
-	// write takes one event: what encode appends to its argument.
-	write(ctx context.Context, encode func(dst []byte) ([]byte, error)) error
-	// frames takes events of a topic, encoded already.
-	frames(ctx context.Context, b hub.Batch, text textual) error
-	// tell takes a control event, where the format has a place for one.
-	tell(ctx context.Context, ev control) error
-	// at takes the place that a topic's reader has got to. A client that does not
-	// know it yet is told by the next heartbeat, or before the first event.
-	at(ctx context.Context, pos eventlog.Pos) error
+// An opened source is ready to run for one request.
+type opened struct {
+	spot reading.Spot // where the stream begins in its topic
+	// run writes the source's events to d until it has no more, fails, or ctx ends. It
+	// returns nil when it has no more. handOver says that the client has everything
+	// there is, and that a shard expects the stream.
+	run func(ctx context.Context, d *carry.Blocking, settled func() bool) (handOver bool, err error)
+	// cursor is what a topic is read by, or nil.
+	cursor *hub.Cursor
 }
-
-// run is a source at work for one request: it writes to out until it has no
-// more, fails, or ctx ends. It returns nil when it has no more.
-type run func(ctx context.Context, out sink) error
 
 // A Handler serves one stream: see [Events], [Values], [Emit] and [Subject].
 // It may serve any number of requests at once.
@@ -40,9 +40,11 @@ type Handler struct {
 	typed   bool
 	replays bool // the source is a topic, which keeps history that a request can ask for
 	feed    *hub.Feed
+	reader  reading.Reader // of the feed, for what any goroutine may ask
+	text    session.Text   // of the topic's data
 	policy  hub.Policy
 	filter  func(*http.Request) (hub.Filter, error)
-	open    func(r *http.Request, st *stream) (run, error)
+	open    func(r *http.Request, st *carry.Stream, f answer.Format) (opened, error)
 }
 
 // An Option changes one setting of one [Handler].
@@ -71,47 +73,41 @@ func (s *Server) newHandler(typed bool, opts []Option) *Handler {
 	return h
 }
 
-// ServeHTTP serves the stream until it ends.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w = uncompressed(w)
-	h.serve(w, w, r, r.Pattern)
-}
-
 var readMethods = []string{http.MethodGet, http.MethodHead}
 
-// serve answers r through w; flush is the writer to flush, w itself or what it
-// wraps.
-func (h *Handler) serve(w, flush http.ResponseWriter, r *http.Request, pattern string) {
-	if !h.srv.admit(w, r, readMethods) {
+// ServeHTTP serves the stream until it ends.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w = answer.Uncompressed(w)
+	if !h.srv.cors.Admit(w, r, readMethods) {
 		return
 	}
 	w.Header().Add("Vary", "Accept")
-	if err := checkFlush(flush); err != nil {
+	if err := answer.CheckFlush(w); err != nil {
 		h.srv.cfg.Logger.Error(err.Error(), "path", r.URL.Path)
 		WriteProblem(w, &Problem{Detail: err.Error()})
 		return
 	}
-	f, err := negotiate(r.Header)
+	f, err := answer.Negotiate(r.Header)
 	if err != nil {
 		WriteProblem(w, err)
 		return
 	}
-	take, err := parseTake(query(r), f, h.finite)
+	take, err := answer.Take(answer.Query(r), f, h.finite)
 	if err != nil {
 		WriteProblem(w, err)
 		return
 	}
-	if f == eventStream && LastEventID(r) == endID {
+	if f == answer.EventStream && LastEventID(r) == sse.EndID {
 		w.WriteHeader(http.StatusNoContent) // tells an EventSource to stop (HTML standard, 9.2.3)
 		return
 	}
 	if r.Method == http.MethodHead {
-		streamHeaders(w.Header(), f, h.heartbeat(f))
+		answer.StreamHeaders(w.Header(), f, h.heartbeat(f))
 		w.WriteHeader(http.StatusOK)
 		return
 	}
-	control := http.NewResponseController(flush)
-	if err := discardBody(control, r, h.srv.cfg.WriteTimeout); err != nil {
+	control := http.NewResponseController(w)
+	if err := answer.DiscardBody(control, r, h.srv.cfg.WriteTimeout); err != nil {
 		WriteProblem(w, err)
 		return
 	}
@@ -119,13 +115,13 @@ func (h *Handler) serve(w, flush http.ResponseWriter, r *http.Request, pattern s
 	name := h.name
 	switch {
 	case name != "":
-	case pattern != "":
-		name = pattern
+	case r.Pattern != "":
+		name = r.Pattern
 	default:
 		name = r.URL.Path
 	}
 	access := Access{Route: name, Action: Subscribe}
-	if h.replays && asksForHistory(r) {
+	if h.replays && answer.AsksForHistory(r) {
 		access.Action = Replay
 	}
 	grant, err := h.srv.authorize(r, access)
@@ -133,121 +129,272 @@ func (h *Handler) serve(w, flush http.ResponseWriter, r *http.Request, pattern s
 		WriteProblem(w, err)
 		return
 	}
-	st := &stream{
-		srv:     h.srv,
-		route:   h.srv.route(name),
-		remote:  r.RemoteAddr,
-		subject: h.srv.subject(r, grant),
-		format:  f,
-		opened:  time.Now(),
-		finish:  h.finish,
+	st := &carry.Stream{
+		Route:   h.srv.route(name),
+		Remote:  r.RemoteAddr,
+		Subject: h.srv.subject(r, grant),
+		Opened:  time.Now(),
+		Finish:  h.finish,
+		Format:  f.String(),
+		Closed:  h.srv.closed,
 	}
 	if no := h.srv.add(st); no != nil {
 		h.refuse(w, r, f, no)
 		return
 	}
-	// Whatever happens below, the books are closed; the reason that is found
-	// there comes first.
+	// Whatever happens below, the books are closed; the reason that is found there
+	// comes first.
 	handed := false
 	defer func() {
 		if !handed {
-			st.end(Failed, errors.New("handlers: the handler panicked"))
+			st.End(session.Failed, errors.New("handlers: the handler panicked"))
 		}
 	}()
 
-	run, err := h.open(r, st)
+	src, err := h.open(r, st, f)
 	if errors.Is(err, errNothingLeft) {
 		w.WriteHeader(http.StatusNoContent)
-		st.end(Completed, nil)
+		st.End(session.Completed, nil)
 		return
 	}
 	if err != nil {
 		WriteProblem(w, err)
-		st.end(Failed, err)
+		st.End(session.Failed, err)
 		return
 	}
-	expires, why := grant.Expires, errRevoked
-	if h.srv.cfg.MaxAge > 0 {
-		if old := st.opened.Add(h.srv.maxAge()); expires.IsZero() || old.Before(expires) {
-			expires, why = old, errMaxAge
-		}
-	}
-	st.revoked = why == errRevoked
-	wr := &wire{
-		st:        st,
-		w:         w,
-		control:   control,
-		http1:     r.ProtoMajor < 2,
-		typed:     h.typed,
-		take:      uint64(take),
-		heartbeat: h.heartbeat(f),
-		position:  st.place,
-		lane:      h.lane(flush, r, st, take),
-	}
-	if wr.settle(r.Context()) { // at once: it needs nothing of what follows
-		handed = h.conclude(r.Context(), wr, r, errSettled, expires)
-		return
+	handed = h.carry(w, control, r, st, f, src, grant, uint64(take))
+}
+
+// carry runs the stream st of an opened source to its end, or until a shard carries it:
+// then it returns true.
+func (h *Handler) carry(w http.ResponseWriter, control *http.ResponseController, r *http.Request, st *carry.Stream, f answer.Format, src opened, grant Grant, take uint64) (handed bool) {
+	if src.cursor != nil {
+		defer src.cursor.Close()
 	}
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
-	st.endWith(cancel)
-	if !expires.IsZero() {
-		var stop context.CancelFunc
-		ctx, stop = context.WithDeadlineCause(ctx, expires, why)
-		defer stop()
+	res := &carry.Response{W: w, Control: control, Head: func(w http.ResponseWriter) { h.head(w, r, f) }}
+	cfg := carry.Config{
+		Stream:    st,
+		Session:   h.session(st, src.spot, grant),
+		Plan:      h.plan(st.Route.Name, f),
+		Take:      take,
+		Pushes:    src.cursor == nil,
+		Peer:      res,
+		Base:      h.srv.base,
+		Grace:     max(h.srv.cfg.Grace, 0),
+		Heartbeat: h.heartbeat(f),
+		Pace:      h.srv.cfg.Pace,
+		MaxEvent:  h.srv.cfg.MaxEvent,
+		Problem:   problemJSON,
+		Stop:      cancel,
 	}
-	if f == jsonArray {
-		h.serveArray(ctx, w, control, r, st, run, take)
-		return
+	var array *carry.Array
+	if f == answer.JSONArray {
+		array = &carry.Array{Max: maxArray, TooLarge: tooLarge}
+		cfg.Peer = array
 	}
-	handed = h.conclude(ctx, wr, r, h.runWire(ctx, wr, run), expires)
+	d := carry.NewBlocking(cfg)
+	lane := h.lane(w, r, f, take, src.cursor)
+	settled := func() bool { return lane.expects(src.cursor) }
+
+	var err error
+	handOver := r.Context().Err() == nil && settled()
+	if !handOver {
+		handOver, err = h.run(ctx, d, src, settled)
+	}
+	if handOver {
+		d.Open() // also at once, when nothing of what run does is needed
+		if !d.Session().Settled() {
+			lane.shard.Forget()
+		} else if handed, err = h.handOver(d, res, r, st, lane); handed {
+			return true
+		}
+	}
+	reason := session.Completed
+	if err != nil {
+		reason = session.Failed
+	}
+	d.Finish(reason, err, r.Context().Err() != nil)
+	d.Close()
+	if array != nil {
+		h.serveArray(d, array, res, st)
+		return false
+	}
+	h.conclude(d, res, r, st)
+	return false
 }
 
-func (h *Handler) heartbeat(f format) time.Duration {
-	if f == jsonArray {
+// run runs an opened source, and ends the driver's timer whatever panics.
+func (h *Handler) run(ctx context.Context, d *carry.Blocking, src opened, settled func() bool) (handOver bool, err error) {
+	panicked := true
+	defer func() {
+		if panicked || handOver {
+			d.Close()
+		}
+	}()
+	d.Start()
+	handOver, err = src.run(ctx, d, settled)
+	panicked = false
+	return handOver, err
+}
+
+// session returns the session of a stream that begins at spot.
+func (h *Handler) session(st *carry.Stream, spot reading.Spot, grant Grant) session.Session {
+	expires, ofGrant := grant.Expires, true
+	if h.srv.cfg.MaxAge > 0 {
+		if old := st.Opened.Add(h.srv.maxAge()); expires.IsZero() || old.Before(expires) {
+			expires, ofGrant = old, false
+		}
+	}
+	if expires.IsZero() {
+		return session.New(spot, session.Never, false)
+	}
+	return session.New(spot, int64(expires.Sub(h.srv.base)), ofGrant)
+}
+
+// plan returns what the handler's streams on a route have in common.
+func (h *Handler) plan(route string, f answer.Format) session.Plan {
+	return session.Plan{
+		Words: session.Words{
+			Lines:          f != answer.EventStream,
+			Typed:          h.typed,
+			Silent:         f == answer.JSONArray,
+			Topic:          h.feed != nil,
+			Text:           h.text,
+			Name:           route,
+			Retry:          h.srv.retry,
+			RetryElsewhere: h.srv.retryElsewhere,
+		},
+		Timeout:  int64(h.srv.cfg.WriteTimeout),
+		Farewell: int64(min(farewell, h.srv.cfg.WriteTimeout)),
+		Ending:   ending,
+	}
+}
+
+// farewell is how long the last words of a draining server may take: a client that does
+// not read must not hold up the process.
+const farewell = 250 * time.Millisecond
+
+// ending says what the end of a topic means to its streams.
+func ending(err error) (session.Reason, []byte) {
+	switch {
+	case err == nil:
+		return session.Completed, nil
+	case errors.Is(err, hub.ErrCut):
+		return session.Cut, nil
+	case errors.Is(err, hub.ErrClosed):
+		return session.Drained, nil
+	}
+	return session.Failed, problemJSON(err)
+}
+
+// problemJSON returns what clients are told of err.
+func problemJSON(err error) []byte {
+	b, err := json.Marshal(answer.ProblemOf(err))
+	if err != nil {
+		panic(err) // see ProblemOf
+	}
+	return b
+}
+
+func (h *Handler) heartbeat(f answer.Format) time.Duration {
+	if f == answer.JSONArray {
 		return 0
 	}
 	return max(h.srv.cfg.Heartbeat, 0)
 }
 
-// runWire runs a stream whose events are written one by one.
-func (h *Handler) runWire(ctx context.Context, wr *wire, run run) error {
-	wr.lock = make(chan struct{}, 1)
-	hurried := make(chan struct{})
-	stopHurry := context.AfterFunc(ctx, func() {
-		defer close(hurried)
-		if errors.Is(context.Cause(ctx), errDraining) {
-			wr.hurry()
+// head sends the status and the headers of a stream.
+func (h *Handler) head(w http.ResponseWriter, r *http.Request, f answer.Format) {
+	answer.StreamHeaders(w.Header(), f, h.heartbeat(f))
+	if r.ProtoMajor < 2 {
+		// The connection ends with the stream: net/http promises nowhere that a
+		// deadline set here is not kept for the connection's next request.
+		w.Header().Set("Connection", "close")
+		if f == answer.EventStream {
+			// The answer ends with the connection (RFC 9112, section 6.3): a shard knows
+			// nothing of chunks, and a chunk for each event has a cost. An event stream
+			// needs none: its own last words tell an end from a cut.
+			w.Header().Set("Transfer-Encoding", "identity")
 		}
-	})
-	defer func() { // whatever panics: the timers must not outlive the handler
-		wr.close()
-		if !stopHurry() {
-			<-hurried
-		}
-	}()
-	wr.start(h.srv.cfg.Grace)
-	return run(ctx, wr)
+	}
+	w.WriteHeader(http.StatusOK)
 }
 
-// conclude ends a stream whose source has returned err, or leaves it to the
-// wire's lane and returns true.
-func (h *Handler) conclude(ctx context.Context, wr *wire, r *http.Request, err error, expires time.Time) (handed bool) {
-	if errors.Is(err, errSettled) {
-		if handed, err = h.handOver(wr, r, expires); handed {
-			return true
-		}
+// conclude ends the response to a stream that the handler has carried to its end.
+func (h *Handler) conclude(d *carry.Blocking, res *carry.Response, r *http.Request, st *carry.Stream) {
+	reason, abort := d.Session().End()
+	switch {
+	case reason == session.Failed && !res.Started():
+		WriteProblem(res.W, d.Err())
+	case !abort && res.Started() && r.ProtoMajor < 2:
+		// net/http has yet to write the end of the body.
+		res.Control.SetWriteDeadline(time.Now().Add(h.srv.cfg.WriteTimeout))
 	}
-	reason, err := outcome(ctx, r.Context(), wr.err, err)
-	abort := wr.finish(reason, err)
-	wr.st.work.Wait()
-	wr.st.end(reason, err)
+	st.Work.Wait()
+	st.End(reason, d.Err())
 	if abort {
 		if !r.ProtoAtLeast(1, 1) {
-			reset(wr.control)
+			res.Reset()
 		}
-		// The one way to tell a reader of lines that the end is not the end.
+		// NDJSON has no error marker, and an event stream that stalls could not be told:
+		// aborting the connection is the only signal of an incomplete body.
 		panic(http.ErrAbortHandler)
 	}
-	return false
+}
+
+// maxArray bounds the size of a JSON array, which is kept in memory until it is whole.
+const maxArray = 16 << 20
+
+func tooLarge(limit int) error {
+	return &carry.EncodeError{Err: &Problem{Detail: fmt.Sprintf("the array is larger than %d bytes; take fewer values, or ask for application/x-ndjson", limit)}}
+}
+
+// serveArray answers with the array that the stream has become, or says why it is not
+// whole.
+func (h *Handler) serveArray(d *carry.Blocking, array *carry.Array, res *carry.Response, st *carry.Stream) {
+	reason, _ := d.Session().End()
+	err := d.Err()
+	switch reason {
+	case session.Completed:
+		body := array.Bytes()
+		res.Head = func(w http.ResponseWriter) {
+			answer.StreamHeaders(w.Header(), answer.JSONArray, 0)
+			w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+			w.WriteHeader(http.StatusOK)
+		}
+		if err = res.Put(body, h.srv.cfg.WriteTimeout, st); errors.Is(err, os.ErrDeadlineExceeded) {
+			reason = session.Stalled
+		} else if err != nil {
+			reason = session.Left
+		}
+	case session.Failed:
+		WriteProblem(res.W, err)
+	case session.Drained, session.Expired, session.Revoked, session.Cut:
+		events, _ := d.Session().Counts()
+		answer.SetRetryAfter(res.W.Header(), h.srv.retryElsewhere())
+		WriteProblem(res.W, &Problem{
+			Status: http.StatusServiceUnavailable,
+			Detail: fmt.Sprintf("the array was not whole (%d values) when the stream ended (%s); try again, or ask for application/x-ndjson", events, reason),
+		})
+	}
+	st.Work.Wait()
+	st.End(reason, err)
+}
+
+// refuse answers a request for a stream that cannot be opened now. An EventSource would
+// give up for good at any status but 200, so it is given a stream that says goodbye.
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, f answer.Format, no *refusal) {
+	retry := h.srv.retryElsewhere()
+	if f == answer.EventStream {
+		answer.StreamHeaders(w.Header(), f, 0)
+		if r.ProtoMajor < 2 && no == refusedDraining {
+			w.Header().Set("Connection", "close")
+		}
+		w.Write(session.Bye(no.reason, retry))
+		return
+	}
+	answer.SetRetryAfter(w.Header(), retry)
+	WriteProblem(w, &Problem{Status: no.status, Detail: no.detail})
 }

@@ -79,12 +79,12 @@ func (h *harness) run(server *http.Server, test func(*harness)) {
 }
 
 // get requests path, with pairs of header names and values.
-func (h *harness) get(path string, header ...string) *answer {
+func (h *harness) get(path string, header ...string) *reply {
 	h.t.Helper()
 	return h.do(http.MethodGet, path, header...)
 }
 
-func (h *harness) do(method, path string, header ...string) *answer {
+func (h *harness) do(method, path string, header ...string) *reply {
 	h.t.Helper()
 	u, err := url.Parse("http://mem" + path)
 	if err != nil {
@@ -99,11 +99,11 @@ func (h *harness) do(method, path string, header ...string) *answer {
 	if err != nil {
 		h.t.Fatalf("%s %s: %v", method, path, err)
 	}
-	return &answer{Response: res, t: h.t, lines: bufio.NewReader(res.Body), cancel: cancel}
+	return &reply{Response: res, t: h.t, lines: bufio.NewReader(res.Body), cancel: cancel}
 }
 
-// An answer is a response whose body is read line by line.
-type answer struct {
+// A reply is a response whose body is read line by line.
+type reply struct {
 	*http.Response
 	t      *testing.T
 	lines  *bufio.Reader
@@ -111,7 +111,7 @@ type answer struct {
 }
 
 // line reads one line, without its end.
-func (a *answer) line() string {
+func (a *reply) line() string {
 	a.t.Helper()
 	s, err := a.lines.ReadString('\n')
 	if err != nil {
@@ -121,7 +121,7 @@ func (a *answer) line() string {
 }
 
 // expect reads as many lines as it is given and compares them.
-func (a *answer) expect(lines ...string) {
+func (a *reply) expect(lines ...string) {
 	a.t.Helper()
 	for _, want := range lines {
 		if got := a.line(); got != want {
@@ -131,13 +131,13 @@ func (a *answer) expect(lines ...string) {
 }
 
 // preamble reads what every event stream begins with.
-func (a *answer) preamble(name string) {
+func (a *reply) preamble(name string) {
 	a.t.Helper()
 	a.expect("retry: 2000", "", ": "+name, "")
 }
 
 // rest reads the body to its end.
-func (a *answer) rest() string {
+func (a *reply) rest() string {
 	a.t.Helper()
 	b, err := io.ReadAll(a.lines)
 	if err != nil {
@@ -147,14 +147,14 @@ func (a *answer) rest() string {
 }
 
 // leave closes the connection from the client's side.
-func (a *answer) leave() {
+func (a *reply) leave() {
 	a.cancel()
 	a.Body.Close()
 	synctest.Wait()
 }
 
 // status checks the answer's status and what its problem document says.
-func (a *answer) problem(status int, says ...string) {
+func (a *reply) problem(status int, says ...string) {
 	a.t.Helper()
 	body := a.rest()
 	if a.StatusCode != status {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/fluxwire-go/fluxwire/handlers/internal/carry"
 	"github.com/fluxwire-go/fluxwire/internal/socket"
 )
 
@@ -118,8 +119,15 @@ func (c *memoryConn) signal() {
 	}
 }
 
-func (m *memory) open() (sockets, error) {
+func (m *memory) open() (carry.Sockets, error) {
 	return &memorySet{memory: m, happened: make(chan struct{}, 1)}, nil
+}
+
+// newest returns the token of the connection that was taken last.
+func (m *memory) newest() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.conns[m.last].token
 }
 
 // left is how many connections were taken and not closed.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/fluxwire-go/fluxwire/handlers/internal/answer"
+	"github.com/fluxwire-go/fluxwire/handlers/internal/carry"
 	"github.com/fluxwire-go/fluxwire/sse"
 	"github.com/fluxwire-go/fluxwire/streams"
 )
@@ -45,25 +47,32 @@ func ValuesFunc[T any](s *Server, source func(*http.Request) (streams.Observable
 // observe serves source's values of type V, whose data is of type T.
 func observe[T, V any](s *Server, typed bool, source func(*http.Request) (streams.Observable[V], error), encode func(*encoder[T], []byte, V) ([]byte, error), opts []Option) *Handler {
 	h := s.newHandler(typed, opts)
-	h.open = func(r *http.Request, st *stream) (run, error) {
+	h.open = func(r *http.Request, _ *carry.Stream, f answer.Format) (opened, error) {
 		values, err := source(r)
 		if err != nil {
-			return nil, err
+			return opened{}, err
 		}
-		enc := newEncoder[T](h.codec, st.format)
-		return func(ctx context.Context, out sink) error {
-			return send(ctx, out, values, func(dst []byte, v V) ([]byte, error) { return encode(enc, dst, v) })
-		}, nil
+		enc := newEncoder[T](h.codec, f)
+		return pushed(func(ctx context.Context, d *carry.Blocking) error {
+			return send(ctx, d, values, func(dst []byte, v V) ([]byte, error) { return encode(enc, dst, v) })
+		}), nil
 	}
 	return h
 }
 
-// send runs values and writes each to out.
-func send[V any](ctx context.Context, out sink, values streams.Observable[V], encode func(dst []byte, v V) ([]byte, error)) error {
+// pushed is a source that makes its events for one request.
+func pushed(run func(ctx context.Context, d *carry.Blocking) error) opened {
+	return opened{run: func(ctx context.Context, d *carry.Blocking, _ func() bool) (bool, error) {
+		return false, run(ctx, d)
+	}}
+}
+
+// send runs values and writes each to d.
+func send[V any](ctx context.Context, d *carry.Blocking, values streams.Observable[V], encode func(dst []byte, v V) ([]byte, error)) error {
 	var next V // here, and encodeNext made once, so that a value costs no allocation
 	encodeNext := func(dst []byte) ([]byte, error) { return encode(dst, next) }
 	return values.Run(ctx, func(v V) bool {
 		next = v
-		return out.write(ctx, encodeNext) == nil
+		return d.Push(ctx, encodeNext) == nil
 	})
 }

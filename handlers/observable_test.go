@@ -300,7 +300,7 @@ func TestASourceForEachRequest(t *testing.T) {
 
 func TestACompletedStreamIsNotStartedAgain(t *testing.T) {
 	virtual(t, Config{}, typedPoints, func(h *harness) {
-		for _, a := range []*answer{
+		for _, a := range []*reply{
 			h.get("/", "Last-Event-ID", "end"),
 			h.get("/?lastEventId=end"),
 			h.get("/?last_event_id=end"),

@@ -11,6 +11,9 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/fluxwire-go/fluxwire/handlers/internal/answer"
+	"github.com/fluxwire-go/fluxwire/handlers/internal/carry"
 )
 
 // Config is the settings of a [Server]. The zero Config works.
@@ -91,14 +94,15 @@ type Config struct {
 // them, and waits for them. Its methods may be called from any goroutine.
 type Server struct {
 	cfg    Config
-	cors   cors
+	cors   answer.CORS
+	base   time.Time      // of the sessions' times
 	random func() float64 // in [0, 1)
 	fast   *fast          // nil: there is only the portable transport
 
 	mu       sync.Mutex
-	open     map[*stream]struct{}
+	open     map[*carry.Stream]struct{}
 	subjects map[string]int // open streams of each
-	routes   map[string]*route
+	routes   map[string]*carry.Route
 	draining bool
 	drained  chan struct{} // closed once draining and open is empty
 	spread   time.Duration // over which the clients of a draining server are spread
@@ -117,9 +121,9 @@ func New(cfg Config) (*Server, error) {
 	check(cfg.Retry >= 0, "Retry: %v is negative", cfg.Retry)
 	check(cfg.Transport >= Auto && cfg.Transport <= Fast, "Transport: %d is none", int(cfg.Transport))
 	check(cfg.MaxEvent >= 0, "MaxEvent: %d is negative", cfg.MaxEvent)
-	cors, err := newCORS(cfg.Origins)
+	cors, err := answer.NewCORS(cfg.Origins)
 	if err != nil {
-		errs = append(errs, err)
+		check(false, "Origins: %w", err)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -137,10 +141,11 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg:      cfg,
 		cors:     cors,
+		base:     time.Now(),
 		random:   rand.Float64,
-		open:     make(map[*stream]struct{}),
+		open:     make(map[*carry.Stream]struct{}),
 		subjects: make(map[string]int),
-		routes:   make(map[string]*route),
+		routes:   make(map[string]*carry.Route),
 		drained:  make(chan struct{}),
 	}
 	if s.fast, err = newFast(s); err != nil {
@@ -189,19 +194,19 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	var finishing sync.WaitGroup
 	defer finishing.Wait()
 	for st := range s.open {
-		if st.finish <= 0 {
-			st.stop(errDraining)
+		if st.Finish <= 0 {
+			st.Drain()
 			continue
 		}
 		finishing.Go(func() {
-			wait := time.NewTimer(st.finish)
+			wait := time.NewTimer(st.Finish)
 			defer wait.Stop()
 			select {
 			case <-wait.C:
 			case <-ctx.Done():
 			case <-s.drained:
 			}
-			st.stop(errDraining)
+			st.Drain()
 		})
 	}
 	s.mu.Unlock()
@@ -223,7 +228,7 @@ func (s *Server) Draining() bool {
 }
 
 // add enters st among the open streams, or says why it may not run.
-func (s *Server) add(st *stream) *refusal {
+func (s *Server) add(st *carry.Stream) *refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch total, each := s.cfg.MaxStreams, s.cfg.MaxStreamsPerSubject; {
@@ -231,21 +236,21 @@ func (s *Server) add(st *stream) *refusal {
 		return refusedDraining
 	case total > 0 && len(s.open) >= total:
 		return refusedTotal
-	case each > 0 && s.subjects[st.subject] >= each:
+	case each > 0 && s.subjects[st.Subject] >= each:
 		return refusedSubject(each)
 	}
 	s.open[st] = struct{}{}
-	s.subjects[st.subject]++
-	st.route.opened.Add(1)
+	s.subjects[st.Subject]++
+	st.Route.Opened.Add(1)
 	return nil
 }
 
-func (s *Server) remove(st *stream) {
+func (s *Server) remove(st *carry.Stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.open, st)
-	if s.subjects[st.subject]--; s.subjects[st.subject] == 0 {
-		delete(s.subjects, st.subject)
+	if s.subjects[st.Subject]--; s.subjects[st.Subject] == 0 {
+		delete(s.subjects, st.Subject)
 	}
 	if s.draining && len(s.open) == 0 {
 		close(s.drained)

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/handlers/internal/carry"
 	"github.com/fluxwire-go/fluxwire/hub"
 	"github.com/fluxwire-go/fluxwire/internal/socket"
 )
@@ -215,7 +216,7 @@ func fill(t *testing.T, topic *hub.Topic[string], size int) {
 	if next == 1 {
 		t.Fatal("fill: the topic has no event whose stamp could be looked at")
 	}
-	c := topic.Feed().Subscribe(hub.Latest(1), hub.ToOldest, hub.Filter{})
+	c := topic.Feed().Subscribe(hub.Latest(1), hub.PolicyToOldest, hub.Filter{})
 	b, err := c.Next(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -228,16 +229,9 @@ func fill(t *testing.T, topic *hub.Topic[string], size int) {
 }
 
 // oneShard leaves the server one shard.
-func (h *harness) oneShard() *shard {
+func (h *harness) oneShard() *carry.Shard {
 	h.srv.fast.shards = h.srv.fast.shards[:1]
 	return h.srv.fast.shards[0]
-}
-
-// ask has the shard's loop call f, which runs.
-func (s *shard) ask(f func()) {
-	done := make(chan struct{})
-	s.post(func() { defer close(done); f() })
-	<-done
 }
 
 // after sleeps until d after start, and then until all has come to rest.
@@ -375,8 +369,8 @@ func TestOneFarBehindHoldsUpNobody(t *testing.T) {
 		for when, n := range at {
 			// What it had been sent before comes at once; when it takes bytes again it
 			// has a turn, and then its part of each pass.
-			if when > begin && n > 2*maxTurn+size {
-				t.Errorf("%d bytes for one connection at %v, want %d at most", n, when, maxTurn)
+			if when > begin && n > 2*carry.MaxTurn+size {
+				t.Errorf("%d bytes for one connection at %v, want %d at most", n, when, carry.MaxTurn)
 			}
 		}
 		a.leave()
@@ -553,7 +547,7 @@ func TestDrainingIsQuickWithWhoIsStuck(t *testing.T) {
 }
 
 // What is slow is treated by the policy, and told once, with the right numbers;
-// half an event ends in a reset, whatever the policy.
+// half an event is always finished first, whatever the policy.
 func TestThePoliciesOfTheFastTransport(t *testing.T) {
 	const frame, total, kept = 128, 100, 40
 	const held = memoryBuffer / frame // whole ones
@@ -564,9 +558,9 @@ func TestThePoliciesOfTheFastTransport(t *testing.T) {
 		next   int // the event that follows
 		reason Reason
 	}{
-		{hub.ToOldest, `"reason":"slow"`, total - kept - held, total - kept, Left},
-		{hub.ToLatest, `"reason":"slow"`, total - 1 - held, total - 1, Left},
-		{hub.Cut, "", 0, 0, Cut},
+		{hub.PolicyToOldest, `"reason":"slow"`, total - kept - held, total - kept, Left},
+		{hub.PolicyToLatest, `"reason":"slow"`, total - 1 - held, total - 1, Left},
+		{hub.PolicyCut, "", 0, 0, Cut},
 	} {
 		t.Run(tt.policy.String(), func(t *testing.T) {
 			run := func(size int, test func(h *harness, a *peer, ids []string)) {
@@ -592,7 +586,7 @@ func TestThePoliciesOfTheFastTransport(t *testing.T) {
 				got := a.took()[held:]
 				a.leave()
 				h.ended("s", map[Reason]uint64{tt.reason: 1})
-				if tt.policy == hub.Cut {
+				if tt.policy == hub.PolicyCut {
 					if len(got) != 1 || !strings.Contains(got[0].text, `"reason":"slow"`) || short(got[0].text) != "stream.bye" {
 						t.Errorf("got %q, want stream.bye", got)
 					}
@@ -600,7 +594,7 @@ func TestThePoliciesOfTheFastTransport(t *testing.T) {
 				}
 				// The last event came after the others, and is one more than kept.
 				id := ids[tt.next]
-				if tt.policy == hub.ToLatest {
+				if tt.policy == hub.PolicyToLatest {
 					id = ids[total-1]
 				}
 				want := fmt.Sprintf("id: %s\nevent: stream.gap\ndata: {\"reason\":\"slow\",\"from\":\"%s\",\"to\":\"%s\",\"missed\":%d}", id, ids[held-1], id, tt.missed+1)
@@ -621,14 +615,24 @@ func TestThePoliciesOfTheFastTransport(t *testing.T) {
 				}
 			})
 			run(frame+1, func(h *harness, a *peer, ids []string) {
-				h.ended("s", map[Reason]uint64{Cut: 1})
-				// The reset takes what the client has not read with it.
-				if got := a.took(); len(got) == 0 || len(got) > memoryBuffer/(frame+1) {
-					t.Errorf("%d whole events before the reset, want %d at most", len(got), memoryBuffer/(frame+1))
+				const whole = memoryBuffer/(frame+1) + 1 // the last one was half sent
+				got := a.took()
+				a.leave()
+				h.ended("s", map[Reason]uint64{tt.reason: 1})
+				for i, b := range got[:whole] {
+					if want := "id: " + ids[i] + "\n"; !strings.HasPrefix(b.text, want) {
+						t.Fatalf("block %d is %q, want event %s", i, b.text, ids[i])
+					}
 				}
-				s := h.srv.Stats().Routes["s"]
-				if want := uint64(memoryBuffer / (frame + 1)); s.Events != want || h.log.count("stream ended", fmt.Sprintf("events=%d", want)) != 1 {
-					t.Errorf("%d events counted, want %d, and so in the log", s.Events, want)
+				next, want := short(got[whole].text), "stream.gap"
+				if tt.policy == hub.PolicyCut {
+					want = "stream.bye"
+				}
+				if next != want {
+					t.Errorf("behind the half-sent event comes %s, want %s", next, want)
+				}
+				if s := h.srv.Stats().Routes["s"]; s.Events < whole || h.log.count("stream ended", fmt.Sprintf("events=%d", s.Events)) != 1 {
+					t.Errorf("%d events counted, want %d at least, and so in the log", s.Events, whole)
 				}
 			})
 		})
@@ -704,17 +708,15 @@ func TestManyTopics(t *testing.T) {
 	}
 	virtual(t, Config{Transport: Fast}, mount, func(h *harness) {
 		shard := h.oneShard()
-		shard.lastID = idMask - 10
+		shard.NearLastID(10)
 		first := h.peer("/0")
-		shard.ask(func() { shard.lastID = idMask - 10 }) // once around
+		shard.NearLastID(10) // once around
 		peers := []*peer{first}
 		for i := range topics - 1 {
 			peers = append(peers, h.peer(fmt.Sprintf("/%d", i+1)))
 		}
-		var groups, ids int
-		shard.ask(func() { groups, ids = len(shard.groups), len(shard.ids) })
-		if groups != topics || ids != topics {
-			t.Errorf("%d groups with %d numbers, want %d", groups, ids, topics)
+		if held := shard.Inspect(); held.Groups != topics || held.IDs != topics {
+			t.Errorf("%d groups with %d numbers, want %d", held.Groups, held.IDs, topics)
 		}
 		for i, topic := range all {
 			add(t, topic, fmt.Sprint(i))
@@ -729,12 +731,11 @@ func TestManyTopics(t *testing.T) {
 			p.conn.Close()
 		}
 		synctest.Wait()
-		shard.ask(func() { groups, ids = len(shard.groups), len(shard.ids) })
-		if groups != 1 || ids != 1 {
-			t.Errorf("%d groups with %d numbers, want one of the last connection", groups, ids)
+		if held := shard.Inspect(); held.Groups != 1 || held.IDs != 1 {
+			t.Errorf("%d groups with %d numbers, want one of the last connection", held.Groups, held.IDs)
 		}
 		peers[topics-1].leave()
-		if shard.looping {
+		if shard.Inspect().Running {
 			t.Error("the shard goes on without a connection")
 		}
 		for _, topic := range all {
@@ -749,21 +750,13 @@ func TestSlotsAreUsedAgain(t *testing.T) {
 	quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		shard := h.oneShard()
 		stays, a := h.peer("/"), h.peer("/")
-		var old uint64
-		var g *group
-		shard.ask(func() {
-			for _, g = range shard.groups {
-				old = g.token(1)
-			}
-		})
+		old := h.memory.newest()
 		a.leave()
 		b := h.peer("/")
-		shard.ask(func() {
-			if len(g.conns) != 2 {
-				t.Errorf("%d slots for two connections", len(g.conns))
-			}
-			shard.told([]socket.Event{{Token: old, Gone: true}, {Token: old + 5, Gone: true}, {Token: old + 1<<40, Gone: true}})
-		})
+		if n := shard.Inspect().Slots; n != 2 {
+			t.Errorf("%d slots for two connections", n)
+		}
+		shard.Hear(socket.Event{Token: old, Gone: true}, socket.Event{Token: old + 5, Gone: true}, socket.Event{Token: old + 1<<40, Gone: true})
 		add(h.t, topic, "x")
 		b.wants("in the slot of one that is gone", "x@0s")
 		stays.leave()
@@ -913,7 +906,7 @@ func TestOnTheWayToTheShard(t *testing.T) {
 				defer h.srv.mu.Unlock()
 				h.srv.drain()
 				for st := range h.srv.open {
-					st.stop(errDraining)
+					st.Drain()
 				}
 			})
 			a := h.peer("/")
@@ -985,8 +978,8 @@ func TestOnTheWayToTheShard(t *testing.T) {
 			add(h.t, topic, "x")
 			b.wants("is served", "x@2s")
 			b.leave()
-			if shard.looping || shard.expected != 0 {
-				t.Errorf("the shard runs: %t, and expects %d", shard.looping, shard.expected)
+			if held := shard.Inspect(); held.Running || held.Expected != 0 {
+				t.Errorf("the shard holds %+v", held)
 			}
 			c := h.peer("/") // and again
 			after(c.start, 2*time.Second)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/fluxwire-go/fluxwire/handlers/internal/answer"
+	"github.com/fluxwire-go/fluxwire/handlers/internal/carry"
 	"github.com/fluxwire-go/fluxwire/sse"
 	"github.com/fluxwire-go/fluxwire/streams"
 )
@@ -18,33 +20,20 @@ import (
 // events. When subject completes or fails, so do the streams, see [Events].
 func Subject[T any](s *Server, subject *streams.Subject[sse.ServerSentEvent[T]], opts ...Option) *Handler {
 	h := s.newHandler(true, opts)
-	h.open = func(r *http.Request, st *stream) (run, error) {
+	h.open = func(r *http.Request, st *carry.Stream, f answer.Format) (opened, error) {
 		resumed := LastEventID(r) != ""
-		enc := newEncoder[T](h.codec, st.format)
-		return func(ctx context.Context, out sink) error {
+		enc := newEncoder[T](h.codec, f)
+		return pushed(func(ctx context.Context, d *carry.Blocking) error {
 			if resumed {
-				st.route.gaps.add("retention")
-				if err := out.tell(ctx, gap("retention", nil)); err != nil {
+				if err := d.Tell(ctx, &sse.Gap{Reason: sse.GapRetention}); err != nil {
 					return err
 				}
 			}
 			live := subject.OnLag(func(missed uint64) {
-				st.route.missed.Add(missed)
-				st.route.gaps.add("slow")
-				out.tell(ctx, gap("slow", &missed)) // if it fails, so does the next write
+				d.Tell(ctx, &sse.Gap{Reason: sse.GapSlow, Missed: &missed}) // if it fails, so does the next write
 			})
-			return send(ctx, out, live, enc.event)
-		}, nil
+			return send(ctx, d, live, enc.event)
+		}), nil
 	}
 	return h
-}
-
-// gap tells that events are missing here: how many, or nil where nobody knows.
-func gap(reason string, missed *uint64) control {
-	return control{name: "stream.gap", data: struct {
-		Reason string  `json:"reason"`
-		From   *string `json:"from"`
-		To     *string `json:"to"`
-		Missed *uint64 `json:"missed"`
-	}{Reason: reason, Missed: missed}}
 }

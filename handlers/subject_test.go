@@ -79,7 +79,7 @@ func TestASlowClientIsToldWhatItMissed(t *testing.T) {
 				next++
 				continue
 			}
-			if _, err := fmt.Sscanf(line, `{"event":"stream.gap","data":{"reason":"slow","from":null,"to":null,"missed":%d}}`, &n); err == nil {
+			if _, err := fmt.Sscanf(line, `{"event":"stream.gap","data":{"reason":"slow","from":"","to":"","missed":%d}}`, &n); err == nil {
 				next += n
 				missed += n
 				gaps++
@@ -105,7 +105,7 @@ func TestResumingASubjectIsAnHonestGap(t *testing.T) {
 	virtual(t, Config{}, mount, func(h *harness) {
 		a := h.get("/", "Last-Event-ID", "41")
 		a.preamble("s")
-		a.expect("event: stream.gap", `data: {"reason":"retention","from":null,"to":null,"missed":null}`, "")
+		a.expect("event: stream.gap", `data: {"reason":"retention","from":"","to":"","missed":null}`, "")
 		subject.Error(errors.New("end"))
 		a.rest()
 	})

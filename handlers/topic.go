@@ -10,8 +10,10 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/handlers/internal/answer"
+	"github.com/fluxwire-go/fluxwire/handlers/internal/carry"
 	"github.com/fluxwire-go/fluxwire/hub"
+	"github.com/fluxwire-go/fluxwire/internal/reading"
 )
 
 // Topic serves topic's events: encoded once, and written to every client as
@@ -36,34 +38,40 @@ func Topic[T any](s *Server, topic *hub.Topic[T], opts ...Option) *Handler {
 	h.replays = true
 	feed := topic.Feed()
 	h.feed = feed
-	text := textRule[T](h.codec)
-	h.open = func(r *http.Request, st *stream) (run, error) {
+	h.text = textRule[T](h.codec)
+	h.reader = reading.Hub.Reader(feed, int(h.policy))
+	h.open = func(r *http.Request, st *carry.Stream, f answer.Format) (opened, error) {
 		start, err := startAt(r)
 		if err != nil {
-			return nil, err
+			return opened{}, err
 		}
 		var filter hub.Filter
 		if h.filter != nil {
 			if filter, err = h.filter(r); err != nil {
-				return nil, err
+				return opened{}, err
 			}
 		}
-		st.follow(feed)
-		st.cursor = feed.Subscribe(start, h.policy, filter)
-		if err, ended := feed.Ended(); ended && err == nil && st.format == eventStream && LastEventID(r) != "" {
+		cursor := feed.Subscribe(start, h.policy, filter)
+		if err, ended := feed.Ended(); ended && err == nil && f == answer.EventStream && LastEventID(r) != "" {
 			// Nothing is left for a client that has it all: an EventSource stops at 204.
 			probe := feed.Subscribe(start, h.policy, filter)
+			defer probe.Close()
 			if b, err := probe.Next(r.Context()); b.Empty() && errors.Is(err, io.EOF) {
-				return nil, errNothingLeft
+				cursor.Close()
+				return opened{}, errNothingLeft
 			}
 		}
 		if LastEventID(r) != "" {
-			st.route.resumed.Add(1)
+			st.Route.Resumed.Add(1)
 		}
-		st.place = st.cursor.Position()
-		st.reached(st.place)
-		return func(ctx context.Context, out sink) error {
-			return st.read(ctx, st.cursor, out, text)
+		spot := carry.SpotOf(cursor.Position())
+		st.Reads(h.reader.Newest, spot)
+		return opened{
+			spot:   spot,
+			cursor: cursor,
+			run: func(ctx context.Context, d *carry.Blocking, settled func() bool) (bool, error) {
+				return d.Follow(ctx, cursor, settled)
+			},
 		}, nil
 	}
 	return h
@@ -72,98 +80,12 @@ func Topic[T any](s *Server, topic *hub.Topic[T], opts ...Option) *Handler {
 // errNothingLeft is the error of opening a complete stream at its end.
 var errNothingLeft = errors.New("handlers: nothing is left of the stream")
 
-// read writes what cursor gives to out, until the topic or ctx ends.
-func (st *stream) read(ctx context.Context, cursor *hub.Cursor, out sink, text textual) error {
-	for {
-		b, err := cursor.Poll()
-		if b.Empty() && err == nil {
-			// Nothing is pending: what the filter left out has been passed by.
-			pos := cursor.Position()
-			st.reached(pos)
-			if err := out.at(ctx, pos); err != nil {
-				return err
-			}
-			if !cursor.Replaying() {
-				if w, ok := out.(*wire); ok && w.settle(ctx) {
-					return errSettled
-				}
-				if err := cursor.Wait(ctx); err != nil {
-					return err
-				}
-				continue
-			}
-			b, err = cursor.Next(ctx)
-		}
-		if err != nil {
-			switch {
-			case errors.Is(err, io.EOF):
-				return nil
-			case errors.Is(err, hub.ErrCut):
-				return errCut
-			case errors.Is(err, hub.ErrClosed):
-				return errDraining
-			}
-			return err
-		}
-		switch {
-		case b.Gap != nil:
-			st.route.gaps.add(b.Gap.Reason)
-			if b.Gap.Missed != nil {
-				st.route.missed.Add(*b.Gap.Missed)
-			}
-			err = out.tell(ctx, control{name: "stream.gap", id: b.Gap.ID, data: b.Gap})
-		case b.Count > 0:
-			before := st.events.Load()
-			err = out.frames(ctx, b, text)
-			st.passed(b, st.events.Load()-before)
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-// follow has st counted among the readers of feed.
-func (st *stream) follow(feed *hub.Feed) {
-	st.mu.Lock() // it is among the open streams, and may be asked for its lag
-	defer st.mu.Unlock()
-	st.feed = feed
-	st.live = feed.Stats().Next
-	st.next.Store(st.live)
-}
-
-// reached notes where the stream is in its topic, if that is known.
-func (st *stream) reached(pos eventlog.Pos) {
-	if pos != (eventlog.Pos{}) {
-		st.next.Store(pos.Seq + 1)
-	}
-}
-
-// passed counts what has been written of b: the first events of it.
-func (st *stream) passed(b hub.Batch, written uint64) {
-	st.reached(b.Last)
-	if b.First.Seq < st.live {
-		st.route.replayed.Add(min(written, st.live-b.First.Seq))
-	}
-}
-
-// lag is how many events of its topic the stream has not written yet.
-func (st *stream) lag() uint64 {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	if st.feed == nil || st.lane != nil { // the lane knows
-		return 0
-	}
-	end, next := st.feed.Stats().Next, st.next.Load()
-	return max(end, next) - next
-}
-
 // startAt reads where r asks to begin.
 func startAt(r *http.Request) (hub.Start, error) {
 	if id := LastEventID(r); id != "" {
 		return hub.After(id), nil
 	}
-	q := query(r)
+	q := answer.Query(r)
 	switch {
 	case q.Has("earliest"):
 		return hub.Earliest(), nil
@@ -199,7 +121,7 @@ func badParameter(q url.Values, name, rule string) error {
 }
 
 // Policy says what becomes of a client that reads so slowly that its place is
-// no longer kept. Defaults to [hub.ToOldest]. It is for topics.
+// no longer kept. Defaults to [hub.PolicyToOldest]. It is for topics.
 func Policy(p hub.Policy) Option { return func(h *Handler) { h.policy = p } }
 
 // Filter gives each request a choice of the topic's events. Its error is

@@ -19,7 +19,7 @@ import (
 func TestOneInAHundredNeverReads(t *testing.T) {
 	const clients, events, size, kept = 1000, 12, 10_000, 64 << 10
 	topical(t, Config{Grace: -1, WriteTimeout: time.Hour}, hub.Config{Bytes: kept, MaxEvent: 1 << 15}, func(h *harness, topic *hub.Topic[string]) {
-		var readers []*answer
+		var readers []*reply
 		for i := range clients {
 			if i%100 == 0 {
 				conn, err := h.ln.Dial(h.t.Context())

@@ -51,7 +51,7 @@ func add(t *testing.T, topic *hub.Topic[string], data ...string) (ids []string) 
 }
 
 // primed reads the preamble and the block that sets the last event id.
-func (a *answer) primed() (id string) {
+func (a *reply) primed() (id string) {
 	a.t.Helper()
 	a.preamble("s")
 	id, ok := strings.CutPrefix(a.line(), "id: ")
@@ -174,7 +174,7 @@ func TestEveryGapIsToldOnce(t *testing.T) {
 				t.Errorf("%s: who resumes from the gap's id is told of it again", tt.reason)
 			}
 			again.leave()
-			if n := h.srv.Stats().Routes["s"].Gaps[tt.reason]; n != 1 {
+			if n := h.srv.Stats().Routes["s"].Gaps[sse.GapReason(tt.reason)]; n != 1 {
 				t.Errorf("%s: counted %d times, want once", tt.reason, n)
 			}
 		}
@@ -234,12 +234,12 @@ func TestASlowReaderOfATopic(t *testing.T) {
 		ends   string
 		reason Reason
 	}{
-		{hub.ToOldest, "stream.complete", Completed},
-		{hub.ToLatest, "stream.complete", Completed},
-		{hub.Cut, "stream.bye", Cut},
+		{hub.PolicyToOldest, "stream.complete", Completed},
+		{hub.PolicyToLatest, "stream.complete", Completed},
+		{hub.PolicyCut, "stream.bye", Cut},
 	} {
 		t.Run(tt.policy.String(), func(t *testing.T) {
-			topical(t, Config{}, hub.Config{Events: 100}, func(h *harness, topic *hub.Topic[string]) {
+			topical(t, Config{Pace: -1}, hub.Config{Events: 100}, func(h *harness, topic *hub.Topic[string]) {
 				slow, quick := h.get("/", "Accept", "application/x-ndjson"), h.get("/", "Accept", "application/x-ndjson")
 				start := time.Now()
 				for n := range events {
@@ -365,23 +365,4 @@ func TestReplayIsAuthorizedByItself(t *testing.T) {
 			t.Errorf("asked for %v, want %s", asked, want)
 		}
 	})
-}
-
-func TestFramesAreCutWhole(t *testing.T) {
-	frames := []byte("id: 1\ndata: a\n\nid: 2\ndata: b\ndata: c\n\nid: 3\ndata: \n\n")
-	for n, want := range []string{"", "id: 1\ndata: a\n\n", "id: 1\ndata: a\n\nid: 2\ndata: b\ndata: c\n\n", string(frames), string(frames)} {
-		if got := string(firstFrames(frames, n)); got != want {
-			t.Errorf("firstFrames(%d) = %q, want %q", n, got, want)
-		}
-	}
-	var l liner
-	for range 2 { // a liner is used again and again
-		got, err := l.append(nil, frames, always)
-		if want := `{"id":"1","data":"a"}` + "\n" + `{"id":"2","data":"b\nc"}` + "\n" + `{"id":"3","data":""}` + "\n"; string(got) != want || err != nil {
-			t.Errorf("lines %q, %v; want %q", got, err, want)
-		}
-	}
-	if _, err := l.append(nil, []byte("data: {\ndata: ]\n\n"), never); err == nil {
-		t.Error("what is no JSON is put into a line")
-	}
 }

@@ -13,6 +13,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fluxwire-go/fluxwire/handlers/internal/answer"
+	"github.com/fluxwire-go/fluxwire/handlers/internal/carry"
+	"github.com/fluxwire-go/fluxwire/handlers/internal/session"
+	"github.com/fluxwire-go/fluxwire/hub"
+	"github.com/fluxwire-go/fluxwire/internal/reading"
 	"github.com/fluxwire-go/fluxwire/internal/socket"
 )
 
@@ -27,7 +32,7 @@ import (
 // them, as many events at once as are pending. It does one thing: event streams
 // of a [Topic] without a filter and without take, over HTTP/1.x in plain TCP (or
 // Unix sockets), on Linux, where nothing wraps net/http's response writer but
-// Echo's own. Clients cannot tell the two apart.
+// Echo's own (use package echov4). Clients cannot tell the two apart.
 //
 // Where a stream goes on without its handler, the handler returns early, and so do
 // the middleware around it and the request's context; [net/http.Server] forgets the
@@ -86,7 +91,7 @@ type fast struct {
 	take    func(net.Conn) (fd int, err error) // closes it
 	copy    func(net.Conn) (fd int, err error) // leaves that to net/http; nil if it cannot
 
-	shards []*shard
+	shards []*carry.Shard
 	turn   atomic.Uint32
 
 	// foreign holds the addresses of listeners whose connections cannot be taken, if
@@ -124,15 +129,15 @@ func newFast(s *Server) (*fast, error) {
 		}
 		return false
 	}
-	f := makeFast(s, known, take, openKernel)
+	f := makeFast(s, known, take, carry.OpenKernel)
 	f.copy = func(conn net.Conn) (int, error) { return socket.Copy(conn, limits) }
 	return f, nil
 }
 
-func makeFast(s *Server, known func(net.Addr) bool, take func(net.Conn) (int, error), open func() (sockets, error)) *fast {
+func makeFast(s *Server, known func(net.Addr) bool, take func(net.Conn) (int, error), open func() (carry.Sockets, error)) *fast {
 	f := &fast{sockets: known, take: take}
 	for range runtime.GOMAXPROCS(0) {
-		f.shards = append(f.shards, newShard(s, open))
+		f.shards = append(f.shards, carry.NewShard(s.cfg.Logger, s.base, s.cfg.Pace, open))
 	}
 	return f
 }
@@ -144,36 +149,64 @@ func (f *fast) wait() {
 		return
 	}
 	for _, s := range f.shards {
-		s.running.Wait()
+		s.Wait()
 	}
 }
 
 // lags adds how far the streams furthest behind are.
-func (f *fast) lags(lags map[*route]uint64) {
+func (f *fast) lags(lags map[*carry.Route]uint64) {
 	if f == nil {
 		return
 	}
 	for _, s := range f.shards {
-		s.lags(lags)
+		s.Lags(lags)
 	}
 }
 
-// lane returns the shard for a stream, or nil if it is to stay with its handler.
-// flush is the response writer below Echo's.
-func (h *Handler) lane(flush http.ResponseWriter, r *http.Request, st *stream, take int) *shard {
-	f := h.srv.fast
-	if f == nil || h.feed == nil || st.format != eventStream {
-		return nil
+// A lane leads from the handler that opened a stream to the shard that may carry it.
+type lane struct {
+	srv   *Server
+	shard *carry.Shard // nil: the stream stays with its handler
+	spot  reading.Spot // where the shard resumes
+}
+
+// lane returns the lane of a stream in format f, which is read by cursor. w is the
+// response writer.
+func (h *Handler) lane(w http.ResponseWriter, r *http.Request, f answer.Format, take uint64, cursor *hub.Cursor) *lane {
+	l := &lane{srv: h.srv}
+	fast := h.srv.fast
+	if fast == nil || cursor == nil || f != answer.EventStream {
+		return l
 	}
-	if why := h.unfit(flush, r, take); why != "" {
+	if why := h.unfit(answer.Beneath(w), r, take); why != "" {
 		h.srv.slow(r, why)
-		return nil
+		return l
 	}
-	return f.shards[int(f.turn.Add(1))%len(f.shards)]
+	l.shard = fast.shards[fast.turn.Add(1)%uint32(len(fast.shards))]
+	return l
+}
+
+// expects reports whether the shard can carry the stream now, because its client has
+// everything there is. The shard is ready for it then.
+func (l *lane) expects(cursor *hub.Cursor) bool {
+	if l.shard == nil {
+		return false
+	}
+	spot, ok := reading.Hub.Spot(cursor)
+	if !ok {
+		return false
+	}
+	l.spot = spot
+	if err := l.shard.Expect(); err != nil {
+		l.srv.cfg.Logger.Warn("handlers: portable transport: no shard could be started", "error", err)
+		l.shard = nil
+		return false
+	}
+	return true
 }
 
 // unfit says why a topic's event stream has to stay with its handler, or "".
-func (h *Handler) unfit(flush http.ResponseWriter, r *http.Request, take int) string {
+func (h *Handler) unfit(w http.ResponseWriter, r *http.Request, take uint64) string {
 	if h.filter != nil {
 		return "the handler has a filter"
 	}
@@ -189,7 +222,7 @@ func (h *Handler) unfit(flush http.ResponseWriter, r *http.Request, take int) st
 	if _, limited := r.Context().Deadline(); limited {
 		return "the request's context has a deadline"
 	}
-	if name := reflect.TypeOf(flush).String(); name != "*http.response" {
+	if name := reflect.TypeOf(w).String(); name != "*http.response" {
 		return "the response writer is wrapped in a " + name
 	}
 	addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
@@ -226,43 +259,14 @@ func (s *Server) slow(r *http.Request, why string) {
 		slog.String("path", r.URL.Path), slog.String("remote", r.RemoteAddr))
 }
 
-// errSettled is what a topic's source returns when its client has got all there
-// is: from then on a shard can serve it.
-var errSettled = errors.New("handlers: the client is at the end of the topic")
-
-// settle reports whether the stream can be left to its lane, now that its client
-// has got all there is. The lane is ready for it then.
-func (w *wire) settle(ctx context.Context) bool {
-	if w.lane == nil || ctx.Err() != nil {
-		return false
-	}
-	place, ok := w.st.cursor.Place()
-	if !ok {
-		return false
-	}
-	if err := w.lane.expect(); err != nil {
-		w.st.srv.cfg.Logger.Warn("handlers: portable transport: no shard could be started", "error", err)
-		w.lane = nil
-		return false
-	}
-	w.settled = place
-	return true
-}
-
-// handOver leaves the stream to its lane. The wire is closed, and has written all
-// that there was to write, but perhaps not the head. It returns false if the
-// stream is still with its handler, and to end with err.
-func (h *Handler) handOver(wr *wire, r *http.Request, expires time.Time) (handed bool, err error) {
-	if wr.err == nil && !wr.started {
-		wr.put(wr.preamble(make([]byte, 0, 128)), h.srv.cfg.WriteTimeout)
-	}
-	if wr.err != nil {
-		wr.lane.forget()
-		return false, wr.err
-	}
-	fd, say, err := h.srv.fast.takeOver(wr, r)
+// handOver leaves the stream to the shard, which expects it. The driver is closed, and
+// the client has everything that there was when settled looked. It returns true if the
+// stream is no longer the handler's: a shard carries it, or it has ended. If not, it fails
+// with err.
+func (h *Handler) handOver(d *carry.Blocking, res *carry.Response, r *http.Request, st *carry.Stream, to *lane) (handed bool, err error) {
+	fd, say, err := h.srv.fast.takeOver(res, r)
 	if say == nil {
-		wr.lane.forget()
+		to.shard.Forget()
 		return false, err
 	}
 	if err != nil {
@@ -273,27 +277,36 @@ func (h *Handler) handOver(wr *wire, r *http.Request, expires time.Time) (handed
 			h.srv.fast.anyForeign.Store(true)
 		}
 		h.srv.slow(r, err.Error())
-		say(wr.st.lastWord(Expired, nil).append(nil, eventStream))
-		wr.lane.forget()
-		wr.st.end(Expired, err)
+		say(session.Bye(string(Expired), h.srv.retry()))
+		to.shard.Forget()
+		st.End(session.Expired, err)
 		return true, nil
 	}
-	wr.st.moveTo(wr.lane, h, wr.settled, fd, expires)
+	in := *d.Session()
+	in.Move(to.spot)
+	h.reader.Join() // the shard counts the stream out; the cursor is closed before
+	to.shard.Join(h, func() carry.Group {
+		return carry.Group{
+			Plan:      h.plan(st.Route.Name, answer.EventStream),
+			Reader:    reading.Hub.Reader(h.feed, int(h.policy)),
+			Heartbeat: int64(h.heartbeat(answer.EventStream)),
+		}
+	}, st, in, fd)
 	return true, nil
 }
 
-// takeOver returns the descriptor of r's connection. At an error, say has the client
-// told something, and the connection ended; if it is nil, all is as it was.
+// takeOver returns the descriptor of r's connection. At an error, say tells the client
+// something, and ends the connection; if say is nil, nothing has changed.
 //
-// Where [ConnContext] has left the connection, net/http keeps its end until the
-// handler returns: then it closes a descriptor of which there is another, and uses its
-// buffers again, which a hijacked connection takes with it.
-func (f *fast) takeOver(wr *wire, r *http.Request) (fd int, say func([]byte), err error) {
+// Where [ConnContext] has left the connection, net/http keeps its end until the handler
+// returns: then it closes a descriptor of which there is another, and uses its buffers
+// again, which a hijacked connection takes with it.
+func (f *fast) takeOver(res *carry.Response, r *http.Request) (fd int, say func([]byte), err error) {
 	if conn, ok := r.Context().Value(connKey{}).(net.Conn); ok && f.copy != nil {
 		fd, err = f.copy(conn)
-		return fd, func(b []byte) { wr.put(b, farewell) }, err
+		return fd, func(b []byte) { res.Put(b, farewell, nil) }, err
 	}
-	conn, _, err := wr.control.Hijack()
+	conn, _, err := res.Control.Hijack()
 	if err != nil {
 		return -1, nil, fmt.Errorf("handlers: hijack: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fluxwire-go/fluxwire/handlers/internal/carry"
 	"github.com/fluxwire-go/fluxwire/hub"
 	"github.com/fluxwire-go/fluxwire/internal/socket"
 	"github.com/fluxwire-go/fluxwire/sse"
@@ -219,7 +220,7 @@ func TestAForeignListener(t *testing.T) {
 func TestNoShardCanBeStarted(t *testing.T) {
 	transported(t, Config{Transport: Fast}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		for _, s := range h.srv.fast.shards {
-			s.open = func() (sockets, error) { return nil, syscall.EMFILE }
+			s.OpenWith(func(func() (carry.Sockets, error)) (carry.Sockets, error) { return nil, syscall.EMFILE })
 		}
 		a := h.peer("/")
 		add(h.t, topic, "x")
@@ -235,10 +236,10 @@ func TestNoShardCanBeStarted(t *testing.T) {
 func TestASocketThatCannotBeWatched(t *testing.T) {
 	quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		for _, s := range h.srv.fast.shards {
-			s.open = func() (sockets, error) {
-				set, err := h.memory.open()
-				return &unwatched{sockets: set}, err
-			}
+			s.OpenWith(func(open func() (carry.Sockets, error)) (carry.Sockets, error) {
+				set, err := open()
+				return &unwatched{Sockets: set}, err
+			})
 		}
 		h.oneShard()
 		a := h.peer("/")
@@ -255,7 +256,7 @@ func TestASocketThatCannotBeWatched(t *testing.T) {
 
 // unwatched fails to watch any socket but the first.
 type unwatched struct {
-	sockets
+	carry.Sockets
 	added int
 }
 
@@ -263,7 +264,7 @@ func (u *unwatched) Add(fd int, token uint64) error {
 	if u.added++; u.added > 1 {
 		return syscall.ENOSPC
 	}
-	return u.sockets.Add(fd, token)
+	return u.Sockets.Add(fd, token)
 }
 
 // Both transports say the same, but for the end of the body.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -149,7 +150,7 @@ func TestJitter(t *testing.T) {
 func TestShutdownTellsEveryClient(t *testing.T) {
 	const clients = 1000
 	virtual(t, Config{Grace: -1}, silent, func(h *harness) {
-		answers := make([]*answer, clients)
+		answers := make([]*reply, clients)
 		for i := range answers {
 			answers[i] = h.get("/")
 			answers[i].preamble("s")
@@ -229,12 +230,18 @@ func TestShutdownGivesUpWithItsContext(t *testing.T) {
 		a.preamble("s")
 		ctx, cancel := context.WithTimeout(h.t.Context(), time.Second)
 		defer cancel()
+		var said string
+		var reading sync.WaitGroup
+		reading.Go(func() { said, _ = a.lines.ReadString('\n') })
 		err := h.srv.Shutdown(ctx)
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "1 streams") {
 			t.Errorf("Shutdown = %v, want the context's error and how many are open", err)
 		}
+		reading.Wait()
+		if said != "event: stream.bye\n" {
+			t.Errorf("before its source has returned the client gets %q, want stream.bye", said)
+		}
 		close(release)
-		a.expect("event: stream.bye")
 		a.rest()
 	})
 }

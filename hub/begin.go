@@ -6,10 +6,11 @@ import (
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// begin finds the cursor's place, and returns false if that takes more than a look at
-// the window.
+// begin finds the position where the cursor begins. It returns false if the window is
+// not enough for that.
 func (c *Cursor) begin() bool {
 	e := c.feed.current.Load()
 	if e == nil {
@@ -20,11 +21,11 @@ func (c *Cursor) begin() bool {
 	switch c.start.kind {
 	case startLive:
 		switch {
-		case c.early && e.life > 0: // it could have had all of the life before
-			c.lose(Restart, eventlog.Pos{})
+		case c.early && e.life > 0: // it waited during the previous incarnation: events may be missing
+			c.lose(sse.GapRestart, eventlog.Pos{})
 			return c.begin()
 		case c.early:
-			next = c.feed.live // set before current was
+			next = c.feed.live // was set before current
 		}
 		c.place(e, next, 0)
 	case startEarliest:
@@ -33,7 +34,7 @@ func (c *Cursor) begin() bool {
 		}
 		c.place(e, first, 0)
 	case startLatest:
-		if c.want == 0 { // as of now, whenever the log has it
+		if c.want == 0 { // counted from now, although the log may answer later
 			if c.early && e.life == 0 {
 				next = c.feed.live
 			}
@@ -51,7 +52,7 @@ func (c *Cursor) begin() bool {
 		c.place(e, at, 0)
 	case startLost:
 		switch {
-		case c.policy == ToLatest:
+		case c.policy == PolicyToLatest:
 			first = max(first, next-1)
 		case !e.complete:
 			return false
@@ -60,36 +61,36 @@ func (c *Cursor) begin() bool {
 	case startAfter:
 		return c.resume(e, c.start.pos, first, next)
 	case startMalformed:
-		c.lose(Malformed, eventlog.Pos{})
+		c.lose(sse.GapMalformed, eventlog.Pos{})
 		return c.begin()
 	}
 	return true
 }
 
-// resume is begin for the place behind pos. The window has the events [first, next).
+// resume is begin for the position pos. The window has the events [first, next).
 func (c *Cursor) resume(e *epoch, pos eventlog.Pos, first, next uint64) bool {
 	inside := first <= pos.Seq && pos.Seq < next
 	if !inside && !e.complete {
-		return false // the log knows
+		return false // ask the log
 	}
 	stamp := e.stampOf(pos.Seq)
 	switch {
 	case pos.Stamp != 0 && stamp != 0 && pos.Stamp != stamp:
-		c.lose(Restart, pos)
+		c.lose(sse.GapRestart, pos)
 		return c.begin()
 	case pos.Seq >= next:
-		c.lose(Future, pos)
+		c.lose(sse.GapFuture, pos)
 		return c.begin()
 	}
 	c.place(e, pos.Seq+1, pos.Stamp)
 	if pos.Seq+1 < first {
-		c.fall(first, Retention)
+		c.fall(first, sse.GapRetention)
 	}
 	return true
 }
 
-// place puts the cursor before event at. stamp is that of the event before it, or 0 if
-// the window may know it.
+// place moves the cursor to before event at. stamp is the stamp of the event before
+// that, or 0 to look it up in the window.
 func (c *Cursor) place(e *epoch, at uint64, stamp uint32) {
 	if stamp == 0 {
 		stamp = e.stampOf(at - 1)
@@ -102,12 +103,12 @@ func (c *Cursor) place(e *epoch, at uint64, stamp uint32) {
 	}
 }
 
-// find is begin with the log's help. It waits for the window to be filled, and for a
-// log that cannot be read.
+// find is like begin, but asks the log if the window is not enough. It waits until the
+// window is filled, and tries again while the log cannot be read.
 func (c *Cursor) find(ctx context.Context) error {
 	select {
 	case <-c.feed.warm:
-	case <-c.feed.life.Done(): // then Poll knows
+	case <-c.feed.life.Done(): // Poll returns the end
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -129,7 +130,7 @@ func (c *Cursor) find(ctx context.Context) error {
 	return nil
 }
 
-// locate asks the log for the place where the cursor begins.
+// locate asks the log for the position where the cursor begins.
 func (c *Cursor) locate(ctx context.Context, e *epoch) error {
 	if c.start.kind == startAfter {
 		return c.check(ctx, e)
@@ -138,7 +139,7 @@ func (c *Cursor) locate(ctx context.Context, e *epoch) error {
 	if err != nil {
 		return err
 	}
-	at := b.First
+	at := b.First.Seq
 	switch c.start.kind {
 	case startLatest:
 		at = max(at, c.want)
@@ -151,48 +152,48 @@ func (c *Cursor) locate(ctx context.Context, e *epoch) error {
 	return nil
 }
 
-// check asks the log whether the place behind the id is one where it goes on.
+// check asks the log whether the cursor can continue after the id it started with.
 func (c *Cursor) check(ctx context.Context, e *epoch) error {
 	pos := c.start.pos
-	if pos == (eventlog.Pos{}) { // to the log that is before the oldest, whichever that is
+	if pos == (eventlog.Pos{}) { // for the log's Read that is before the oldest event, not before event 1
 		b, err := c.feed.log.Bounds(ctx)
 		if err != nil {
 			return err
 		}
-		if c.place(e, 1, 0); b.First > 1 {
-			c.fall(b.First, Retention)
+		if c.place(e, 1, 0); b.First.Seq > 1 {
+			c.fall(b.First.Seq, sse.GapRetention)
 		}
 		return nil
 	}
 	_, err := c.feed.read(ctx, pos, 1)
 	switch purged, ok := errors.AsType[*eventlog.PurgedError](err); {
 	case err == nil:
-		// Perhaps ahead of the window: then the tail is on its way there.
+		// If that is ahead of the window, the tail will get there.
 		c.place(e, pos.Seq+1, pos.Stamp)
 	case ok:
 		c.place(e, pos.Seq+1, pos.Stamp)
 		c.caught = false
-		c.fall(purged.Bounds.First, Retention)
+		c.fall(purged.Bounds.First.Seq, sse.GapRetention)
 	case errors.Is(err, eventlog.ErrForeign):
-		c.lose(Restart, pos)
+		c.lose(sse.GapRestart, pos)
 	case errors.Is(err, eventlog.ErrAhead):
-		c.lose(Future, pos)
+		c.lose(sse.GapFuture, pos)
 	default:
 		return err
 	}
 	return nil
 }
 
-// seek returns the number of the first event that was stored at the start's time or
-// later, of those in b.
+// seek returns the number of the first event in b that was stored at the start's time or
+// later.
 func (c *Cursor) seek(ctx context.Context, b eventlog.Bounds) (uint64, error) {
-	low, high := b.First, b.Last+1
+	low, high := b.First.Seq, b.Last.Seq+1
 	for low < high {
 		middle := low + (high-low)/2
 		events, err := c.feed.read(ctx, eventlog.Pos{Seq: middle - 1}, 1)
 		switch purged, ok := errors.AsType[*eventlog.PurgedError](err); {
-		case ok: // under way
-			low = purged.Bounds.First
+		case ok: // dropped meanwhile
+			low = purged.Bounds.First.Seq
 		case err != nil:
 			return 0, err
 		case len(events) == 0 || !events[0].Time.Before(c.start.since):
@@ -204,7 +205,7 @@ func (c *Cursor) seek(ctx context.Context, b eventlog.Bounds) (uint64, error) {
 	return low, nil
 }
 
-// pause waits before the log is asked again.
+// pause waits before the next attempt to read the log.
 func (c *Cursor) pause(ctx context.Context, tries int) error {
 	ended := c.feed.life.Done()
 	if c.feed.life.Err() != nil {

@@ -10,10 +10,10 @@ import (
 	"testing"
 )
 
-// BenchmarkDelivery is what it takes to get an event of 100 bytes to all of a topic's
-// subscribers, each with a goroutine of its own that copies the bytes: from before
-// Append until the last one has them. Beside it the usual hub: a lock, a map, and a
-// buffered channel for each subscriber.
+// BenchmarkDelivery measures the delivery of an event of 100 bytes to all subscribers of a
+// topic, each with a goroutine of its own that copies the bytes: from before Append until
+// the last one has them. It also measures the usual hub: a lock, a map, and a buffered
+// channel for each subscriber.
 func BenchmarkDelivery(b *testing.B) {
 	ev := textEvent{Event: "tick", Data: strings.Repeat("x", 100)}
 	for _, subscribers := range []int{1, 1_000, 100_000} {
@@ -22,7 +22,7 @@ func BenchmarkDelivery(b *testing.B) {
 			b.Run("topic, "+name, func(b *testing.B) {
 				topic := open(b, Config{})
 				start := func(round *sync.WaitGroup, all *sync.WaitGroup, seen *atomic.Uint64) {
-					c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+					c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 					all.Go(func() {
 						buf := make([]byte, 8<<10)
 						for {
@@ -78,7 +78,7 @@ func deliver(b *testing.B, subscribers, inFlight int,
 		for range inFlight {
 			publish()
 		}
-		round.Wait() // a delivery that is missing hangs here
+		round.Wait() // a lost delivery hangs here
 		events += inFlight
 	}
 	end()
@@ -90,7 +90,7 @@ func deliver(b *testing.B, subscribers, inFlight int,
 	b.ReportMetric(0, "ns/op")
 }
 
-// A channelHub is what most hubs are.
+// A channelHub is how most hubs are built.
 type channelHub struct {
 	mu          sync.Mutex
 	subscribers map[chan []byte]struct{}
@@ -121,7 +121,7 @@ func (h *channelHub) close() {
 	}
 }
 
-// BenchmarkAppend is what an event costs its publisher when nobody waits for it.
+// BenchmarkAppend measures an Append that no subscriber waits for.
 func BenchmarkAppend(b *testing.B) {
 	topic := open(b, Config{})
 	ev := textEvent{Event: "tick", Data: strings.Repeat("x", 100)}

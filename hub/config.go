@@ -22,14 +22,14 @@ type Config struct {
 	Log eventlog.Log
 
 	// Events, Bytes and Age bound the window: the newest events, which are served
-	// from memory, and without a Log all there are. An [eventlog.Memory] given as Log
-	// is its own window and has its own bounds. Default to 10,000 events, 16 MiB and
+	// from memory. Without a Log they are all that is kept. An [eventlog.Memory] given as
+	// Log is its own window and has its own bounds. Default to 10,000 events, 16 MiB and
 	// one hour.
 	Events int
 	Bytes  int
 	Age    time.Duration
 
-	// MaxEvent is how many bytes an event may take on the wire, its id aside. It must
+	// MaxEvent is how many bytes an event may take on the wire, without its id. It must
 	// not be more than Bytes less 64, which is room for the id. Defaults to 1 MiB, or
 	// to what Bytes allows if that is less.
 	MaxEvent int
@@ -37,32 +37,33 @@ type Config struct {
 	// Codec encodes the events' data. Defaults to [sse.JSON].
 	Codec sse.Codec
 
-	// Backoff says when Publish runs a pipeline again that has failed.
+	// Backoff says when Publish runs a failed pipeline again.
 	Backoff Backoff
 
-	// Logger gets a line for each failure of a pipeline, and for trouble with the
-	// log. Defaults to [slog.Default], taken when the topic is made.
+	// Logger gets a line for each failure of a pipeline, and for errors of the log.
+	// Defaults to [slog.Default], taken when the topic is made.
 	Logger *slog.Logger
 }
 
 // Backoff is how [Topic.Publish] treats a pipeline that fails. After the n-th failure
-// in a row it waits between a half and the whole of Min·2ⁿ⁻¹, at most Max, by lot, so
-// that many pipelines that failed together do not come back together.
+// in a row it waits for a time chosen at random between half of d and d, where d is
+// Min·2ⁿ⁻¹, but at most Max. So many pipelines that failed together do not all start
+// again together.
 type Backoff struct {
 	// Min is the wait after the first failure. Defaults to 500 ms, or to Max if that
 	// is less.
 	Min time.Duration
 	// Max is the longest wait. Defaults to 30 s, or to Min if that is more.
 	Max time.Duration
-	// Healthy is how long a run must have lasted for the failures before it to be
-	// forgotten. Defaults to Max.
+	// Healthy is how long a run must have lasted to reset the count of failures.
+	// Defaults to Max.
 	Healthy time.Duration
-	// MaxRestarts is how many restarts in a row there are at most: the failure after
+	// MaxRestarts is the greatest number of restarts in a row: the failure after
 	// them fails the topic. 0 means that Publish never gives up.
 	MaxRestarts int
 }
 
-// idRoom is more than the line "id: <seq>.<stamp>" of any frame takes.
+// idRoom is more bytes than the line "id: <seq>.<stamp>" of any frame has.
 const idRoom = 64
 
 func (c Config) withDefaults() (Config, error) {

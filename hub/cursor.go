@@ -7,36 +7,48 @@ import (
 	"io"
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// A Cursor is one subscriber's place in a topic. It is used by one goroutine at a
-// time, and whoever has had enough of it forgets it: there is nothing to close.
-// [Feed.Subscribe] makes one.
+// A Cursor is one subscriber's position in a topic. It is used by one goroutine at a
+// time. It holds no resources and can simply be dropped; Close only keeps the number of
+// subscribers in [Stats] right. [Feed.Subscribe] makes one.
 type Cursor struct {
 	feed   *Feed
 	start  Start
 	policy Policy
 	filter Filter
-	early  bool   // was there before the window
-	want   uint64 // where startLatest begins, if the log keeps that
+	early  bool   // subscribed before the window was filled for the first time
+	want   uint64 // where startLatest begins, if the log still keeps that event
 
 	spot
-	caught bool // has been at the end of the window: does without the log from now on
+	caught bool // has been at the end of the window: does not need the log from now on
 
-	gap  *Gap         // to be told before anything else
-	told eventlog.Pos // the position until the gap is told, or the place is known
+	gap  *sse.Gap     // to be returned before anything else
+	told eventlog.Pos // the position until the gap is returned, or the cursor has begun
 	err  error        // how it has ended
 
+	closed  bool // no longer counted as a subscriber
 	scratch scratch
 }
 
-// Next returns what is pending, and waits if that is nothing. A batch has all pending
-// events up to the end of a segment of the window (64 KiB, or one larger event), so
-// that a reader that is behind catches up in large steps; or one gap, told once and
-// before the events that follow it.
+// Close takes c out of the count of the topic's subscribers. It does nothing else: c
+// can still be read. A cursor that has returned a final error is not counted any more
+// and need not be closed. A second call does nothing.
+func (c *Cursor) Close() {
+	if !c.closed {
+		c.closed = true
+		c.feed.counts.subscribers.Add(-1)
+	}
+}
+
+// Next returns what is pending, and waits while nothing is. A batch has either all
+// pending events up to the end of a segment of the window (64 KiB, or one larger event),
+// so that a reader that is behind catches up in large steps; or one gap, which comes
+// once, before the events that follow it.
 //
 // Once all is read, the error says how the topic has ended: [io.EOF] when it was
-// completed, its failure, or [ErrClosed]. [ErrCut] ends a cursor with the policy Cut;
+// completed, its failure, or [ErrClosed]. [ErrCut] ends a cursor with [PolicyCut];
 // its subscriber may resume at its Position. These errors are final. When ctx ends the
 // error is its cause, and the cursor can still be used.
 func (c *Cursor) Next(ctx context.Context) (Batch, error) {
@@ -62,7 +74,7 @@ func (c *Cursor) Next(ctx context.Context) (Batch, error) {
 }
 
 // Poll is Next without waiting: the batch is empty when nothing is pending in the
-// window. A cursor that is [Cursor.Replaying] may need Next to get on.
+// window. A cursor that is [Cursor.Replaying] may need Next to make progress.
 func (c *Cursor) Poll() (Batch, error) {
 	if c.err != nil {
 		return Batch{}, c.err
@@ -79,29 +91,23 @@ func (c *Cursor) Poll() (Batch, error) {
 		if c.gap != nil {
 			return c.tell(), nil
 		}
-		e := c.epoch
-		// Both before Read: what it finds then is all there will ever be.
-		end := c.feed.ended.Load()
-		closed, over := e.frames.Ended()
-		frames, first, next := e.frames.Read(c.at)
-		switch {
-		case first > c.at && !c.caught && !e.complete:
-			return Batch{}, nil // the log may have it
-		case first > c.at:
-			c.fall(first, Slow)
-		case next > first:
-			if b := c.take(frames, first, next); b.Count > 0 {
-				return b, nil
-			}
-		case over && e.next != nil:
-			c.move()
-		case end != nil:
-			c.fail(end.err)
-		case over:
-			c.fail(fmt.Errorf("hub: topic %q: %w", c.feed.name, closed))
-		default:
+		switch got := c.feed.pending(c.epoch, c.at); got.finding {
+		case foundNothing:
 			c.caught = true
 			return Batch{}, nil
+		case foundFrames:
+			if b := c.take(got.frames, got.first, got.next); b.Count > 0 {
+				return b, nil
+			}
+		case foundDropped:
+			if !c.caught && !c.epoch.complete {
+				return Batch{}, nil // the log may have it
+			}
+			c.fall(got.first, sse.GapSlow)
+		case foundMoved:
+			c.move()
+		case foundEnd:
+			c.fail(got.end)
 		}
 		if c.err != nil {
 			return Batch{}, c.err
@@ -109,8 +115,8 @@ func (c *Cursor) Poll() (Batch, error) {
 	}
 }
 
-// Wait waits until Poll may have something to return, also an error, and returns the
-// cause of ctx if that ends first. For a cursor that is [Cursor.Replaying] it returns
+// Wait waits until Poll may have something to return, which may be an error. It returns
+// the cause of ctx if ctx ends first. For a cursor that is [Cursor.Replaying] it returns
 // at once.
 func (c *Cursor) Wait(ctx context.Context) error {
 	if c.err != nil || c.gap != nil || c.Replaying() {
@@ -121,7 +127,7 @@ func (c *Cursor) Wait(ctx context.Context) error {
 		return nil
 	}
 	select {
-	case <-changed: // also at the end of the topic, see conclude
+	case <-changed: // which is closed at the end of the topic too: see conclude
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -129,19 +135,21 @@ func (c *Cursor) Wait(ctx context.Context) error {
 }
 
 // Replaying reports whether the cursor may need events of the log that are not in the
-// window, which only [Cursor.Next] gets. It becomes false when the cursor has caught
-// up, and it is never true over an [eventlog.Memory]. It can become true again when
-// the topic has lost touch with its log.
+// window. Only [Cursor.Next] reads these. Replaying becomes false when the cursor has
+// caught up, and it is never true over an [eventlog.Memory]. It can become true again
+// when the topic has lost contact with its log.
 func (c *Cursor) Replaying() bool {
 	return c.err == nil && (c.epoch == nil || !c.caught && !c.epoch.complete)
 }
 
-// Position returns where the subscriber would resume now: the last event that the
-// cursor has handed on, or that its filter has left out. A subscriber that gets few of
-// the events is told from time to time, lest its place grow too old. Until a gap has
-// been told it is the place before the gap. The zero Pos is for a place that has no
-// safe name, and not to be told: one from which nobody could tell when the log was made
-// anew meanwhile. There is none such over an [eventlog.Memory].
+// Position returns where the subscriber would resume now: at the last event that the
+// cursor has returned, or that its filter has left out. Send it from time to time to a
+// subscriber that gets few of the events, so that its position does not become too old.
+// Until a gap has been returned, the position is the one before the gap.
+//
+// The zero Pos means that no position can be reported safely, because a new incarnation
+// of the log could not be told from this one. That does not happen over an
+// [eventlog.Memory].
 func (c *Cursor) Position() eventlog.Pos {
 	if c.gap != nil || c.epoch == nil {
 		return c.told
@@ -152,13 +160,13 @@ func (c *Cursor) Position() eventlog.Pos {
 	return c.pos()
 }
 
-// behind reports whether the next event is one for [Cursor.page].
+// behind reports whether the next event is to be read by [Cursor.page].
 func (c *Cursor) behind() bool {
 	first, _ := c.epoch.frames.Bounds()
 	return c.at < first && !c.caught && !c.epoch.complete
 }
 
-// take makes a batch of the frames [first, next), which may leave none of them.
+// take makes a batch of the frames [first, next). The filter may leave nothing of it.
 func (c *Cursor) take(frames []byte, first, next uint64) Batch {
 	b := c.epoch.batch(frames, first, next)
 	c.at, c.stamp = next, b.Last.Stamp
@@ -169,7 +177,7 @@ func (c *Cursor) take(frames []byte, first, next uint64) Batch {
 	return c.choose(b)
 }
 
-// choose leaves in b what the filter chooses.
+// choose returns b with the events that the filter chooses.
 func (c *Cursor) choose(b Batch) Batch {
 	if c.filter.everything() {
 		return b
@@ -189,11 +197,11 @@ func (c *Cursor) choose(b Batch) Batch {
 	return out
 }
 
-// fall does with a cursor whose place is gone what the policy says. first is the
-// number of the oldest event that it can still have. Cut is for those who are too slow:
-// to come back does not help where the log itself has dropped the place.
-func (c *Cursor) fall(first uint64, reason string) {
-	if c.policy == Cut && reason == Slow {
+// fall applies the policy to a cursor whose position was dropped. first is the number of
+// the oldest event that it can still have. PolicyCut is for slow readers only: to resume
+// does not help where the log itself has dropped the position.
+func (c *Cursor) fall(first uint64, reason sse.GapReason) {
+	if c.policy == PolicyCut && reason == sse.GapSlow {
 		c.cut()
 		return
 	}
@@ -201,32 +209,32 @@ func (c *Cursor) fall(first uint64, reason string) {
 	c.gap = c.skip(first, c.policy, reason)
 }
 
-// move goes on in the epoch that follows.
+// move continues in the epoch that follows.
 func (c *Cursor) move() {
 	next, foreign := c.epoch.next, c.epoch.foreign
 	if !foreign {
-		// The tail has lost touch, not the subscriber: the log may have what is missing.
+		// The tail has left events out, not the subscriber: the log may have them.
 		c.epoch, c.caught = next, false
 		return
 	}
-	if c.policy == Cut {
+	if c.policy == PolicyCut {
 		c.cut()
 		return
 	}
-	c.lose(Restart, c.pos())
+	c.lose(sse.GapRestart, c.pos())
 }
 
-// lose begins anew, after a gap of unknown size behind pos.
-func (c *Cursor) lose(reason string, pos eventlog.Pos) {
+// lose begins again, after a gap of unknown size behind pos.
+func (c *Cursor) lose(reason sse.GapReason, pos eventlog.Pos) {
 	c.told, c.epoch, c.caught = pos, nil, false
-	c.gap = &Gap{Reason: reason}
+	c.gap = &sse.Gap{Reason: reason}
 	if pos != (eventlog.Pos{}) {
 		c.gap.From = pos.String()
 	}
 	c.start = Start{kind: startLost}
 }
 
-// tell returns the gap that is to be told.
+// tell returns the gap, once.
 func (c *Cursor) tell() Batch {
 	gap := c.gap
 	c.gap = nil
@@ -239,18 +247,20 @@ func (c *Cursor) cut() {
 	c.fail(ErrCut)
 }
 
-// fail ends the cursor; nil is completion.
+// fail ends the cursor with err; nil is completion.
 func (c *Cursor) fail(err error) error {
 	if c.err == nil {
 		c.err = err
 		if err == nil {
 			c.err = io.EOF
 		}
+		c.Close()
 	}
 	return c.err
 }
 
-// gone reports whether err of the log is final for the cursor, and ends it then.
+// gone reports whether err, an error of the log, is final for the cursor. If so, it ends
+// the cursor.
 func (c *Cursor) gone(err error) bool {
 	end := c.feed.ended.Load()
 	switch {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/sse"
 )
 
 func TestPolicies(t *testing.T) {
@@ -22,9 +23,9 @@ func TestPolicies(t *testing.T) {
 			policy Policy
 			want   string
 		}{
-			{ToOldest, "1, slow 1-4 missed 3, 5, 6, 7, EOF"},
-			{ToLatest, "1, slow 1-6 missed 5, 7, EOF"},
-			{Cut, "1, " + ErrCut.Error()},
+			{PolicyToOldest, "1, slow 1-4 missed 3, 5, 6, 7, EOF"},
+			{PolicyToLatest, "1, slow 1-6 missed 5, 7, EOF"},
+			{PolicyCut, "1, " + ErrCut.Error()},
 		} {
 			topic := open(Config{Events: 3})
 			c := topic.Feed().Subscribe(Live(), tt.policy, Filter{})
@@ -41,7 +42,7 @@ func TestPolicies(t *testing.T) {
 			}
 			topic.Complete()
 			check(t, tt.policy.String(), strings.Join(show(t, b), "")+", "+read(t, c), tt.want)
-			if tt.policy != Cut {
+			if tt.policy != PolicyCut {
 				check(t, "read once more", read(t, c), "EOF")
 				continue
 			}
@@ -49,7 +50,7 @@ func TestPolicies(t *testing.T) {
 			if s := topic.Stats(); s.Cuts != 1 || s.Gaps != 0 {
 				t.Errorf("Stats: %d cuts and %d gaps", s.Cuts, s.Gaps)
 			}
-			again := topic.Feed().Subscribe(After(c.Position().String()), Cut, Filter{})
+			again := topic.Feed().Subscribe(After(c.Position().String()), PolicyCut, Filter{})
 			check(t, "after the cut", read(t, again), "retention 1-4 missed 3, 5, 6, 7, EOF")
 		}
 	})
@@ -68,7 +69,7 @@ func TestReplayThenLive(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer m.Close()
-				cfg.Log, cfg.Events = hidden{m}, 64 // what is older comes in pages
+				cfg.Log, cfg.Events = hidden{m}, 64 // older events come in pages
 			}
 			topic := open(t, cfg)
 			put(t, topic, "-1", "-1", "-1")
@@ -89,14 +90,14 @@ func TestReplayThenLive(t *testing.T) {
 					start = Latest(10)
 				}
 				reading.Go(func() {
-					c := topic.Feed().Subscribe(start, Cut, Filter{})
+					c := topic.Feed().Subscribe(start, PolicyCut, Filter{})
 					from, last := uint64(0), uint64(0)
 					var done [writers]int
 					for last < 3+writers*each {
 						b, err := c.Next(t.Context())
 						if err == ErrCut && hide {
 							cuts.Add(1)
-							c = topic.Feed().Subscribe(After(c.Position().String()), Cut, Filter{})
+							c = topic.Feed().Subscribe(After(c.Position().String()), PolicyCut, Filter{})
 							continue
 						}
 						if err != nil || b.Gap != nil {
@@ -135,12 +136,12 @@ func TestReplayThenLive(t *testing.T) {
 	}
 }
 
-// What a reader holds stays what it is, also when the window has turned over twice.
-// Then there is one gap.
-func TestAHeldBatchStays(t *testing.T) {
+// A batch that a reader holds does not change, even when all events of the window have
+// been replaced twice. The next batch is one gap.
+func TestBatchIsNotRewritten(t *testing.T) {
 	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
 		topic := open(Config{Events: 200, Bytes: 1 << 20})
-		c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+		c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 		settle()
 		put(t, topic, "held "+strings.Repeat("x", 4000), "held "+strings.Repeat("y", 4000))
 		settle()
@@ -160,7 +161,7 @@ func TestAHeldBatchStays(t *testing.T) {
 		}
 		first := topic.Stats().First
 		gap, err := next(t, c)
-		if err != nil || gap.Gap == nil || *gap.Gap.Missed != first-last-1 || gap.Gap.Reason != Slow {
+		if err != nil || gap.Gap == nil || *gap.Gap.Missed != first-last-1 || gap.Gap.Reason != sse.GapSlow {
 			t.Fatalf("after %v, with the oldest at %d: %+v, %v", last, first, gap.Gap, err)
 		}
 		for c.Position().Seq < 402 {
@@ -171,9 +172,9 @@ func TestAHeldBatchStays(t *testing.T) {
 	})
 }
 
-// A hundredth of 1,000 cursors never read. All others get each event at the instant it
-// is published, Append takes no time at all, and memory keeps to the bounds.
-func TestStuckReadersHurtNobody(t *testing.T) {
+// Ten of 1,000 cursors never read. All others get each event at the instant at which it
+// is published, Append takes no time, and memory stays within the bounds.
+func TestStuckReaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const cursors, events, kept = 1000, 200, 50
 		topic := open(t, Config{Events: kept, Bytes: 100 << 10})
@@ -183,7 +184,7 @@ func TestStuckReadersHurtNobody(t *testing.T) {
 		var stuck []*Cursor
 		counts := make([]int, cursors)
 		for i := range cursors {
-			c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+			c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 			if i%100 == 0 {
 				stuck = append(stuck, c)
 				continue
@@ -239,16 +240,16 @@ func TestStuckReadersHurtNobody(t *testing.T) {
 	})
 }
 
-// 10 MB go through a topic of 256 KiB while cursors hold on to their places: what is
-// reachable stays within the bounds and a segment for each batch that is held.
-func TestMemoryKeepsToTheBounds(t *testing.T) {
+// 10 MB go through a topic of 256 KiB while cursors hold batches: what is reachable stays
+// within the bounds, plus one segment for each batch that is held.
+func TestMemoryBounded(t *testing.T) {
 	topic := open(t, Config{Bytes: 256 << 10})
 	for range 1000 {
-		topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+		topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 	}
 	for range 10_000 {
 		put(t, topic, strings.Repeat("x", 1000))
-		size, c := 0, topic.Feed().Subscribe(Earliest(), ToOldest, Filter{})
+		size, c := 0, topic.Feed().Subscribe(Earliest(), PolicyToOldest, Filter{})
 		if topic.Stats().Next%500 != 0 {
 			continue
 		}
@@ -267,10 +268,10 @@ func TestMemoryKeepsToTheBounds(t *testing.T) {
 	}
 }
 
-func TestNextEndsWithItsContext(t *testing.T) {
+func TestNextContext(t *testing.T) {
 	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
 		topic := open(Config{})
-		c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+		c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 		reason := errors.New("the client went away")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Minute, func() { cancel(reason) })
@@ -289,13 +290,13 @@ func TestNextEndsWithItsContext(t *testing.T) {
 	})
 }
 
-// Who polls waits for all of its cursors with one of them, as a bell.
+// A goroutine that polls several cursors can wait with one of them for all.
 func TestPollAndWait(t *testing.T) {
 	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
 		topic := open(Config{})
 		settle()
-		bell := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
-		c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+		bell := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
+		c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 		if c.Replaying() {
 			t.Error("a live cursor needs the log")
 		}
@@ -334,7 +335,7 @@ func TestPollAndWait(t *testing.T) {
 	})
 }
 
-// A large backlog comes in large steps, each of whole events.
+// A large backlog comes in large batches, each of whole events.
 func TestBatchesAreSegments(t *testing.T) {
 	topic := open(t, Config{})
 	for range 9_999 {
@@ -343,7 +344,7 @@ func TestBatchesAreSegments(t *testing.T) {
 	large := strings.Repeat("y", 500<<10)
 	put(t, topic, large)
 	topic.Complete()
-	c := topic.Feed().Subscribe(Earliest(), ToOldest, Filter{})
+	c := topic.Feed().Subscribe(Earliest(), PolicyToOldest, Filter{})
 	batches, events := 0, 0
 	for {
 		b, err := c.Next(t.Context())
@@ -364,12 +365,12 @@ func TestBatchesAreSegments(t *testing.T) {
 	}
 }
 
-func TestPositionOfANewEvent(t *testing.T) {
+func TestPositionStamps(t *testing.T) {
 	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
 		topic := open(Config{})
 		pos := put(t, topic, "1", "2")
-		// At once, when the window may not have it yet: it is not a future one.
-		c := topic.Feed().Subscribe(After(pos.String()), ToOldest, Filter{})
+		// At once, when the window may not have the event yet: the id is not a future one.
+		c := topic.Feed().Subscribe(After(pos.String()), PolicyToOldest, Filter{})
 		if c.Position() != pos {
 			t.Errorf("Position = %v, want %v", c.Position(), pos)
 		}

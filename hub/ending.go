@@ -6,11 +6,11 @@ import (
 	"github.com/fluxwire-go/fluxwire/eventlog"
 )
 
-// errNoCause stands in for a nil error.
-var errNoCause = errors.New("hub: the topic failed, and nobody said why")
+// errNoCause replaces a nil error.
+var errNoCause = errors.New("hub: the topic failed without an error")
 
-// enter registers a call of the log's Append, and returns false when the topic takes
-// no more.
+// enter registers a call of the log's Append. It returns false when the topic takes no
+// more events.
 func (f *Feed) enter() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -21,8 +21,8 @@ func (f *Feed) enter() bool {
 	return true
 }
 
-// leave ends what enter began. pos is zero if nothing was stored. A duplicate counts
-// too: then its event is in the log, and who waits for the end waits for it.
+// leave ends what enter began. pos is zero if nothing was stored. A duplicate has a
+// position too: its event is in the log, and the end waits until it is in the window.
 func (f *Feed) leave(pos eventlog.Pos) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -34,8 +34,8 @@ func (f *Feed) leave(pos eventlog.Pos) {
 	f.settle()
 }
 
-// end takes no more events and ends the topic with err, nil for completion, once the
-// events that Append has taken before have got into the window. Only the first end
+// end makes the topic take no more events, and ends it with err, nil for completion,
+// once the events of all earlier calls of Append are in the window. Only the first end
 // counts.
 func (f *Feed) end(err error) {
 	f.mu.Lock()
@@ -46,8 +46,8 @@ func (f *Feed) end(err error) {
 	f.settle()
 }
 
-// endNow ends the topic with err even if events are still under way. An end that is
-// waiting for them does not count then: subscribers would take it for the whole.
+// endNow ends the topic with err even if events are still being stored. An end that
+// waits for them is replaced: subscribers would think that they have everything.
 func (f *Feed) endNow(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -57,7 +57,8 @@ func (f *Feed) endNow(err error) {
 	}
 }
 
-// settle ends the topic if that was asked for and is due. The caller holds mu.
+// settle ends the topic if that was asked for and no event is on its way into the
+// window. The caller holds mu.
 func (f *Feed) settle() {
 	if f.asked == nil || f.appending > 0 || f.ended.Load() != nil {
 		return
@@ -75,6 +76,6 @@ func (f *Feed) conclude() {
 	f.ended.Store(f.asked)
 	f.finish()
 	if e := f.current.Load(); e != nil {
-		e.frames.Wake() // a select over one channel less, for each of very many readers
+		e.frames.Wake() // so that waiting readers need not select on life too
 	}
 }

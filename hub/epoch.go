@@ -1,34 +1,45 @@
 package hub
 
 import (
-	"bytes"
-
 	"github.com/fluxwire-go/fluxwire/eventlog"
 	"github.com/fluxwire-go/fluxwire/internal/window"
+	"github.com/fluxwire-go/fluxwire/sse"
 )
 
 // An epoch is a window over the log without a hole: frame n is event n. A topic over
-// a Memory has one, the memory's own. Over any other log there is another one when
-// the tail can go on only with a hole, or with another life of the log.
+// a Memory has one, the memory's own. Over any other log a new one begins when the tail
+// can continue only after a hole, or in another incarnation of the log.
 type epoch struct {
 	frames *window.Frames
-	// full is what the next number has to be for the window to be of use: all that was
-	// in the log when the epoch began is in it.
+	// The window is usable once the next number reaches full: then all that was in the
+	// log when the epoch began is in the window.
 	full uint64
-	// life counts the lives of the log that the topic has seen.
-	life int
+	// start is the number of the first frame that the window could have had.
+	start uint64
+	// life counts the incarnations of the log that the topic has seen.
+	life uint32
 	// complete says that the log keeps nothing that is not in the window.
 	complete bool
 	// stamp is the stamp of all events, or 0 if each has its own. Then stamps has them,
-	// from that of the event before the first frame on, and at least as many as there are
-	// frames and one before: who falls out of the window is told its place with a stamp.
+	// beginning with the event before the first frame, and at least as many as there are
+	// frames plus one, so that a gap can name the position before the window.
 	stamp  uint32
 	stamps *window.Window[uint32]
 	base   uint64 // number of the event whose stamp is the first one in stamps
 
-	// What comes after, once frames has ended; both are set before that.
+	// The next epoch, once frames has ended; both are set before that.
 	next    *epoch
-	foreign bool // next is another life of the log: numbers begin anew
+	foreign bool // next is another incarnation of the log, with other events under the same numbers
+}
+
+// newEpoch returns an empty epoch for a log whose events each have a stamp.
+func newEpoch(cfg window.FramesConfig) *epoch {
+	return &epoch{
+		frames: window.NewFrames(cfg),
+		start:  cfg.First,
+		stamps: window.New[uint32](window.Config{Keep: cfg.MaxFrames + 1}),
+		base:   cfg.First - 1,
+	}
 }
 
 // stampOf returns the stamp of event seq, or 0 if it is not known.
@@ -46,16 +57,12 @@ func (e *epoch) stampOf(seq uint64) uint32 {
 	return stamps[0]
 }
 
-// lastStamp is stampOf for the last one of some frames, which may be gone by now.
+// lastStamp is stampOf for the last of some frames, which may have been dropped by now.
 func (e *epoch) lastStamp(seq uint64, frames []byte) uint32 {
 	if stamp := e.stampOf(seq); stamp != 0 {
 		return stamp
 	}
-	last := bytes.LastIndex(frames[:len(frames)-len(blank)], blank)
-	if last < 0 {
-		last = -len(blank)
-	}
-	return framePos(frames[last+len(blank):]).Stamp
+	return framePos(sse.LastFrame(frames)).Stamp
 }
 
 // batch makes a batch of the frames [first, next).
@@ -73,24 +80,19 @@ func (e *epoch) batch(frames []byte, first, next uint64) Batch {
 	return b
 }
 
-// framePos reads the position in a frame's first line.
+// framePos reads the position in a frame's id line.
 func framePos(frame []byte) eventlog.Pos {
-	line, _, _ := bytes.Cut(frame, lf)
-	id, _ := bytes.CutPrefix(line, idField)
+	id, _, _ := sse.CutIDLine(frame)
 	pos, _ := eventlog.ParsePos(string(id)) // the topic or the log has written it
 	return pos
 }
 
 // appendFrame appends the frame of an event to dst.
 func appendFrame(dst []byte, ev eventlog.Event) []byte {
-	dst = appendIDLine(dst, ev.Pos)
-	return append(dst, ev.Block...)
+	return append(appendIDLine(dst, ev.Pos), ev.Block...)
 }
 
 func appendIDLine(dst []byte, pos eventlog.Pos) []byte {
-	dst = append(dst, idField...)
-	dst, _ = pos.AppendText(dst)
-	return append(dst, '\n')
+	dst, _ = sse.AppendIDLine(dst, pos.AppendText) // which never fails
+	return dst
 }
-
-var idField = []byte("id: ")

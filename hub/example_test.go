@@ -36,7 +36,7 @@ func Example() {
 	}
 	topic.Complete()
 
-	cursor := topic.Feed().Subscribe(hub.Latest(2), hub.ToOldest, hub.Filter{})
+	cursor := topic.Feed().Subscribe(hub.Latest(2), hub.PolicyToOldest, hub.Filter{})
 	for {
 		batch, err := cursor.Next(ctx)
 		if err == io.EOF {
@@ -54,8 +54,7 @@ func Example() {
 	// 2 events, 2 to 3
 }
 
-// A pipeline that fails is run again; subscribers see what it had published before,
-// and what it publishes then.
+// A pipeline that fails is run again. Subscribers get what it published before and after.
 func ExampleTopic_Publish() {
 	topic, err := hub.New[string](hub.Config{
 		Name:    "news",
@@ -77,14 +76,14 @@ func ExampleTopic_Publish() {
 	})
 	fmt.Println("Publish:", topic.Publish(context.Background(), pipeline))
 
-	batch, err := topic.Feed().Subscribe(hub.Earliest(), hub.ToOldest, hub.Filter{}).Poll()
+	batch, err := topic.Feed().Subscribe(hub.Earliest(), hub.PolicyToOldest, hub.Filter{}).Poll()
 	fmt.Println(batch.Count, "events", err, topic.Stats().Restarts, "restarts")
 	// Output:
 	// Publish: <nil>
 	// 3 events <nil> 2 restarts
 }
 
-// What is lost is told, once and with a number.
+// A subscriber that missed events is told so once, with the number of them.
 func ExampleCursor_Next() {
 	ctx := context.Background()
 	topic, err := hub.New[int](hub.Config{Events: 3})
@@ -93,7 +92,7 @@ func ExampleCursor_Next() {
 	}
 	defer topic.Close()
 
-	slow := topic.Feed().Subscribe(hub.Live(), hub.ToOldest, hub.Filter{})
+	slow := topic.Feed().Subscribe(hub.Live(), hub.PolicyToOldest, hub.Filter{})
 	for i := range 10 {
 		if _, err := topic.Append(ctx, sse.ServerSentEvent[int]{Data: i}); err != nil {
 			log.Fatal(err)
@@ -115,7 +114,7 @@ func ExampleCursor_Next() {
 	// 3 events
 }
 
-// A filter chooses; the cursor's position moves on with what it leaves out.
+// A filter chooses events. The cursor's position also moves with those that it leaves out.
 func ExampleNamed() {
 	ctx := context.Background()
 	topic, err := hub.New[string](hub.Config{})
@@ -124,7 +123,7 @@ func ExampleNamed() {
 	}
 	defer topic.Close()
 
-	alarms := topic.Feed().Subscribe(hub.Live(), hub.ToOldest, hub.Named("alarm"))
+	alarms := topic.Feed().Subscribe(hub.Live(), hub.PolicyToOldest, hub.Named("alarm"))
 	for _, name := range []string{"tick", "alarm", "tick", "tick"} {
 		if _, err := topic.Append(ctx, sse.ServerSentEvent[string]{Event: name}); err != nil {
 			log.Fatal(err)

@@ -12,19 +12,19 @@ import (
 	"github.com/fluxwire-go/fluxwire/eventlog"
 )
 
-// A fakeLog is a store far away: answers take their time, may be lost, and its tail
-// lags. Each event has a stamp of its own.
+// A fakeLog is a remote store: calls take time, answers may be lost, and the tail lags.
+// Each event has a stamp of its own.
 type fakeLog struct {
 	keep int
 
 	mu      sync.Mutex
 	rng     *rand.Rand
-	faults  float64 // how many of the calls go wrong
+	faults  float64 // the share of the calls that fail
 	delay   time.Duration
 	life    uint32
 	first   uint64
 	events  []eventlog.Event
-	keys    map[string]eventlog.Pos
+	ids     map[string]eventlog.Pos // of messages
 	changed chan struct{}
 	closed  bool
 
@@ -45,12 +45,12 @@ func newFakeLog(keep int, seed uint64) *fakeLog {
 	return f
 }
 
-// recreate begins another life of the log.
+// recreate begins another incarnation of the log.
 func (f *fakeLog) recreate() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.life++
-	f.first, f.events, f.keys = 1, nil, make(map[string]eventlog.Pos)
+	f.first, f.events, f.ids = 1, nil, make(map[string]eventlog.Pos)
 	f.bell()
 }
 
@@ -74,8 +74,7 @@ func (f *fakeLog) bell() {
 	f.changed = make(chan struct{})
 }
 
-// away waits as long as the way to the store takes, and reports whether this goes
-// wrong.
+// away waits as long as a request to the store takes, and decides whether it fails.
 func (f *fakeLog) away(ctx context.Context) (fault float64, err error) {
 	f.mu.Lock()
 	d := time.Duration(f.rng.Int64N(int64(f.delay)))
@@ -111,15 +110,15 @@ func (f *fakeLog) pos(life uint32, seq uint64) eventlog.Pos {
 	return eventlog.Pos{Seq: seq, Stamp: life<<20 | uint32(seq)}
 }
 
-// store is Append without the way there. The caller holds mu.
+// store is Append without the delay. The caller holds mu.
 func (f *fakeLog) store(r eventlog.Record) (pos eventlog.Pos, dup bool) {
-	if pos, dup = f.keys[r.Key]; dup {
+	if pos, dup = f.ids[r.MessageID]; dup {
 		return pos, dup
 	}
 	next := f.first + uint64(len(f.events))
 	pos = f.pos(f.life, next)
-	if r.Key != "" {
-		f.keys[r.Key] = pos
+	if r.MessageID != "" {
+		f.ids[r.MessageID] = pos
 	}
 	f.events = append(f.events, eventlog.Event{Pos: pos, Time: time.Now(), Block: append([]byte(nil), r.Block...)})
 	f.history[pos] = string(r.Block)
@@ -132,7 +131,7 @@ func (f *fakeLog) store(r eventlog.Record) (pos eventlog.Pos, dup bool) {
 func (f *fakeLog) after(pos eventlog.Pos) ([]eventlog.Event, <-chan struct{}, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	b := eventlog.Bounds{First: f.first, Last: f.first + uint64(len(f.events)) - 1}
+	b := f.bounds()
 	switch {
 	case f.closed:
 		return nil, nil, eventlog.ErrClosed
@@ -140,9 +139,9 @@ func (f *fakeLog) after(pos eventlog.Pos) ([]eventlog.Event, <-chan struct{}, er
 		return f.events, f.changed, nil
 	case pos.Stamp != 0 && pos.Stamp>>20 != f.life:
 		return nil, nil, eventlog.ErrForeign
-	case pos.Seq > b.Last:
+	case pos.Seq > b.Last.Seq:
 		return nil, nil, eventlog.ErrAhead
-	case pos.Seq+1 < b.First:
+	case pos.Seq+1 < b.First.Seq:
 		return nil, nil, &eventlog.PurgedError{Asked: pos, Bounds: b}
 	}
 	return f.events[pos.Seq+1-f.first:], f.changed, nil
@@ -229,7 +228,21 @@ func (f *fakeLog) Bounds(ctx context.Context) (eventlog.Bounds, error) {
 	if f.closed {
 		return eventlog.Bounds{}, eventlog.ErrClosed
 	}
-	return eventlog.Bounds{First: f.first, Last: f.first + uint64(len(f.events)) - 1}, nil
+	return f.bounds(), nil
+}
+
+// bounds is Bounds without the delay. The caller holds mu. Like an engine whose
+// stamps are times, the log has a stamp for each event and none for its beginning.
+func (f *fakeLog) bounds() eventlog.Bounds {
+	next := f.first + uint64(len(f.events))
+	b := eventlog.Bounds{First: eventlog.Pos{Seq: f.first}}
+	if f.first < next {
+		b.First = f.pos(f.life, f.first)
+	}
+	if next > 1 {
+		b.Last = f.pos(f.life, next-1)
+	}
+	return b
 }
 
 func (f *fakeLog) Close() error {

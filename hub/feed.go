@@ -22,42 +22,36 @@ type Feed struct {
 	counts counters
 
 	current atomic.Pointer[epoch] // nil until the tail has filled it
-	warm    chan struct{}         // closed once current is set
+	warm    chan struct{}         // closed when current is set
 	ended   atomic.Pointer[ending]
-	life    context.Context // over once ended is set
+	life    context.Context // cancelled when ended is set
 	finish  context.CancelFunc
 
-	// pages has room for the log's pages that are being read for subscribers.
+	// pages is a semaphore for reads of the log for subscribers.
 	pages chan struct{}
+
+	// looked, if not nil, is called between the looks of a reader at the topic, so that a
+	// test can append there. It is nil outside of tests.
+	looked func()
 
 	stop context.CancelFunc // ends the tail
 	tail sync.WaitGroup
 
 	mu         sync.Mutex
-	live       uint64  // where those begin who subscribed before the first window was filled
-	own        uint64  // number of the first event that Append has stored
-	asked      *ending // by Complete, Fail or Close; becomes ended when it is due
-	appending  int     // calls of log.Append under way
-	acked      uint64  // number of the newest event that Append has stored
+	live       uint64  // where cursors begin that subscribed before the first window was filled
+	own        uint64  // number of the first event stored by Append, 0 if there is none
+	asked      *ending // set by Complete, Fail or Close; settle moves it to ended
+	appending  int     // calls of log.Append that have not returned
+	acked      uint64  // number of the newest event stored by Append
 	complained time.Time
 }
 
-// pagesAtOnce is how many pages of the log are read at once for all subscribers of a
-// topic together.
+// pagesAtOnce is the number of pages of the log that all subscribers of a topic together
+// may read at the same time.
 const pagesAtOnce = 8
 
 // An ending is how a topic has ended.
 type ending struct{ err error }
-
-// framed is a log whose own frames serve the readers. The type of Frames is internal:
-// only logs of this module can be it, and [eventlog.Memory] is.
-type framed interface {
-	eventlog.Log
-	Frames() *window.Frames
-	Stamp() uint32
-}
-
-var _ framed = (*eventlog.Memory)(nil)
 
 func newFeed(cfg Config) *Feed {
 	f := &Feed{
@@ -70,8 +64,8 @@ func newFeed(cfg Config) *Feed {
 		stop:   func() {},
 	}
 	f.life, f.finish = context.WithCancel(context.Background())
-	if own, ok := cfg.Log.(framed); ok {
-		f.current.Store(&epoch{frames: own.Frames(), complete: true, stamp: own.Stamp()})
+	if frames, stamp, ok := window.OfMemory(cfg.Log); ok {
+		f.current.Store(&epoch{frames: frames, complete: true, stamp: stamp})
 		close(f.warm)
 		return f
 	}
@@ -84,11 +78,24 @@ func newFeed(cfg Config) *Feed {
 // Name returns the topic's name.
 func (f *Feed) Name() string { return f.name }
 
-// Subscribe returns a cursor that begins at s. It registers nothing and waits for
-// nothing: whoever has had enough of a cursor forgets it. On a topic that has ended
-// a cursor gets what is kept, and then the end.
+// NextSeq returns the number that the next event will get, as far as the window has
+// got; 0 before the window is filled for the first time. A subscriber at position p is
+// NextSeq()-1-p.Seq events behind.
+func (f *Feed) NextSeq() uint64 {
+	e := f.current.Load()
+	if e == nil {
+		return 0
+	}
+	_, next := e.frames.Bounds()
+	return next
+}
+
+// Subscribe returns a cursor that begins at s. It does not wait. The cursor can be
+// dropped at any time; [Cursor.Close] only keeps the count of subscribers right. On a
+// topic that has ended a cursor returns what is kept, and then the end.
 func (f *Feed) Subscribe(s Start, p Policy, filter Filter) *Cursor {
 	c := &Cursor{feed: f, start: s, policy: p, filter: filter, early: f.current.Load() == nil, told: s.pos}
+	f.counts.subscribers.Add(1)
 	c.begin()
 	return c
 }

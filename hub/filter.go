@@ -1,9 +1,9 @@
 package hub
 
 import (
-	"bytes"
 	"runtime/debug"
 
+	"github.com/fluxwire-go/fluxwire/sse"
 	"github.com/fluxwire-go/fluxwire/streams"
 )
 
@@ -14,8 +14,8 @@ type Filter struct {
 	keep  func(event string, data []byte) bool
 }
 
-// Named chooses the events with one of the names. As in a browser, "message" is the
-// name of those that have none, and so is "". Without names it chooses nothing.
+// Named chooses the events with one of the names. As in a browser, an event without a
+// name has the name "message"; "" means the same. Without names it chooses no event.
 func Named(names ...string) Filter {
 	f := Filter{names: make(map[string]struct{}, len(names))}
 	for _, name := range names {
@@ -26,9 +26,9 @@ func Named(names ...string) Filter {
 
 // Where chooses the events for which keep returns true. It is called with the name,
 // which is "" for an event without one or named "message", and with the data, lines
-// joined by LF, which it must neither change nor keep. It is called by the cursor's
-// reader, once for each event; cursors that share the Filter call it concurrently. A
-// panic in it ends the cursor with a [*streams.PanicError].
+// joined by LF, which it must neither change nor keep. It is called once for each event,
+// by the goroutine that reads the cursor; cursors that share the Filter call it
+// concurrently. A panic in it ends the cursor with a [*streams.PanicError].
 func Where(keep func(event string, data []byte) bool) Filter { return Filter{keep: keep} }
 
 func plainName(name string) string {
@@ -40,72 +40,34 @@ func plainName(name string) string {
 
 func (f *Filter) everything() bool { return f.names == nil && f.keep == nil }
 
-// match tells whether the filter chooses the event of frame.
+// match reports whether the filter chooses the event of frame.
 func (f *Filter) match(frame []byte, keep *scratch) bool {
-	var name, data []byte
-	lines := 0
-	for len(frame) > len(lf) { // the blank line is the last
-		var line []byte
-		line, frame, _ = bytes.Cut(frame, lf)
-		if value, ok := bytes.CutPrefix(line, eventField); ok {
-			name = bytes.TrimPrefix(value, space)
-			continue
-		}
-		value, ok := bytes.CutPrefix(line, dataField)
-		if !ok {
-			continue
-		}
-		if f.keep == nil {
-			break // the name comes before the data
-		}
-		value = bytes.TrimPrefix(value, space)
-		switch lines++; lines {
-		case 1:
-			data = value
-		case 2: // no longer a piece of frame
-			data = append(append(keep.data[:0], data...), '\n')
-			data = append(data, value...)
-		default:
-			data = append(append(data, '\n'), value...)
-		}
-	}
-	if lines > 1 && cap(data) <= maxScratch {
-		keep.data = data
-	}
-	if string(name) == "message" {
-		name = nil
-	}
 	if f.keep == nil {
-		_, ok := f.names[string(name)]
+		_, ok := f.names[plainName(string(sse.FrameName(frame)))]
 		return ok
+	}
+	name, data, buf := sse.ParseFrame(frame, keep.data)
+	if keep.data = buf; cap(buf) > maxScratch {
+		keep.data = nil
 	}
 	if string(name) != keep.name {
 		keep.name = string(name)
 	}
-	return f.keep(keep.name, data)
+	return f.keep(plainName(keep.name), data)
 }
 
 // A scratch is what a cursor keeps for its filter from one event to the next.
 type scratch struct {
-	name string // the last one: most often the next one too
-	data []byte // for data of several lines
+	name string // of the last event, most often of the next one too
+	data []byte // buffer for data of several lines
 }
 
-var (
-	lf         = []byte("\n")
-	blank      = []byte("\n\n")
-	space      = []byte(" ")
-	eventField = []byte("event:")
-	dataField  = []byte("data:")
-)
-
-// maxScratch is the largest buffer that is kept from one event to the next.
+// maxScratch is the size of the largest buffer that is kept from one event to the next.
 const maxScratch = 64 << 10
 
-// choose returns those of the frames, n of them from number first on, that the filter
-// chooses, how many they are, and the numbers of the first and the last of them. What
-// it returns is a piece of frames if they lie next to each other there, and a copy if
-// not.
+// choose returns the frames that the filter chooses, how many they are, and the numbers
+// of the first and the last of them; frames begins with event number first. The result
+// is a piece of frames if the chosen ones lie next to each other there, else a copy.
 func (f *Filter) choose(frames []byte, first uint64, keep *scratch) (chosen []byte, from, to uint64, n int, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -114,7 +76,7 @@ func (f *Filter) choose(frames []byte, first uint64, keep *scratch) (chosen []by
 	}()
 	start, copied := 0, false // the chosen frames are frames[start:start+len(chosen)] until they are copied
 	for at, seq := 0, first; at < len(frames); seq++ {
-		end := at + bytes.Index(frames[at:], blank) + len(blank)
+		end := sse.FrameEnd(frames, at)
 		if f.match(frames[at:end], keep) {
 			switch {
 			case n == 0:

@@ -35,66 +35,68 @@ func TestFilter(t *testing.T) {
 			{"by lines of data", Where(func(_ string, data []byte) bool { return string(data) == "7\n\n8" }), "7\n\n8"},
 			{"by name", Where(func(name string, _ []byte) bool { return name == "" }), "3, 6"},
 		} {
-			c := topic.Feed().Subscribe(Latest(20), ToOldest, tt.filter)
+			c := topic.Feed().Subscribe(Latest(20), PolicyToOldest, tt.filter)
 			check(t, tt.name, read(t, c), tt.want)
 			if pos := c.Position(); pos.Seq != 21 {
 				t.Errorf("%s: the cursor stands at %v, want 21: it would go stale", tt.name, pos)
 			}
-			check(t, tt.name+", resumed", read(t, topic.Feed().Subscribe(After(c.Position().String()), ToOldest, tt.filter)), "")
+			check(t, tt.name+", resumed", read(t, topic.Feed().Subscribe(After(c.Position().String()), PolicyToOldest, tt.filter)), "")
 		}
 	})
 }
 
-// All of a step is chosen without a copy, a part of it in one batch.
+// If the filter chooses all events of a batch, they are not copied; a part of them still
+// comes in one batch.
 func TestFilteredBatches(t *testing.T) {
 	topic := open(t, Config{})
 	for i := range 100 {
 		put(t, topic, fmt.Sprint([]string{"a", "b"}[i%2], "=", i))
 	}
-	c := topic.Feed().Subscribe(Earliest(), ToOldest, Named("a", "b"))
-	all, _ := topic.Feed().Subscribe(Earliest(), ToOldest, Filter{}).Poll()
+	c := topic.Feed().Subscribe(Earliest(), PolicyToOldest, Named("a", "b"))
+	all, _ := topic.Feed().Subscribe(Earliest(), PolicyToOldest, Filter{}).Poll()
 	if b, err := c.Poll(); err != nil || b.Count != 100 || &b.Frames[0] != &all.Frames[0] {
 		t.Errorf("Poll = %d events, %v; a copy: %t", b.Count, err, &b.Frames[0] != &all.Frames[0])
 	}
-	half, err := topic.Feed().Subscribe(Earliest(), ToOldest, Named("a")).Poll()
+	half, err := topic.Feed().Subscribe(Earliest(), PolicyToOldest, Named("a")).Poll()
 	if err != nil || half.Count != 50 || half.First.Seq != 1 || half.Last.Seq != 99 {
 		t.Errorf("Poll = %d events from %v to %v, %v", half.Count, half.First, half.Last, err)
 	}
 	show(t, half)
-	again, _ := topic.Feed().Subscribe(Earliest(), ToOldest, Filter{}).Poll()
+	again, _ := topic.Feed().Subscribe(Earliest(), PolicyToOldest, Filter{}).Poll()
 	if string(again.Frames) != string(all.Frames) {
 		t.Error("filtering wrote into the window")
 	}
 }
 
-// Gaps count the topic's events: nobody can say which of them would have been chosen.
+// A gap counts all events of the topic, since it is not known which of them the filter
+// would have chosen.
 func TestFilterAndGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		topic := open(t, Config{Events: 3})
-		c := topic.Feed().Subscribe(Live(), ToOldest, Named("a"))
+		c := topic.Feed().Subscribe(Live(), PolicyToOldest, Named("a"))
 		put(t, topic, "a=1", "b=2", "b=3", "b=4", "a=5")
 		check(t, "behind", read(t, c), "slow 0-2 missed 2, 5")
 	})
 }
 
-func TestAFilterPanics(t *testing.T) {
+func TestFilterPanic(t *testing.T) {
 	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
 		topic := open(Config{})
 		cause := errors.New("no such field")
-		c := topic.Feed().Subscribe(Live(), ToOldest, Where(func(_ string, data []byte) bool {
+		c := topic.Feed().Subscribe(Live(), PolicyToOldest, Where(func(_ string, data []byte) bool {
 			if string(data) == "2" {
 				panic(cause)
 			}
 			return true
 		}))
-		other := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+		other := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 		settle()
 		put(t, topic, "1")
 		check(t, "before", strings.Join(show(t, must(next(t, c))), ""), "1")
 		put(t, topic, "2", "3")
 		for range 2 {
 			_, err := next(t, c)
-			if e, ok := errors.AsType[*streams.PanicError](err); !ok || !errors.Is(err, cause) || !strings.Contains(string(e.Stack), "TestAFilterPanics") {
+			if e, ok := errors.AsType[*streams.PanicError](err); !ok || !errors.Is(err, cause) || !strings.Contains(string(e.Stack), "TestFilterPanic") {
 				t.Errorf("Next = %v", err)
 			}
 		}

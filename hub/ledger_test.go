@@ -15,11 +15,12 @@ import (
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/sse"
 	"github.com/fluxwire-go/fluxwire/streams"
 )
 
-// ledgerRuns is how many runs a ledger test makes, times the value of
-// FLUXWIRE_TEST_LEDGER for those who want more.
+// ledgerRuns returns n, the number of runs of a ledger test, times the value of the
+// environment variable FLUXWIRE_TEST_LEDGER if it is set.
 func ledgerRuns(t *testing.T, n int) int {
 	if v := os.Getenv("FLUXWIRE_TEST_LEDGER"); v != "" {
 		times, err := strconv.Atoi(v)
@@ -34,16 +35,16 @@ func ledgerRuns(t *testing.T, n int) int {
 	return n
 }
 
-// A truth knows all events ever stored: their blocks by life and number, and in which
-// life an event with a stamp was stored.
+// A truth knows all events ever stored: their blocks by incarnation (life) and number,
+// and in which life an event with a stamp was stored.
 type truth interface {
 	block(life, seq uint64) (block string, ok bool)
 	lifeOf(stamp uint32) uint64
 }
 
-// An account is one client's side of the ledger. It goes by what the client got alone,
-// over all of its connections: each event behind the place where it began was
-// delivered once, or not chosen by the filter, or told as missing.
+// An account is one client's side of the ledger. It uses only what the client received,
+// over all of its connections: each event after the position where the client began was
+// delivered once, or not chosen by the filter, or reported as missing.
 type account struct {
 	name  string
 	truth truth
@@ -70,7 +71,7 @@ func (a *account) filter() Filter {
 	return Where(func(event string, _ []byte) bool { return a.names[event] })
 }
 
-// pass accounts for the events up to seq, of which none may be one for this client.
+// pass accounts for the events up to seq, which must not be events for this client.
 func (a *account) pass(seq uint64) error {
 	if seq < a.last {
 		return fmt.Errorf("%s: %d came after %d", a.name, seq, a.last)
@@ -91,7 +92,7 @@ func (a *account) pass(seq uint64) error {
 // events accounts for the first n of the events in b.
 func (a *account) events(b Batch, n int) error {
 	frames := strings.SplitAfter(string(b.Frames), "\n\n")
-	frames = frames[:len(frames)-1] // what is behind the last blank line: nothing
+	frames = frames[:len(frames)-1] // nothing is behind the last blank line
 	if len(frames) != b.Count {
 		return fmt.Errorf("%s: %d events in a batch of %d", a.name, len(frames), b.Count)
 	}
@@ -123,14 +124,14 @@ func (a *account) events(b Batch, n int) error {
 	return nil
 }
 
-// gap accounts for what g tells as missing.
-func (a *account) gap(g *Gap) error {
+// gap accounts for what g reports as missing.
+func (a *account) gap(g *sse.Gap) error {
 	to, err := eventlog.ParsePos(g.ID)
 	if err != nil {
 		return fmt.Errorf("%s: gap %+v: %w", a.name, g, err)
 	}
 	if g.Missed == nil {
-		if g.Reason == Retention || g.Reason == Slow || g.To != "" {
+		if g.Reason == sse.GapRetention || g.Reason == sse.GapSlow || g.To != "" {
 			return fmt.Errorf("%s: gap %+v does not say how many are missing", a.name, g)
 		}
 		a.life, a.last, a.id = 0, to.Seq, g.ID
@@ -141,7 +142,7 @@ func (a *account) gap(g *Gap) error {
 		return nil
 	}
 	from, err := eventlog.ParsePos(g.From)
-	if err != nil || g.Reason != Retention && g.Reason != Slow || g.To != g.ID {
+	if err != nil || g.Reason != sse.GapRetention && g.Reason != sse.GapSlow || g.To != g.ID {
 		return fmt.Errorf("%s: gap %+v: %v", a.name, g, err)
 	}
 	if from.Stamp != 0 && a.life == 0 {
@@ -161,7 +162,7 @@ func (a *account) gap(g *Gap) error {
 	return nil
 }
 
-// rest takes the client to where its cursor stands, as a heartbeat with an id does.
+// rest moves the client to the position of its cursor, as a heartbeat with an id does.
 func (a *account) rest(pos eventlog.Pos) error {
 	if pos == (eventlog.Pos{}) || pos.Seq == a.last {
 		return nil
@@ -218,9 +219,9 @@ type ledgerClient struct {
 	account
 	cursor *Cursor
 	policy Policy
-	expect string // reason of the gap that has to come first; "?" for one by retention, if any
-	batch  Batch  // held
-	bytes  string // what was in it
+	expect sse.GapReason // reason of the gap that has to come first; "?" for one by retention, if any
+	batch  Batch         // held
+	bytes  string        // what was in it
 }
 
 // restart replaces the process.
@@ -234,7 +235,7 @@ func (l *memoryLedger) restart() {
 		Age:    time.Duration(1+l.rng.IntN(600)) * time.Second,
 	})
 	l.truth.lives = append(l.truth.lives, make(map[uint64]string))
-	l.truth.stamps[l.topic.own.Stamp()] = uint64(len(l.truth.lives))
+	l.truth.stamps[l.topic.feed.current.Load().stamp] = uint64(len(l.truth.lives))
 	l.times = nil
 }
 
@@ -247,7 +248,7 @@ func (l *memoryLedger) append() error {
 	return err
 }
 
-// join begins a client's life anywhere.
+// join makes a client begin anywhere.
 func (l *memoryLedger) join(c *ledgerClient) {
 	c.names, c.policy, c.expect, c.batch = randomNames(l.rng), Policy(l.rng.IntN(3)), "", Batch{}
 	n := l.rng.IntN(70)
@@ -267,13 +268,13 @@ func (l *memoryLedger) join(c *ledgerClient) {
 		}
 	}
 	c.life, c.last = uint64(len(l.truth.lives)), begin-1
-	c.id = eventlog.Pos{Seq: c.last, Stamp: l.topic.own.Stamp()}.String()
+	c.id = eventlog.Pos{Seq: c.last, Stamp: l.topic.feed.current.Load().stamp}.String()
 	if got := c.cursor.Position().String(); got != c.id {
 		l.t.Errorf("%s: start %d begins behind %s, want %s", c.name, kind, got, c.id)
 	}
 }
 
-// resume is a client that comes back, with its id or, now and then, with another one.
+// resume makes a client come back with its id or, now and then, with another one.
 func (l *memoryLedger) resume(c *ledgerClient) {
 	if l.rng.IntN(4) == 0 {
 		c.names = randomNames(l.rng)
@@ -285,19 +286,19 @@ func (l *memoryLedger) resume(c *ledgerClient) {
 	id := c.id
 	pos, _ := eventlog.ParsePos(id)
 	if l.truth.lifeOf(pos.Stamp) != uint64(len(l.truth.lives)) {
-		c.expect = Restart
+		c.expect = sse.GapRestart
 	}
 	switch l.rng.IntN(30) {
 	case 0:
-		id, c.expect = "?"+id, Malformed
+		id, c.expect = "?"+id, sse.GapMalformed
 	case 1:
-		id, c.expect = eventlog.Pos{Seq: l.topic.Stats().Next + uint64(l.rng.IntN(10)), Stamp: l.topic.own.Stamp()}.String(), Future
+		id, c.expect = eventlog.Pos{Seq: l.topic.Stats().Next + uint64(l.rng.IntN(10)), Stamp: l.topic.feed.current.Load().stamp}.String(), sse.GapFuture
 	}
 	c.cursor = l.topic.Feed().Subscribe(After(id), c.policy, c.filter())
 	c.batch = Batch{}
 }
 
-// read has a client read one batch, and perhaps lose its connection in the midst.
+// read makes a client read one batch, and perhaps lose its connection in the middle.
 func (l *memoryLedger) read(c *ledgerClient) error {
 	if string(c.batch.Frames) != c.bytes && !c.batch.Empty() {
 		return fmt.Errorf("%s: the bytes of a batch have changed", c.name)
@@ -310,7 +311,7 @@ func (l *memoryLedger) read(c *ledgerClient) error {
 	stats := l.topic.Stats()
 	switch {
 	case errors.Is(err, ErrCut):
-		if c.policy != Cut {
+		if c.policy != PolicyCut {
 			return fmt.Errorf("%s: cut with policy %v", c.name, c.policy)
 		}
 		l.total["cuts"]++
@@ -320,22 +321,22 @@ func (l *memoryLedger) read(c *ledgerClient) error {
 		return fmt.Errorf("%s: Poll = %w", c.name, err)
 	case b.Gap != nil && l.rng.IntN(10) == 0:
 		l.total["gaps unheard"]++
-		l.resume(c) // the connection broke before the gap came through: it is told again
+		l.resume(c) // the connection broke before the client got the gap: the gap comes again
 		return nil
 	case b.Gap != nil:
 		g := b.Gap
 		unknown := g.Missed == nil
-		if c.expect == "" && g.Reason != Slow || c.expect == "?" && unknown || c.expect != "?" && c.expect != "" && g.Reason != c.expect {
+		if c.expect == "" && g.Reason != sse.GapSlow || c.expect == "?" && unknown || c.expect != "?" && c.expect != "" && g.Reason != c.expect {
 			return fmt.Errorf("%s: gap %+v, expected %q", c.name, g, c.expect)
 		}
 		c.expect = ""
 		if err := c.gap(g); err != nil {
 			return err
 		}
-		if c.policy == ToOldest && c.last >= stats.First {
+		if c.policy == PolicyToOldest && c.last >= stats.First {
 			return fmt.Errorf("%s: gap %+v, but the oldest kept is %d", c.name, g, stats.First)
 		}
-		l.total[g.Reason]++
+		l.total[string(g.Reason)]++
 		return nil
 	case c.expect != "" && c.expect != "?":
 		return fmt.Errorf("%s: no gap, expected %q", c.name, c.expect)
@@ -358,7 +359,7 @@ func (l *memoryLedger) read(c *ledgerClient) error {
 	return nil
 }
 
-// drain has a client read all that is left, up to want.
+// drain makes a client read all that is left, up to want.
 func (l *memoryLedger) drain(c *ledgerClient, want error) error {
 	for {
 		b, err := c.cursor.Poll()
@@ -437,9 +438,8 @@ func (l *memoryLedger) run() error {
 	return err
 }
 
-// The ledger: whatever clients, processes and retention do, nothing is lost in
-// silence, nothing comes twice, the order is kept, and each loss is told once, with
-// the right count.
+// Whatever clients, processes and retention do, nothing is lost in silence, nothing comes
+// twice, the order is kept, and each loss is reported once, with the right count.
 func TestLedgerInMemory(t *testing.T) {
 	total := make(map[string]uint64)
 	for seed := range ledgerRuns(t, 1200) {
@@ -454,7 +454,7 @@ func TestLedgerInMemory(t *testing.T) {
 		})
 	}
 	t.Log(total)
-	for _, what := range []string{"delivered", "missed", "unknown", "cuts", "drops", "gaps unheard", Slow, Retention, Restart, Malformed, Future} {
+	for _, what := range []string{"delivered", "missed", "unknown", "cuts", "drops", "gaps unheard", string(sse.GapSlow), string(sse.GapRetention), string(sse.GapRestart), string(sse.GapMalformed), string(sse.GapFuture)} {
 		if total[what] == 0 && !testing.Short() {
 			t.Errorf("%s: never happened", what)
 		}
@@ -470,15 +470,15 @@ func (f *fakeLog) block(life, seq uint64) (string, bool) {
 
 func (f *fakeLog) lifeOf(stamp uint32) uint64 { return uint64(stamp >> 20) }
 
-// The same over a log far away: answers are lost, the tail lags and breaks off,
-// retention overtakes it, the log is made anew; subscribers come from any goroutine.
-func TestLedgerOverALog(t *testing.T) {
+// The same over a remote log: answers are lost, the tail lags and fails, retention
+// overtakes it, the log is created again; subscribers come from any goroutine.
+func TestLedgerOverLog(t *testing.T) {
 	total := make(map[string]uint64)
 	for seed := range ledgerRuns(t, 40) {
 		synctest.Test(t, func(t *testing.T) { asyncLedger(t, uint64(seed), total) })
 	}
 	t.Log(total)
-	for _, what := range []string{"delivered", "missed", "unknown", "cuts", "drops", "tails", "retries", Slow, Retention, Restart} {
+	for _, what := range []string{"delivered", "missed", "unknown", "cuts", "drops", "tails", "retries", string(sse.GapSlow), string(sse.GapRetention), string(sse.GapRestart)} {
 		if total[what] == 0 && !testing.Short() {
 			t.Errorf("%s: never happened", what)
 		}
@@ -584,7 +584,7 @@ func asyncLedger(t *testing.T, seed uint64, total map[string]uint64) {
 					return
 				case err != nil:
 				case b.Gap != nil:
-					count(b.Gap.Reason, 1)
+					count(string(b.Gap.Reason), 1)
 					err = a.gap(b.Gap)
 				default:
 					n := b.Count

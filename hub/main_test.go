@@ -20,7 +20,7 @@ import (
 )
 
 // TestMain fails the run if a goroutine of this module is left once all tests are
-// over. (In the bubbles of synctest each test proves it for itself.)
+// over. (In the bubbles of synctest each test checks that itself.)
 func TestMain(m *testing.M) {
 	code := m.Run()
 	var left []string
@@ -96,6 +96,20 @@ func open(t testing.TB, cfg Config) *Topic[string] {
 	return topic
 }
 
+// openMaybeHidden makes a topic over a Memory that it may have to follow.
+func openMaybeHidden(t testing.TB, hide bool) *Topic[string] {
+	t.Helper()
+	if !hide {
+		return open(t, Config{})
+	}
+	m, err := eventlog.NewMemory(eventlog.MemoryConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return open(t, Config{Log: hidden{m}})
+}
+
 // put appends events whose data is the given text.
 func put(t testing.TB, topic *Topic[string], data ...string) (last eventlog.Pos) {
 	t.Helper()
@@ -112,13 +126,13 @@ func put(t testing.TB, topic *Topic[string], data ...string) (last eventlog.Pos)
 	return last
 }
 
-// settle lets everything under way come to rest.
+// settle waits until nothing happens any more.
 func settle() {
 	time.Sleep(time.Second)
 	synctest.Wait()
 }
 
-// read returns what comes at c until nothing more does, in short: the data of events,
+// read returns in short what comes at c, until nothing more comes: the data of events,
 // "reason from-to missed" of gaps, and the end. Ids are without their stamps.
 func read(t testing.TB, c *Cursor) string {
 	t.Helper()

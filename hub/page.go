@@ -5,13 +5,13 @@ import (
 	"errors"
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// pageSize is how many events are read of the log at once.
+// pageSize is the number of events that are read from the log at once.
 const pageSize = 64
 
-// read is the log's Read, for as many subscribers at once as the log should have to
-// bear.
+// read is the log's Read, limited to pagesAtOnce concurrent reads.
 func (f *Feed) read(ctx context.Context, after eventlog.Pos, n int) ([]eventlog.Event, error) {
 	select {
 	case f.pages <- struct{}{}:
@@ -22,8 +22,8 @@ func (f *Feed) read(ctx context.Context, after eventlog.Pos, n int) ([]eventlog.
 	return f.log.Read(ctx, after, n)
 }
 
-// page reads events that have left the window from the log. It returns an empty batch
-// when the cursor has got on otherwise.
+// page reads events from the log that have left the window. It returns an empty batch
+// when the cursor has moved without reading events.
 func (c *Cursor) page(ctx context.Context) (Batch, error) {
 	for tries := 1; c.behind(); tries++ {
 		events, err := c.feed.read(ctx, c.pos(), pageSize)
@@ -31,10 +31,10 @@ func (c *Cursor) page(ctx context.Context) (Batch, error) {
 		case ctx.Err() != nil:
 			return Batch{}, context.Cause(ctx)
 		case ok:
-			c.fall(purged.Bounds.First, Retention)
+			c.fall(purged.Bounds.First.Seq, sse.GapRetention)
 			return Batch{}, nil
 		case err == nil && len(events) > 0 && events[0].Seq > c.at:
-			c.fall(events[0].Seq, Retention) // it read from the oldest, not knowing a place before it
+			c.fall(events[0].Seq, sse.GapRetention) // the position was unknown, so the log read from its oldest event
 			return Batch{}, nil
 		case err == nil && len(events) > 0:
 			b := c.assemble(events)
@@ -46,7 +46,7 @@ func (c *Cursor) page(ctx context.Context) (Batch, error) {
 		case c.gone(err):
 			return Batch{}, c.err
 		}
-		// The log is away, or it is another one now: then the tail will find that out.
+		// The log cannot be read, or it is another incarnation, which the tail will notice.
 		if _, over := c.epoch.frames.Ended(); over && err != nil {
 			c.move()
 			return Batch{}, nil
@@ -58,7 +58,7 @@ func (c *Cursor) page(ctx context.Context) (Batch, error) {
 	return Batch{}, nil
 }
 
-// assemble makes a batch of events, which may leave none of them.
+// assemble makes a batch of events. The filter may leave nothing of it.
 func (c *Cursor) assemble(events []eventlog.Event) Batch {
 	size := 0
 	for _, ev := range events {

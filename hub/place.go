@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/sse"
 )
 
 // A spot is a place between two events.
@@ -17,19 +18,21 @@ type spot struct {
 	part  uint32 // bytes of the next event that have been taken; a Cursor takes whole ones
 }
 
+var blank = []byte("\n\n")
+
 // pos is the place of a spot whose epoch is known.
 func (s *spot) pos() eventlog.Pos { return eventlog.Pos{Seq: s.at - 1, Stamp: s.stamp} }
 
 // skip goes on at event first, or as the policy says, and returns the gap.
-func (s *spot) skip(first uint64, policy Policy, reason string) *Gap {
-	if policy == ToLatest {
+func (s *spot) skip(first uint64, policy Policy, reason sse.GapReason) *sse.Gap {
+	if policy == PolicyToLatest {
 		_, next := s.epoch.frames.Bounds()
 		first = max(first, next-1)
 	}
 	from, missed := s.pos(), first-s.at
 	s.at, s.stamp = first, s.epoch.stampOf(first-1)
 	id := s.pos().String()
-	return &Gap{Reason: reason, From: from.String(), To: id, Missed: &missed, ID: id}
+	return &sse.Gap{Reason: reason, From: from.String(), To: id, Missed: &missed, ID: id}
 }
 
 // A Place is a cursor that has caught up, as small as can be: for servers with
@@ -126,7 +129,7 @@ func (w *Walk) Refresh() { w.epoch, w.batch = nil, Batch{} }
 //
 // The error is final: [io.EOF] when all is read and the topic is complete, its
 // failure, or [ErrClosed]; [ErrCut] when the place is no longer in the window and
-// the policy is Cut, or a part of the event there has been taken, or the topic has
+// the policy is PolicyCut, or a part of the event there has been taken, or the topic has
 // gone on in another window: the subscriber may resume at its last whole event.
 func (w *Walk) Pending(p *Place) (b *Batch, last bool, err error) {
 	if p.epoch == w.epoch && p.at == w.at {
@@ -138,11 +141,11 @@ func (w *Walk) Pending(p *Place) (b *Batch, last bool, err error) {
 	closed, over := e.frames.Ended()
 	frames, first, next := e.frames.Read(p.at)
 	switch {
-	case first > p.at && (w.policy == Cut || p.part > 0):
+	case first > p.at && (w.policy == PolicyCut || p.part > 0):
 		w.feed.counts.cuts.Add(1)
 		return nil, false, ErrCut
 	case first > p.at:
-		gap := p.skip(first, w.policy, Slow)
+		gap := p.skip(first, w.policy, sse.GapSlow)
 		w.feed.counts.tell(gap)
 		return &Batch{Gap: gap}, false, nil
 	case next > first:

@@ -21,7 +21,7 @@ import (
 // caughtUp returns a place at the end of the topic.
 func caughtUp(t testing.TB, topic *Topic[string]) Place {
 	t.Helper()
-	c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+	c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	_, _ = c.Next(ctx)
@@ -38,12 +38,12 @@ func TestOnlyACursorThatHasCaughtUpHasAPlace(t *testing.T) {
 		put(t, topic, "a", "b")
 		settle()
 		feed := topic.Feed()
-		some := feed.Subscribe(Live(), ToOldest, Named("a"))
+		some := feed.Subscribe(Live(), PolicyToOldest, Named("a"))
 		next(t, some)
 		if _, ok := some.Place(); ok {
 			t.Error("a cursor with a filter has a place")
 		}
-		lost := feed.Subscribe(After("nonsense"), ToOldest, Filter{})
+		lost := feed.Subscribe(After("nonsense"), PolicyToOldest, Filter{})
 		if _, ok := lost.Place(); ok {
 			t.Error("a cursor with a gap to tell has a place")
 		}
@@ -51,7 +51,7 @@ func TestOnlyACursorThatHasCaughtUpHasAPlace(t *testing.T) {
 		if p.Next() != 3 || !p.Whole() {
 			t.Errorf("the place is at %d, whole: %t; want 3, true", p.Next(), p.Whole())
 		}
-		c := feed.Subscribe(Live(), ToOldest, Filter{})
+		c := feed.Subscribe(Live(), PolicyToOldest, Filter{})
 		next(t, c)
 		topic.Complete()
 		settle()
@@ -70,7 +70,7 @@ func TestAPlaceGoesOnAtEveryByte(t *testing.T) {
 		begin := caughtUp(t, topic)
 		put(t, topic, "a", "b=one\n\ntwo\n", "", "name=last")
 		settle()
-		w := topic.Feed().Walk(ToOldest)
+		w := topic.Feed().Walk(PolicyToOldest)
 		all, last, err := w.Pending(&begin)
 		if err != nil || !last || all.Count != 4 {
 			t.Fatalf("%d events, last: %t, %v; want 4, true, nil", all.Count, last, err)
@@ -148,7 +148,7 @@ func TestPlacesReadAsCursorsDo(t *testing.T) {
 	}
 	var seen struct{ batches, gaps, cuts, halves, moves int }
 	for run := range uint64(ledgerRuns(t, 10)) {
-		for _, policy := range []Policy{ToOldest, ToLatest, Cut} {
+		for _, policy := range []Policy{PolicyToOldest, PolicyToLatest, PolicyCut} {
 			engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
 				rng := rand.New(rand.NewPCG(seed, run))
 				defer func() {
@@ -186,7 +186,7 @@ func TestPlacesReadAsCursorsDo(t *testing.T) {
 					dropped, moved := first > r.at, r.epoch.next != nil
 					remembered := w.epoch == r.epoch && w.at == r.at
 					before := r.Place
-					model := Cursor{feed: feed, policy: policy, spot: r.spot, caught: true}
+					model := Cursor{feed: feed, closed: true, policy: policy, spot: r.spot, caught: true}
 					cuts := feed.Stats().Cuts
 					b, _, err := w.Pending(&r.Place)
 					if err != nil {
@@ -268,7 +268,7 @@ func TestAWalkTellsTheEnd(t *testing.T) {
 			topic := open(Config{})
 			put(t, topic, "zero")
 			settle()
-			p, w := caughtUp(t, topic), topic.Feed().Walk(ToOldest)
+			p, w := caughtUp(t, topic), topic.Feed().Walk(PolicyToOldest)
 			if b, last, err := w.Pending(&p); !b.Empty() || !last || err != nil {
 				t.Fatalf("%v, last: %t, %v before anything has come", b, last, err)
 			}
@@ -297,7 +297,7 @@ func TestAWalkHoldsNothingAfterRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		topic := open(t, Config{})
 		put(t, topic, "zero")
-		p, w := caughtUp(t, topic), topic.Feed().Walk(ToOldest)
+		p, w := caughtUp(t, topic), topic.Feed().Walk(PolicyToOldest)
 		put(t, topic, "one")
 		if b, _, _ := w.Pending(&p); b.Count != 1 {
 			t.Fatal("nothing is pending")
@@ -331,7 +331,7 @@ func TestWatch(t *testing.T) {
 			})
 			close(told)
 		})
-		p, w := caughtUp(t, topic), feed.Walk(ToOldest)
+		p, w := caughtUp(t, topic), feed.Walk(PolicyToOldest)
 		var end error
 		work.Go(func() {
 			for range told {

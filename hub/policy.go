@@ -1,30 +1,30 @@
 package hub
 
-// A Policy says what becomes of a cursor whose place is no longer kept, because its
-// reader was too slow or has been away too long.
+// A Policy says what happens to a cursor whose position is no longer kept, because its
+// reader was too slow or was away for too long.
 type Policy int
 
 const (
-	// ToOldest goes on with the oldest event kept: as little as possible is lost.
-	ToOldest Policy = iota
-	// ToLatest goes on with the newest event: for readers who want to know how things
-	// stand, and not how they came about.
-	ToLatest
-	// Cut ends the cursor with [ErrCut]. The subscriber comes back with its last id,
-	// which a log that keeps more than the window may still have: nothing is lost
-	// then. A cursor whose place the log has dropped too is not cut, which would not
-	// help, but goes on as with ToOldest.
-	Cut
+	// PolicyToOldest continues with the oldest event kept: as little as possible is lost.
+	PolicyToOldest Policy = iota
+	// PolicyToLatest continues with the newest event: for readers that want the present
+	// state, and not its history.
+	PolicyToLatest
+	// PolicyCut ends the cursor with [ErrCut]. The subscriber resumes with its last id,
+	// which a log that keeps more than the window may still have: then nothing is lost.
+	// A cursor whose position the log has dropped too is not cut, which would not help,
+	// but continues as with PolicyToOldest.
+	PolicyCut
 )
 
 // String returns the policy's name in lower case.
 func (p Policy) String() string {
 	switch p {
-	case ToOldest:
+	case PolicyToOldest:
 		return "oldest"
-	case ToLatest:
+	case PolicyToLatest:
 		return "latest"
-	case Cut:
+	case PolicyCut:
 		return "cut"
 	}
 	return "unknown"

@@ -62,14 +62,14 @@ func TestPublishRestarts(t *testing.T) {
 			Backoff: Backoff{Min: time.Second, Max: 10 * time.Second, Healthy: time.Minute},
 		})
 		topic.draw = func() float64 { return 0.5 }
-		c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+		c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 		var began []time.Time
 		err := topic.Publish(t.Context(), scripted(&began, fails, panics, fails, fails, fails, fails,
 			failsAfter(time.Minute-1), failsAfter(time.Minute), fails))
 		if err != nil {
 			t.Errorf("Publish = %v", err)
 		}
-		// Three quarters of 1 s, 2 s, … 10 s; a run of a minute makes it begin anew.
+		// Three quarters of 1 s, 2 s, … 10 s; a run of a minute resets it.
 		check(t, "times between the runs", waits(began),
 			"750ms 1.5s 3s 6s 7.5s 7.5s 1m7.499999999s 1m0.75s 1.5s")
 		check(t, "a subscriber", read(t, c), "x, x, x, x, x, x, x, x, EOF")
@@ -91,7 +91,7 @@ func TestPublishRestarts(t *testing.T) {
 	})
 }
 
-func TestBackoffIsByLot(t *testing.T) {
+func TestBackoffIsRandom(t *testing.T) {
 	b := Backoff{Min: time.Second, Max: time.Minute}
 	for n, want := range map[int]time.Duration{1: time.Second, 2: 2 * time.Second, 6: 32 * time.Second, 7: time.Minute, 1000: time.Minute} {
 		if least := b.wait(n, 0); least != want/2 {
@@ -106,7 +106,7 @@ func TestBackoffIsByLot(t *testing.T) {
 func TestPublishGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		topic := open(t, Config{Name: "prices", Backoff: Backoff{Min: time.Second, MaxRestarts: 3}})
-		c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+		c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 		var began []time.Time
 		broken := errors.New("broken")
 		err := topic.Publish(t.Context(), scripted(&began, fails, fails, fails,
@@ -116,15 +116,15 @@ func TestPublishGivesUp(t *testing.T) {
 		}
 		want := `x, x, x, hub: topic "prices": the pipeline failed 4 times in a row: broken`
 		check(t, "a subscriber", read(t, c), want)
-		check(t, "a late one", read(t, topic.Feed().Subscribe(Earliest(), Cut, Filter{})), want)
+		check(t, "a late one", read(t, topic.Feed().Subscribe(Earliest(), PolicyCut, Filter{})), want)
 	})
 }
 
-// With its context Publish ends, and the topic does not.
-func TestPublishEndsWithItsContext(t *testing.T) {
+// When its context ends, Publish ends, and the topic does not.
+func TestPublishContext(t *testing.T) {
 	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
 		topic := open(Config{})
-		c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+		c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 		reason := errors.New("shutting down")
 		polite := streams.Create(func(ctx context.Context, emit func(textEvent) bool) error {
 			emit(textEvent{Data: "x"})
@@ -157,7 +157,7 @@ func TestPublishEndsWithItsContext(t *testing.T) {
 	})
 }
 
-func TestPublishLeavesOutWhatDoesNotFit(t *testing.T) {
+func TestPublishRefusedEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var lines bytes.Buffer
 		topic, err := New[picky](Config{Logger: slog.New(slog.NewTextHandler(&lines, nil)), MaxEvent: 1000})
@@ -165,7 +165,7 @@ func TestPublishLeavesOutWhatDoesNotFit(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer topic.Close()
-		c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+		c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 		bad := []sse.ServerSentEvent[picky]{
 			{Data: picky{"fail"}}, {Data: picky{"panic"}}, {Event: "stream.bye"}, {Event: "\n"}, {Data: picky{strings.Repeat("x", 1000)}},
 		}
@@ -195,10 +195,10 @@ func TestPublishLeavesOutWhatDoesNotFit(t *testing.T) {
 }
 
 // Two sources feed one topic; the first that completes completes it.
-func TestSeveralPublishers(t *testing.T) {
+func TestPublishConcurrently(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		topic := open(t, Config{})
-		c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+		c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 		second := make(chan error)
 		tick := func(d time.Duration, name string) streams.Observable[textEvent] {
 			return streams.Map(streams.Interval(d), func(int) textEvent { return textEvent{Data: name} })
@@ -215,19 +215,16 @@ func TestSeveralPublishers(t *testing.T) {
 }
 
 // A log that loses requests and answers gets each event exactly once, in order.
-func TestPublishToAnUncertainLog(t *testing.T) {
+func TestPublishErrUncertain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newFakeLog(1000, 3)
 		log.faults = 0.3
 		topic := open(t, Config{Log: log, Logger: slog.New(slog.DiscardHandler)})
-		c := topic.Feed().Subscribe(Live(), ToOldest, Filter{}) // before the log has been reached
+		c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{}) // before the log has been reached
 		var events []textEvent
 		var want []string
 		for i := range 200 {
 			ev := textEvent{Data: fmt.Sprint(i)}
-			if i%2 == 0 {
-				ev.ID = "key " + ev.Data
-			}
 			events, want = append(events, ev), append(want, ev.Data)
 		}
 		if err := topic.Publish(t.Context(), streams.Of(events...)); err != nil {
@@ -244,8 +241,43 @@ func TestPublishToAnUncertainLog(t *testing.T) {
 	})
 }
 
-// Append hands the log's doubts on to the caller, who tries again with the same id.
-func TestAppendToAnUncertainLog(t *testing.T) {
+// A source that emits its events again when it is run again is published only once.
+func TestPublishMessageIDs(t *testing.T) {
+	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
+		topic := open(Config{Logger: slog.New(slog.DiscardHandler)})
+		c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
+		var began []time.Time
+		run := func(data ...string) func(context.Context, func(textEvent) bool) error {
+			return func(ctx context.Context, emit func(textEvent) bool) error {
+				for _, d := range data {
+					emit(textEvent{Data: d})
+				}
+				if len(began) < 3 {
+					return errors.New("the feed broke off")
+				}
+				return nil
+			}
+		}
+		source := scripted(&began, run("a", "b"), run("a", "b", "", "c", "panic"), run("b", "c", "", "d"))
+		calls := 0
+		err := topic.Publish(t.Context(), source, MessageIDs(func(ev textEvent) string {
+			if calls++; ev.Data == "panic" {
+				panic("no id")
+			}
+			return ev.Data // "" is for Publish to choose
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(t, "a subscriber", read(t, c), "a, b, , c, , d, EOF")
+		if s := topic.Stats(); s.Duplicates != 4 || s.Refused != 1 || calls != 11 {
+			t.Errorf("Stats: %d duplicates, %d refused, %d calls; want 4, 1, 11", s.Duplicates, s.Refused, calls)
+		}
+	})
+}
+
+// Append returns ErrUncertain to the caller, who tries again with the same message id.
+func TestAppendErrUncertain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newFakeLog(1000, 5)
 		log.faults = 0.5
@@ -253,7 +285,7 @@ func TestAppendToAnUncertainLog(t *testing.T) {
 		doubts := 0
 		for i := range 50 {
 			for {
-				pos, err := topic.Append(t.Context(), textEvent{ID: fmt.Sprint(i), Data: "x"})
+				pos, err := topic.Append(t.Context(), textEvent{Data: "x"}, MessageID(fmt.Sprint(i)))
 				if err == nil {
 					if pos.Seq != uint64(i+1) {
 						t.Fatalf("event %d is at %v", i, pos)

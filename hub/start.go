@@ -22,11 +22,11 @@ const (
 	startLatest
 	startSince
 	startAfter
-	startMalformed // after an id that is none
+	startMalformed // after an id that cannot be read
 	startLost      // after a gap of unknown size: where the policy says
 )
 
-// Live begins with the next event that comes.
+// Live begins with the next event that is appended.
 func Live() Start { return Start{} }
 
 // Earliest begins with the oldest event that the log keeps.
@@ -45,11 +45,11 @@ func Latest(n int) Start {
 func Since(t time.Time) Start { return Start{kind: startSince, since: t} }
 
 // After begins with the event that follows the one with the given id, which is a
-// position's text, as a client sends it in Last-Event-ID. It never fails: when nobody
-// can tell what follows, because the id is malformed, of another life of the log, or
-// ahead of it, the cursor begins with one gap that says so and goes on, by its
-// policy, with the oldest event or the newest. So it does when what followed is no
-// longer kept. The empty id is no id, and Live.
+// position's text, as a client sends it in Last-Event-ID. It never fails. When it is not
+// known what follows, because the id is malformed, from another incarnation of the log,
+// or ahead of it, the cursor begins with one gap that says so, and continues with the
+// oldest event or the newest, as its policy says. The same happens when what followed is
+// no longer kept. The empty id is Live.
 func After(id string) Start {
 	if id == "" {
 		return Live()

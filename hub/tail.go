@@ -10,23 +10,23 @@ import (
 )
 
 var (
-	// errHole: the log's tail has left events out.
+	// errHole means that the log's tail has left events out.
 	errHole = errors.New("hub: the tail of the log has a hole")
-	// errUnfit: the next event is larger than the whole window.
+	// errUnfit means that the next event is larger than the whole window.
 	errUnfit = errors.New("hub: an event of the log does not fit into the window")
 )
 
 // A tail fills the window of a topic from its log.
 type tail struct {
 	feed    *Feed
-	epoch   *epoch       // being filled; nil when there has to be a new one
+	epoch   *epoch       // being filled; nil to begin a new one
 	after   eventlog.Pos // of the newest event in epoch
 	unfit   uint64       // number of the newest event that did not fit
-	foreign bool         // the next epoch is in another life of the log
+	foreign bool         // the next epoch is in another incarnation of the log
 	line    []byte
 }
 
-// follow keeps the window in front of the log until ctx ends or the log is closed.
+// follow fills the window from the log until ctx ends or the log is closed.
 func (f *Feed) follow(ctx context.Context) {
 	t := &tail{feed: f}
 	for tries := 0; ; {
@@ -49,7 +49,7 @@ func (f *Feed) follow(ctx context.Context) {
 		case errors.Is(err, errUnfit):
 			t.epoch, t.unfit = nil, t.after.Seq+1
 		}
-		f.complain("the tail of the log has ended and is begun anew", err, f.counts.tails.Add(1))
+		f.complain("the tail of the log has ended and is begun again", err, f.counts.tails.Add(1))
 		if tries > 1 && sleep(ctx, doubled(firstRetry, lastRetry, tries-1)) != nil {
 			return
 		}
@@ -76,7 +76,7 @@ func (t *tail) run(ctx context.Context) error {
 			return errHole
 		}
 		t.line = appendIDLine(t.line[:0], ev.Pos)
-		_, _ = t.epoch.stamps.Append(ev.Stamp) // before the frame: who sees that looks for it
+		_, _ = t.epoch.stamps.Append(ev.Stamp) // before the frame: its readers look for the stamp
 		if _, err := t.epoch.frames.Append(ev.Time, t.line, ev.Block); errors.Is(err, window.ErrFrameTooLarge) {
 			return errUnfit
 		} else if err != nil {
@@ -85,26 +85,28 @@ func (t *tail) run(ctx context.Context) error {
 		t.after = ev.Pos
 		t.offer()
 	}
-	return errHole // a tail ends with an error
+	return errHole // the log breaks its promise: a tail ends with an error
 }
 
-// open makes an empty epoch that begins so far back that the log fills it.
+// open makes an empty epoch. It starts far enough back to be filled from the log.
 func (t *tail) open(ctx context.Context) error {
 	b, err := t.feed.log.Bounds(ctx)
 	if err != nil {
 		return err
 	}
 	cfg := t.feed.window
-	cfg.First = b.First
+	cfg.First = b.First.Seq
 	if keep := uint64(cfg.MaxFrames); b.Len() > keep {
-		cfg.First = b.Last + 1 - keep
+		cfg.First = b.Last.Seq + 1 - keep
 	}
-	if t.unfit <= b.Last {
+	if t.unfit <= b.Last.Seq {
 		cfg.First = max(cfg.First, t.unfit+1)
 	}
 	switch {
 	case t.after.Seq == cfg.First-1 && !t.foreign: // and its stamp is known
-	case cfg.First > b.First: // the log has it
+	case b.Last.Seq == cfg.First-1: // nothing is kept
+		t.after = b.Last
+	case cfg.First > b.First.Seq: // the log has it
 		t.after = eventlog.Pos{Seq: cfg.First - 1}
 		events, err := t.feed.log.Read(ctx, eventlog.Pos{Seq: cfg.First - 2}, 1)
 		if err != nil {
@@ -116,18 +118,14 @@ func (t *tail) open(ctx context.Context) error {
 	default:
 		t.after = eventlog.Pos{Seq: cfg.First - 1}
 	}
-	t.epoch = &epoch{
-		frames: window.NewFrames(cfg),
-		full:   max(b.Last+1, cfg.First),
-		stamps: window.New[uint32](window.Config{Keep: cfg.MaxFrames + 1}),
-		base:   t.after.Seq,
-	}
+	t.epoch = newEpoch(cfg)
+	t.epoch.full = max(b.Last.Seq+1, cfg.First)
 	_, _ = t.epoch.stamps.Append(t.after.Stamp)
 	return nil
 }
 
-// offer makes the epoch the topic's, as soon as it is filled, and ends the topic if
-// that waited for the newest event.
+// offer makes the epoch the topic's current one as soon as it is filled, and ends the
+// topic if the end waited for the newest event.
 func (t *tail) offer() {
 	f, e := t.feed, t.epoch
 	f.mu.Lock()
@@ -144,8 +142,8 @@ func (t *tail) offer() {
 		f.current.Store(e)
 		close(f.warm)
 	default:
-		// Without a hole between them the old one could have gone on: the numbers begin
-		// anew.
+		// If there is no hole between them, the old one would not have had to end: so the
+		// numbers are those of other events.
 		_, end := old.frames.Bounds()
 		old.foreign = t.foreign || first < end
 		e.life = old.life

@@ -30,8 +30,8 @@ func putNumbers(t testing.TB, topic *Topic[string], a, b int) {
 	}
 }
 
-// The log keeps more than the window: what is older comes from the log, and then the
-// window takes over without a hole or a double.
+// The log keeps more than the window: older events come from the log, then the others
+// from the window, without a hole or a double.
 func TestReplayFromTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newFakeLog(1000, 1)
@@ -60,15 +60,15 @@ func TestReplayFromTheLog(t *testing.T) {
 			{"after", After("150"), numbers(151, 610)},
 			{"after the one before the oldest", After("100"), numbers(101, 610)},
 			{"after one that is gone", After("50"), "retention 50-100 missed 50, " + numbers(101, 610)},
-			{"another life, outside the window", After("150.zzzz1"), "restart 150- missed ?, " + numbers(101, 610)},
-			{"another life, ahead", After("5000.zzzz1"), "restart 5000- missed ?, " + numbers(101, 610)},
+			{"another incarnation, outside the window", After("150.zzzz1"), "restart 150- missed ?, " + numbers(101, 610)},
+			{"another incarnation, ahead", After("5000.zzzz1"), "restart 5000- missed ?, " + numbers(101, 610)},
 			{"ahead", After("5000"), "future 5000- missed ?, " + numbers(101, 610)},
 		} {
-			c := topic.Feed().Subscribe(tt.start, ToOldest, Filter{})
+			c := topic.Feed().Subscribe(tt.start, PolicyToOldest, Filter{})
 			if !c.Replaying() {
 				t.Errorf("%s: Replaying is false, and the cursor has not caught up", tt.name)
 			}
-			filtered := topic.Feed().Subscribe(tt.start, ToOldest, Where(func(_ string, data []byte) bool { return strings.HasSuffix(string(data), "7") }))
+			filtered := topic.Feed().Subscribe(tt.start, PolicyToOldest, Where(func(_ string, data []byte) bool { return strings.HasSuffix(string(data), "7") }))
 			defer func() {
 				check(t, tt.name, read(t, c), tt.want)
 				if c.Replaying() {
@@ -91,8 +91,8 @@ func TestReplayFromTheLog(t *testing.T) {
 	})
 }
 
-// However many replay at once, the log is asked by few at a time.
-func TestReplaysAreSparingWithTheLog(t *testing.T) {
+// Many cursors that replay read the log only a few at a time.
+func TestReplayReadsAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newFakeLog(2000, 1)
 		topic := open(t, Config{Log: log, Events: 10})
@@ -101,7 +101,7 @@ func TestReplaysAreSparingWithTheLog(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 100 {
 			wg.Go(func() {
-				check(t, "a replay", read(t, topic.Feed().Subscribe(Earliest(), ToOldest, Filter{})), numbers(1, 500))
+				check(t, "a replay", read(t, topic.Feed().Subscribe(Earliest(), PolicyToOldest, Filter{})), numbers(1, 500))
 			})
 		}
 		wg.Wait()
@@ -113,14 +113,14 @@ func TestReplaysAreSparingWithTheLog(t *testing.T) {
 
 // A cursor that replays and is overtaken by the log's retention is told how much it
 // has missed.
-func TestRetentionOvertakesAReplay(t *testing.T) {
+func TestReplayOvertakenByRetention(t *testing.T) {
 	for _, tt := range []struct {
 		policy Policy
 		want   string
 	}{
-		{ToOldest, numbers(1, 64) + ", retention 64-200 missed 136, " + numbers(201, 300)},
-		{ToLatest, numbers(1, 64) + ", retention 64-299 missed 235, 300"},
-		{Cut, numbers(1, 64) + ", retention 64-200 missed 136, " + numbers(201, 300)},
+		{PolicyToOldest, numbers(1, 64) + ", retention 64-200 missed 136, " + numbers(201, 300)},
+		{PolicyToLatest, numbers(1, 64) + ", retention 64-299 missed 235, 300"},
+		{PolicyCut, numbers(1, 64) + ", retention 64-200 missed 136, " + numbers(201, 300)},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			log := newFakeLog(1000, 1)
@@ -133,7 +133,7 @@ func TestRetentionOvertakesAReplay(t *testing.T) {
 			check(t, tt.policy.String(), page+", "+read(t, c), tt.want)
 			again := topic.Feed().Subscribe(After("64"), tt.policy, Filter{})
 			want := "retention 64-200 missed 136, " + numbers(201, 300)
-			if tt.policy == ToLatest {
+			if tt.policy == PolicyToLatest {
 				want = "retention 64-299 missed 235, 300"
 			}
 			check(t, tt.policy.String()+", resumed", read(t, again), want)
@@ -141,15 +141,15 @@ func TestRetentionOvertakesAReplay(t *testing.T) {
 	}
 }
 
-// A tail that is overtaken begins anew; cursors get from the log what that still has,
-// and are told of the rest.
-func TestRetentionOvertakesTheTail(t *testing.T) {
+// A tail that is overtaken begins again; cursors get from the log what the log still has,
+// and a gap for the rest.
+func TestTailOvertakenByRetention(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newFakeLog(1000, 1)
 		topic := open(t, Config{Log: log, Events: 100, Logger: quiet()})
 		settle()
-		c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
-		behind := topic.Feed().Subscribe(Live(), Cut, Filter{})
+		c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
+		behind := topic.Feed().Subscribe(Live(), PolicyCut, Filter{})
 		putNumbers(t, topic, 1, 100)
 		settle()
 		check(t, "before", read(t, c), numbers(1, 100))
@@ -162,7 +162,7 @@ func TestRetentionOvertakesTheTail(t *testing.T) {
 			log.delay = delay
 		}
 		stored(101, 101, 1000*time.Hour)
-		settle() // the tail is on its way with the next event
+		settle() // the tail is about to deliver the next event
 		stored(102, 600, 1)
 		log.purge(300) // 301 to 600
 		time.Sleep(2000 * time.Hour)
@@ -181,17 +181,17 @@ func TestRetentionOvertakesTheTail(t *testing.T) {
 	})
 }
 
-// The log is made anew while the topic runs: one gap, and then all of its new life.
-func TestTheLogIsMadeAnew(t *testing.T) {
+// The log is created again while the topic runs: one gap, and then all of its events.
+func TestLogIsCreatedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newFakeLog(1000, 1)
 		topic := open(t, Config{Log: log, Logger: quiet()})
-		oldest := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
-		latest := topic.Feed().Subscribe(Live(), ToLatest, Filter{})
-		cut := topic.Feed().Subscribe(Live(), Cut, Filter{})
-		asleep := topic.Feed().Subscribe(Live(), ToOldest, Filter{}) // since before the window was filled
+		oldest := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
+		latest := topic.Feed().Subscribe(Live(), PolicyToLatest, Filter{})
+		cut := topic.Feed().Subscribe(Live(), PolicyCut, Filter{})
+		asleep := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{}) // since before the window was filled
 		settle()
-		behind := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+		behind := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 		putNumbers(t, topic, 1, 5)
 		settle()
 		for _, c := range []*Cursor{oldest, latest, cut} {
@@ -203,7 +203,7 @@ func TestTheLogIsMadeAnew(t *testing.T) {
 		check(t, "oldest", read(t, oldest), "restart 5- missed ?, 1, 2, 3")
 		check(t, "latest", read(t, latest), "restart 5- missed ?, 3")
 		check(t, "cut", read(t, cut), ErrCut.Error())
-		check(t, "resumed", read(t, topic.Feed().Subscribe(After(cut.Position().String()), Cut, Filter{})), "restart 5- missed ?, 1, 2, 3")
+		check(t, "resumed", read(t, topic.Feed().Subscribe(After(cut.Position().String()), PolicyCut, Filter{})), "restart 5- missed ?, 1, 2, 3")
 		check(t, "behind", read(t, behind), "1, 2, 3, 4, 5, restart 5- missed ?, 1, 2, 3")
 		check(t, "asleep", read(t, asleep), "restart - missed ?, 1, 2, 3")
 		put(t, topic, "4")
@@ -213,13 +213,13 @@ func TestTheLogIsMadeAnew(t *testing.T) {
 }
 
 // An event that does not fit into the window is read from the log.
-func TestAnEventLargerThanTheWindow(t *testing.T) {
+func TestEventLargerThanWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newFakeLog(1000, 1)
 		small := open(t, Config{Log: log, Bytes: 1000, Logger: quiet()})
-		large := open(t, Config{Log: log, Logger: quiet()}) // another node, set up otherwise
+		large := open(t, Config{Log: log, Logger: quiet()}) // another node, with another config
 		settle()
-		c := small.Feed().Subscribe(Live(), Cut, Filter{})
+		c := small.Feed().Subscribe(Live(), PolicyCut, Filter{})
 		whale := strings.Repeat("w", 5000)
 		put(t, large, "1", "2", whale, "3", "4")
 		settle()
@@ -230,8 +230,8 @@ func TestAnEventLargerThanTheWindow(t *testing.T) {
 	})
 }
 
-// The store is away when the topic is made, and when a subscriber comes.
-func TestTheStoreIsAway(t *testing.T) {
+// The store is unavailable when the topic is made, and when a subscriber comes.
+func TestLogUnavailable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newFakeLog(1000, 1)
 		writer := open(t, Config{Log: log, Logger: quiet()})
@@ -241,7 +241,7 @@ func TestTheStoreIsAway(t *testing.T) {
 		log.faults = 1e9
 		log.mu.Unlock()
 		topic := open(t, Config{Log: log, Events: 10, Logger: quiet()})
-		c := topic.Feed().Subscribe(Earliest(), ToOldest, Filter{})
+		c := topic.Feed().Subscribe(Earliest(), PolicyToOldest, Filter{})
 		check(t, "while it is away", read(t, c), "")
 		log.mu.Lock()
 		log.faults = 0
@@ -255,7 +255,7 @@ func TestTheStoreIsAway(t *testing.T) {
 		log.faults = 1e9
 		log.mu.Unlock()
 		topic = open(t, Config{Log: log, Events: 10, Logger: quiet()})
-		c = topic.Feed().Subscribe(After("5"), ToOldest, Filter{})
+		c = topic.Feed().Subscribe(After("5"), PolicyToOldest, Filter{})
 		got := make(chan string)
 		go func() { got <- read(t, c) }()
 		time.Sleep(time.Second)

@@ -1,9 +1,11 @@
 package hub
 
 import (
+	"context"
 	"errors"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,8 +49,7 @@ func TestAppendRefuses(t *testing.T) {
 		{"data that fails to encode", event{Data: picky{"fail"}}, errPicky},
 		{"data that panics", event{Data: picky{"panic"}}, errPicky},
 		{"more than MaxEvent", event{Data: picky{strings.Repeat("x", 1000)}}, eventlog.ErrTooLarge},
-		{"a line break in the key", event{ID: "a\nb"}, eventlog.ErrBadRecord},
-		{"a key that is too long", event{ID: strings.Repeat("k", 2000)}, eventlog.ErrTooLarge},
+		{"an ID", event{ID: "7"}, ErrHasID},
 		{"a negative retry", event{Retry: -1}, sse.ErrNegativeRetry},
 	} {
 		pos, err := topic.Append(t.Context(), tt.event)
@@ -64,15 +65,46 @@ func TestAppendRefuses(t *testing.T) {
 			t.Errorf("%s: PanicError is %t", tt.name, ok)
 		}
 	}
-	// The topic goes on.
+	for id, want := range map[string]error{"a\nb": eventlog.ErrBadRecord, strings.Repeat("k", 2000): eventlog.ErrTooLarge} {
+		_, err := topic.Append(t.Context(), event{}, MessageID(id))
+		if _, ok := errors.AsType[*RefusedError](err); !ok || !errors.Is(err, want) {
+			t.Errorf("Append with the message id %.10q = %v; want %v", id, err, want)
+		}
+	}
+	// The topic still takes events.
 	for i, name := range []string{"streams", "stream", "", "Stream.x"} {
 		pos, err := topic.Append(t.Context(), event{Event: name, Data: picky{"fine"}})
 		if err != nil || pos.Seq != uint64(i+1) {
 			t.Errorf("Append(%q) = %v, %v", name, pos, err)
 		}
 	}
-	if s := topic.Stats(); s.Refused != 10 || s.Appended != 4 {
-		t.Errorf("Stats: %d refused, %d appended; want 10, 4", s.Refused, s.Appended)
+	if s := topic.Stats(); s.Refused != 11 || s.Appended != 4 {
+		t.Errorf("Stats: %d refused, %d appended; want 11, 4", s.Refused, s.Appended)
+	}
+}
+
+func TestZeroTopic(t *testing.T) {
+	for name, call := range map[string]func(*Topic[string]){
+		"Append":   func(tp *Topic[string]) { _, _ = tp.Append(t.Context(), textEvent{}) },
+		"Publish":  func(tp *Topic[string]) { _ = tp.Publish(t.Context(), streams.Of[textEvent]()) },
+		"Complete": func(tp *Topic[string]) { tp.Complete() },
+		"Fail":     func(tp *Topic[string]) { tp.Fail(io.EOF) },
+		"Close":    func(tp *Topic[string]) { _ = tp.Close() },
+		"Feed":     func(tp *Topic[string]) { tp.Feed() },
+		"Name":     func(tp *Topic[string]) { _ = tp.Name() },
+		"Stats":    func(tp *Topic[string]) { tp.Stats() },
+	} {
+		func() {
+			defer func() {
+				if text, _ := recover().(string); !strings.Contains(text, "make one with New") {
+					t.Errorf("%s of a zero Topic panics with %q; want it to name New", name, text)
+				}
+			}()
+			call(new(Topic[string]))
+		}()
+	}
+	if name := open(t, Config{Name: "prices"}).Name(); name != "prices" {
+		t.Errorf("Name() = %q, want prices", name)
 	}
 }
 
@@ -90,25 +122,26 @@ func TestMaxEvent(t *testing.T) {
 	}
 }
 
-// An event's own id is its idempotency key, and never goes out.
-func TestIdempotencyKeys(t *testing.T) {
+// TestMessageID checks that an event with a known message id is not stored again, and
+// that the message id never goes out.
+func TestMessageID(t *testing.T) {
 	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
 		topic := open(Config{})
 		var first eventlog.Pos
 		for i := range 3 {
-			pos, err := topic.Append(t.Context(), sse.ServerSentEvent[string]{ID: "order 7", Data: "paid", Event: "e", Retry: time.Second, Comment: "c"})
+			pos, err := topic.Append(t.Context(), sse.ServerSentEvent[string]{Data: "paid", Event: "e", Retry: time.Second, Comment: "c"}, MessageID("order 7 is paid"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			if i == 0 {
 				first = pos
 			} else if pos != first {
-				t.Errorf("the same key got %v, the first time it was %v", pos, first)
+				t.Errorf("the same message id got %v, the first time it was %v", pos, first)
 			}
 		}
 		put(t, topic, "other", "other")
 		settle()
-		c := topic.Feed().Subscribe(Latest(3), ToOldest, Filter{})
+		c := topic.Feed().Subscribe(Latest(3), PolicyToOldest, Filter{})
 		b, err := next(t, c)
 		if err != nil {
 			t.Fatal(err)
@@ -138,7 +171,7 @@ func TestEndings(t *testing.T) {
 			{"completion is not undone by a failure", func(t *Topic[string]) { t.Complete(); t.Fail(failure) }, io.EOF},
 		} {
 			topic := open(Config{})
-			waiting := topic.Feed().Subscribe(Live(), Cut, Filter{})
+			waiting := topic.Feed().Subscribe(Live(), PolicyCut, Filter{})
 			got := make(chan string, 1)
 			go func() { got <- read(t, waiting) }()
 			settle()
@@ -146,9 +179,9 @@ func TestEndings(t *testing.T) {
 			tt.end(topic) // at once: pending events are delivered first
 			check(t, tt.name, <-got, "1, 2, 3, "+tt.want.Error())
 			for range 2 {
-				late := topic.Feed().Subscribe(After("1"), ToOldest, Filter{})
+				late := topic.Feed().Subscribe(After("1"), PolicyToOldest, Filter{})
 				check(t, tt.name+", later", read(t, late), "2, 3, "+tt.want.Error())
-				check(t, tt.name+", live", read(t, topic.Feed().Subscribe(Live(), ToOldest, Filter{})), tt.want.Error())
+				check(t, tt.name+", live", read(t, topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})), tt.want.Error())
 				_, err := topic.Append(t.Context(), sse.ServerSentEvent[string]{Data: "4"})
 				if err != ErrEnded {
 					t.Errorf("%s: Append = %v, want ErrEnded", tt.name, err)
@@ -175,7 +208,7 @@ func TestClose(t *testing.T) {
 		settle()
 		var all []chan string
 		for range 20 {
-			c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+			c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 			got := make(chan string)
 			all = append(all, got)
 			go func() { got <- read(t, c) }()
@@ -197,22 +230,22 @@ func TestClose(t *testing.T) {
 		for _, got := range all {
 			check(t, "a subscriber", <-got, "1, "+ErrClosed.Error())
 		}
-		check(t, "a late one", read(t, topic.Feed().Subscribe(Latest(1), ToOldest, Filter{})), "1, "+ErrClosed.Error())
+		check(t, "a late one", read(t, topic.Feed().Subscribe(Latest(1), PolicyToOldest, Filter{})), "1, "+ErrClosed.Error())
 		if _, err := topic.Append(t.Context(), sse.ServerSentEvent[string]{}); err != ErrEnded {
 			t.Errorf("Append = %v, want ErrEnded", err)
 		}
 	})
 }
 
-// A completion that waits for events on their way is no completion if the topic is
-// closed meanwhile.
+// A completion that waits for events that are being stored is replaced by ErrClosed if
+// the topic is closed meanwhile.
 func TestCloseBeforeCompletion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newFakeLog(100, 1)
 		log.delay = time.Minute
 		topic := open(t, Config{Log: log})
 		time.Sleep(2 * time.Minute)
-		c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+		c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 		put(t, topic, "1", "2", "3")
 		topic.Complete()
 		if _, ended := topic.Feed().Ended(); ended {
@@ -225,8 +258,8 @@ func TestCloseBeforeCompletion(t *testing.T) {
 	})
 }
 
-// A memory that its owner closes under the topic ends the cursors.
-func TestTheLogIsClosed(t *testing.T) {
+// When the owner of a log closes it before the topic, the cursors end.
+func TestLogClosed(t *testing.T) {
 	for _, hide := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			m, err := eventlog.NewMemory(eventlog.MemoryConfig{})
@@ -239,7 +272,7 @@ func TestTheLogIsClosed(t *testing.T) {
 			}
 			topic := open(t, Config{Log: log})
 			settle()
-			c := topic.Feed().Subscribe(Live(), ToOldest, Filter{})
+			c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 			put(t, topic, "1")
 			settle()
 			m.Close()
@@ -279,5 +312,120 @@ func TestConfig(t *testing.T) {
 			t.Error(err)
 		}
 		topic.Close()
+	}
+}
+
+// A waitingLog stores an event only when the test lets it.
+type waitingLog struct {
+	eventlog.Log
+	store chan struct{}
+}
+
+func (w waitingLog) Append(ctx context.Context, r eventlog.Record) (eventlog.Pos, bool, error) {
+	<-w.store
+	return w.Log.Append(ctx, r)
+}
+
+// Subscribers get an event that is being stored when Complete or Fail is called, and then
+// the end.
+func TestEndDuringAppend(t *testing.T) {
+	broken := errors.New("broken")
+	for name, end := range map[string]func(*Topic[string]){
+		"EOF":    (*Topic[string]).Complete,
+		"broken": func(topic *Topic[string]) { topic.Fail(broken) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m, err := eventlog.NewMemory(eventlog.MemoryConfig{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer m.Close()
+				log := waitingLog{m, make(chan struct{})}
+				topic := open(t, Config{Log: log})
+				got := make(chan string, 1)
+				c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
+				go func() { got <- read(t, c) }()
+				settle()
+				var work sync.WaitGroup
+				for _, data := range []string{"a", "b"} {
+					work.Go(func() { put(t, topic, data) }) // fails t if it is refused
+					settle()
+				}
+				end(topic)
+				settle()
+				if _, err := topic.Append(t.Context(), textEvent{Data: "late"}); err != ErrEnded {
+					t.Errorf("Append after the end = %v, want ErrEnded", err)
+				}
+				if err, ended := topic.Feed().Ended(); ended {
+					t.Errorf("the topic ended with %v while two events were being stored", err)
+				}
+				log.store <- struct{}{} // one of the two
+				settle()
+				if _, ended := topic.Feed().Ended(); ended {
+					t.Error("the topic ended while one event was being stored")
+				}
+				log.store <- struct{}{}
+				work.Wait()
+				text := <-got
+				if text != "a, b, "+name && text != "b, a, "+name {
+					t.Errorf("a subscriber got %q; want both events before the end", text)
+				}
+			})
+		})
+	}
+}
+
+// A reader gets the last event before the end, wherever between its looks at the topic
+// the event is stored and the topic ends.
+func TestEndBetweenLooks(t *testing.T) {
+	readers := map[string]func(*testing.T, *Topic[string]) func() (events int, ended bool){
+		"cursor": func(t *testing.T, topic *Topic[string]) func() (int, bool) {
+			c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
+			return func() (int, bool) {
+				b, err := c.Poll()
+				return b.Count, err != nil
+			}
+		},
+		"reader": func(t *testing.T, topic *Topic[string]) func() (int, bool) {
+			s, r := spotAtEnd(t, topic), newReader(topic, PolicyToOldest)
+			return func() (int, bool) {
+				got := r.Read(s)
+				s = got.Next
+				return got.Count, got.Ended
+			}
+		},
+	}
+	ends := map[string]func(*Topic[string]){
+		"complete":      (*Topic[string]).Complete,
+		"close the log": func(topic *Topic[string]) { topic.feed.log.Close() },
+	}
+	for who, begin := range readers {
+		for how, end := range ends {
+			for when := range 12 {
+				synctest.Test(t, func(t *testing.T) {
+					topic := open(t, Config{})
+					poll := begin(t, topic)
+					looks, stored := 0, false
+					topic.feed.looked = func() {
+						if looks++; looks == when+1 {
+							put(t, topic, "last")
+							stored = true
+							end(topic)
+						}
+					}
+					events := 0
+					for range 10 {
+						n, ended := poll()
+						if events += n; ended {
+							break
+						}
+					}
+					if !stored || events != 1 {
+						t.Errorf("%s, %s after look %d: %d events before the end, want 1", who, how, when+1, events)
+					}
+				})
+			}
+		}
 	}
 }

@@ -20,7 +20,7 @@ import (
 const patience = 30 * time.Second
 
 // quick makes a stream come back as soon as it can.
-var quick = client.Retry(client.RetryPolicy{Delay: time.Millisecond, Jitter: client.NoJitter})
+var quick = client.Retry(client.RetryPolicy{Delay: time.Millisecond, Jitter: client.Off})
 
 // modes are the two ways to read a stream; everything common is tried in both.
 var modes = map[string][]client.Option{"as it comes": {quick}, "strict": {quick, client.Strict()}}

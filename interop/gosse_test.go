@@ -260,7 +260,7 @@ func TestGosseSendsNoHeaderBeforeTheFirstEvent(t *testing.T) {
 func TestGosseIsLostBeforeTheFirstEvent(t *testing.T) {
 	g := newGosse(t, finite(t, 100, true))
 	f := follow[string](t, g.web.URL, quick)
-	patient := follow[string](t, g.web.URL, client.Retry(client.RetryPolicy{First: true, Delay: time.Millisecond}))
+	patient := follow[string](t, g.web.URL, client.Retry(client.RetryPolicy{RetryFirst: true, Delay: time.Millisecond}))
 	strict := follow[string](t, g.web.URL, quick, client.Strict())
 	for range 3 {
 		receive(t, "a subscription", g.subscribed)
@@ -287,7 +287,7 @@ func TestGosseIdleLimit(t *testing.T) {
 	if _, ok := errors.AsType[*client.IdleError](receive(t, "the end", f.end)); !ok {
 		t.Error("the first connection did not end with an IdleError")
 	}
-	patient := follow[string](t, g.web.URL, limit, client.Retry(client.RetryPolicy{First: true, Delay: time.Millisecond}))
+	patient := follow[string](t, g.web.URL, limit, client.Retry(client.RetryPolicy{RetryFirst: true, Delay: time.Millisecond}))
 	r := receive(t, "a retry", patient.retries)
 	if _, ok := errors.AsType[*client.IdleError](r.err); !ok {
 		t.Errorf("retried for %v, want an IdleError", r.err)

@@ -262,7 +262,7 @@ func TestR3labsRefusals(t *testing.T) {
 			web := serve(t, sse.New())
 			follow[string](t, web.URL, opts...).wantStatus(http.StatusInternalServerError, "Please specify a stream!\n")
 			follow[string](t, web.URL+"/?stream=none", opts...).wantStatus(http.StatusInternalServerError, "Stream not found!\n")
-			first := client.Retry(client.RetryPolicy{First: true, Delay: time.Millisecond})
+			first := client.Retry(client.RetryPolicy{RetryFirst: true, Delay: time.Millisecond})
 			follow[string](t, web.URL+"/?stream=none", append(opts, first)...).wantStatus(http.StatusInternalServerError, "Stream not found!\n")
 		})
 	}

@@ -68,7 +68,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		counter(heartbeats, r.Heartbeats)
 		counter(bytes, r.Bytes)
 		for reason, n := range r.Gaps {
-			counter(gaps, n, reason)
+			counter(gaps, n, string(reason))
 		}
 		for reason, n := range r.Ended {
 			counter(streamsEnded, n, string(reason))

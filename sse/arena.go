@@ -2,15 +2,16 @@ package sse
 
 import "strings"
 
-// How much text is allocated at once: the first block is small, for the many
-// streams that are mostly silent, and each is twice the one before.
+// The sizes of the blocks that text is allocated in. The first block is small,
+// because many streams are mostly silent; each further one is twice as large.
 const (
 	arenaMin  = 128
 	arenaSize = 1 << 10
 )
 
-// An arena makes strings of short texts without an allocation for each. They share
-// blocks, so that who keeps one keeps its neighbours, up to arenaSize.
+// An arena makes strings out of short texts without an allocation for each. They
+// share blocks: keeping one string alive keeps its whole block alive, up to
+// arenaSize bytes.
 type arena struct{ block *strings.Builder }
 
 func (a *arena) text(p []byte) string {

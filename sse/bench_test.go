@@ -12,7 +12,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// benchStream repeats events until they make about 1 MiB, and says how many.
+// benchStream repeats events up to about 1 MiB, and returns how many there are.
 func benchStream(event func(i int) string) (stream []byte, events int) {
 	for len(stream) < 1<<20 {
 		stream = append(stream, event(events)...)
@@ -45,7 +45,7 @@ var decodeShapes = []struct {
 	{"heartbeats", func(i int) string { return ":\n\n:\n\n:\n\ndata: x\n\n" }},
 }
 
-// BenchmarkDecode reads events; its floor cuts the same bytes into lines.
+// BenchmarkDecode reads events; its floor splits the same bytes into lines.
 func BenchmarkDecode(b *testing.B) {
 	for _, shape := range decodeShapes {
 		stream, events := benchStream(shape.event)
@@ -97,7 +97,7 @@ func BenchmarkDecode(b *testing.B) {
 	}
 }
 
-// splitAt cuts at every c and does nothing else.
+// splitAt splits at every c and does nothing else.
 func splitAt(c byte) bufio.SplitFunc {
 	return func(data []byte, atEOF bool) (int, []byte, error) {
 		if i := bytes.IndexByte(data, c); i >= 0 {
@@ -119,8 +119,8 @@ var (
 	benchLines = strings.TrimSuffix(strings.Repeat(strings.Repeat("l", 49)+"\n", 20), "\n")
 )
 
-// BenchmarkEncode writes events; each floor appends the same data with nothing
-// checked and nothing around it.
+// BenchmarkEncode writes events; each floor only appends the same data, without
+// checks and field names.
 func BenchmarkEncode(b *testing.B) {
 	benchEncode(b, "string-100B", benchLine)
 	benchEncode(b, "string-20-lines", benchLines)

@@ -2,12 +2,12 @@ package sse
 
 import "time"
 
-// The blocks of this file dispatch no event: clients take note and go on waiting.
+// The blocks in this file carry no event: clients take note and continue to wait.
 
 // AppendComment appends a block that holds only a comment: ": text" and a blank
-// line, or ":" alone for "", which is the shortest heartbeat there is. Each line
-// of text becomes a comment line. Text that is not UTF-8 is a [*FieldError], and
-// dst comes back as it was.
+// line, or ":" and a blank line if text is empty, which is the shortest possible
+// heartbeat. Each line of text becomes a comment line. If text is not UTF-8, it
+// returns a [*FieldError], and dst unchanged.
 func AppendComment(dst []byte, text string) ([]byte, error) {
 	if text == "" {
 		return append(dst, ":\n\n"...), nil
@@ -19,8 +19,8 @@ func AppendComment(dst []byte, text string) ([]byte, error) {
 }
 
 // AppendRetry appends a block that only sets the client's reconnection time, in
-// whole milliseconds: 0 is written as 0, more than 0 as at least 1. A negative d
-// is a [*FieldError], and dst comes back as it was.
+// whole milliseconds: 0 is written as 0, more than 0 as at least 1. If d is
+// negative, it returns a [*FieldError], and dst unchanged.
 func AppendRetry(dst []byte, d time.Duration) ([]byte, error) {
 	if err := checkRetry(d); err != nil {
 		return dst, err
@@ -28,9 +28,10 @@ func AppendRetry(dst []byte, d time.Duration) ([]byte, error) {
 	return append(appendRetry(dst, d), '\n'), nil
 }
 
-// AppendID appends a block that only sets the client's last event id, which it
-// sends when it reconnects; "" resets it, so that none is sent. A line break, a
-// NUL, or text that is not UTF-8 is a [*FieldError], and dst comes back as it was.
+// AppendID appends a block that only sets the client's last event id, which the
+// client sends when it reconnects; "" resets it, so that the client sends no id.
+// If id has a line break or a NUL, or is not UTF-8, it returns a [*FieldError],
+// and dst unchanged.
 func AppendID(dst []byte, id string) ([]byte, error) {
 	if err := checkID(id); err != nil {
 		return dst, err

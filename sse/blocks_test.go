@@ -8,7 +8,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-func TestBlocksWithoutData(t *testing.T) {
+func TestAppendCommentRetryID(t *testing.T) {
 	comment := func(text string) func([]byte) ([]byte, error) {
 		return func(dst []byte) ([]byte, error) { return sse.AppendComment(dst, text) }
 	}
@@ -29,7 +29,7 @@ func TestBlocksWithoutData(t *testing.T) {
 		{"a comment of many lines", comment("a\r\nb\n\ndata: c\r"), ": a\n: b\n: \n: data: c\n: \n\n", nil},
 		{"a comment that is not UTF-8", comment("a\xff"), "", sse.ErrInvalidUTF8},
 		{"a retry", retry(2500 * time.Millisecond), "retry: 2500\n\n", nil},
-		{"a retry at once", retry(0), "retry: 0\n\n", nil},
+		{"a retry of 0", retry(0), "retry: 0\n\n", nil},
 		{"a retry below a millisecond", retry(1), "retry: 1\n\n", nil},
 		{"a negative retry", retry(-time.Second), "", sse.ErrNegativeRetry},
 		{"an id", id("42.k3x"), "id: 42.k3x\n\n", nil},

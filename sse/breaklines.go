@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// breakLines turns the text dst[start:], which already has the prefix of its
-// field before it, into one line for each line of the text. CR, LF and CRLF end
+// breakLines splits the text dst[start:], which stands behind the prefix of its
+// field, into one field line for each line of the text. CR, LF and CRLF end
 // lines.
 func breakLines(dst []byte, start int, prefix string) []byte {
 	cr := bytes.Count(dst[start:], []byte{'\r'})
@@ -15,8 +15,8 @@ func breakLines(dst []byte, start int, prefix string) []byte {
 		return dst
 	}
 
-	// Move the text up by what its lines grow in all, then write them from the
-	// front: what is written never reaches what is still to be read.
+	// Move the text up by the space that all prefixes need, then write the lines
+	// from the front: writing never overtakes reading.
 	room := breaks * len(prefix)
 	n := len(dst)
 	dst = slices.Grow(dst, room)[:n+room]

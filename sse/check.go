@@ -19,8 +19,8 @@ func checkFields(id, event string, retry time.Duration, comment string) error {
 	return checkUTF8("comment", comment)
 }
 
-// Ids and names are short: a plain loop over them beats searching for each byte
-// that is not allowed.
+// Ids and names are short: a plain loop over them is faster than one search for
+// each forbidden byte.
 
 func checkID(id string) error {
 	for i := range len(id) {

@@ -11,48 +11,52 @@ import (
 )
 
 // A Codec turns values into the data of events and back. v is a pointer to the
-// value in both directions, valid only during the call; methods with pointer
-// receivers are therefore in reach. A Codec must be safe for concurrent use.
+// value in both directions, valid only during the call, so that methods with
+// pointer receivers can be called. A Codec must be safe for concurrent use.
 //
-// AppendData appends the data of *v to dst and returns the extended slice. Line
-// breaks in it are fine, they become lines of the data field (and a CR is read
-// back as LF); text that is not UTF-8 is refused by the [Encoder].
+// AppendData appends the data of *v to dst and returns the extended slice. It may
+// contain line breaks: each line becomes a line of the data field (and a CR is
+// read back as LF). The [Encoder] refuses text that is not UTF-8.
 //
 // DecodeData sets *v from data. It must not keep data, which is overwritten when
 // the next event is read.
 //
-// A Codec whose data can be JSON should have a method IsText(v any) bool too: see
-// [Encoder.IsText].
+// IsText reports whether the data of *v is plain text, and not a JSON value. The
+// answer depends on the type of *v alone or, if that is an interface, on the type
+// of what it holds. See [Encoder.IsText].
 type Codec interface {
 	AppendData(dst []byte, v any) ([]byte, error)
 	DecodeData(data []byte, v any) error
+	IsText(v any) bool
 }
 
-// JSON is the default Codec. The first rule that fits decides:
+// JSON is the default Codec. The first rule that applies decides how a value is
+// written:
 //
 //   - Types with AppendText or MarshalText ([encoding.TextAppender],
 //     [encoding.TextMarshaler]; time.Time is one) are written as that text, even
 //     if they have MarshalJSON as well.
 //   - Types with MarshalJSON, and json.Number, are written as JSON.
 //   - Strings and byte slices, named ones too, are written as they are.
-//   - A pointer or an interface is written as what it holds, and as null if it
-//     is nil.
+//   - A pointer is written as what it points to, an interface as what it holds,
+//     and either as null if it is nil.
 //   - Everything else is written as encoding/json does, but <, > and & are not
 //     escaped: an event stream is not HTML.
 //
-// A value is reached through a pointer to it, so methods with pointer receivers
-// count (json.Marshal of a plain value would miss them); a value inside an
-// interface has only those with value receivers.
+// Methods with pointer receivers count, because the codec gets a pointer to the
+// value (json.Marshal of a plain value would miss them). Of a value inside an
+// interface only methods with value receivers count.
 //
 // Reading follows the same rules with UnmarshalText and UnmarshalJSON; a type
 // without them is read the way it is written. The data null read into a pointer
 // sets it to nil, even if the pointer is a *string.
-var JSON Codec = jsonCodec{}
+var JSON jsonCodec
 
+// A jsonCodec has a type of its own so that nothing else can be assigned to [JSON].
 type jsonCodec struct{}
 
 func (jsonCodec) AppendData(dst []byte, v any) ([]byte, error) {
-	switch p := v.(type) { // what is sent most, without a look-up
+	switch p := v.(type) { // the most common types, without a look-up
 	case *string:
 		if p != nil {
 			return append(dst, *p...), nil
@@ -90,15 +94,15 @@ func (jsonCodec) AppendData(dst []byte, v any) ([]byte, error) {
 	return bytes.TrimSuffix(dst, []byte("\n")), nil // Encode ends with a line feed
 }
 
-// IsText reports whether *v goes out as plain text. It looks at types only, so
-// that a nil *string is text.
+// IsText reports whether *v is written as plain text. It looks only at types, so a
+// nil *string is text.
 func (jsonCodec) IsText(v any) bool {
 	_, f := resolve(v)
 	return f != asJSON
 }
 
 func (jsonCodec) DecodeData(data []byte, v any) error {
-	switch p := v.(type) { // what is read most, without a look-up
+	switch p := v.(type) { // the most common types, without a look-up
 	case *string:
 		if p != nil {
 			*p = string(data)
@@ -110,8 +114,8 @@ func (jsonCodec) DecodeData(data []byte, v any) error {
 			return nil
 		}
 	case *json.RawMessage:
-		// json.Unmarshal would go through it twice, once to check and once to
-		// find its end. What is not JSON is left to it: it knows what is wrong.
+		// json.Unmarshal would scan it twice, once to check it and once to find its
+		// end. If it is not JSON, let json.Unmarshal below say what is wrong.
 		if p != nil && json.Valid(data) {
 			*p = append((*p)[:0], bytes.Trim(data, " \t\r\n")...)
 			return nil
@@ -157,7 +161,7 @@ func decodeError(err error) error {
 	return nil
 }
 
-// A form is the way values of a type go out.
+// A form is how the values of a type are written.
 type form uint8
 
 const (
@@ -165,12 +169,12 @@ const (
 	asText        // by AppendText or MarshalText
 	asString      // a string
 	asBytes       // a []byte
-	asLink        // a pointer to a pointer or interface: what that holds decides
+	asLink        // a pointer to a pointer or interface: decided by what that holds
 )
 
 // resolve follows pointers and interfaces to the value that decides how *v is
-// written. The value is a pointer, or not addressable; it is invalid if there is
-// nothing but nil, and the form is then that of the pointer's type.
+// written. The value is a pointer, or not addressable. If it is nil, the returned
+// value is invalid, and the form is that of the pointer's type.
 func resolve(v any) (reflect.Value, form) {
 	rv := reflect.ValueOf(v)
 	for rv.IsValid() {
@@ -197,8 +201,8 @@ func resolve(v any) (reflect.Value, form) {
 
 var forms sync.Map // reflect.Type to form
 
-// formOf returns the form of values of type t, a pointer or the content of an
-// interface.
+// formOf returns the form of values of type t, which is a pointer type or the type
+// of what an interface holds.
 func formOf(t reflect.Type) form {
 	if f, ok := forms.Load(t); ok {
 		return f.(form)
@@ -231,14 +235,14 @@ func findForm(t reflect.Type) form {
 	return asJSON
 }
 
-// isBytes reports whether t is a slice of bytes proper: a slice of a named byte
-// type may mean a list of levels or flags.
+// isBytes reports whether t is a slice of plain bytes. A slice of a named byte type
+// may be a list of levels or flags.
 func isBytes(t reflect.Type) bool {
 	return t.Kind() == reflect.Slice && t.Elem() == reflect.TypeFor[byte]()
 }
 
-// A jsonWriter is a json.Encoder that appends to b. A json.Marshal would have to
-// allocate its result, and would escape for HTML.
+// A jsonWriter is a json.Encoder that appends to b. json.Marshal would allocate its
+// result, and would escape for HTML.
 type jsonWriter struct {
 	b   []byte
 	enc *json.Encoder

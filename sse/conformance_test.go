@@ -20,7 +20,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// streamCases is how many stream cases testdata/conformance.json holds.
+// streamCases is the number of stream cases in testdata/conformance.json.
 const streamCases = 109
 
 type vector struct {
@@ -48,7 +48,7 @@ type vectorPart struct {
 	Times int    `json:"times"`
 }
 
-// vectorText is a text, or its length and hash.
+// vectorText is a text, or the length and hash of one.
 type vectorText struct {
 	text   string
 	length int
@@ -87,7 +87,7 @@ func (v vectorText) String() string {
 	return fmt.Sprintf("%d bytes, SHA-256 %s", v.length, v.sha256)
 }
 
-// vectorEvents is a list of events, or how many there are and a hash of them.
+// vectorEvents is a list of events, or the number and hash of them.
 type vectorEvents struct {
 	list []struct {
 		Type        vectorText `json:"type"`
@@ -168,7 +168,7 @@ func (v vector) input(t *testing.T) []byte {
 	return input
 }
 
-// cut cuts input as the vectors say: "whole", "7" or "at:3,9".
+// cut splits input as the vectors say: "whole", "7" or "at:3,9".
 func cut(t *testing.T, input []byte, chunking string) [][]byte {
 	t.Helper()
 	if chunking == "whole" {
@@ -194,7 +194,7 @@ func cut(t *testing.T, input []byte, chunking string) [][]byte {
 	return slices.Collect(slices.Chunk(input, n))
 }
 
-// chunkReader returns one chunk a read, and then end, or io.EOF.
+// chunkReader returns one chunk for each read, then end, or io.EOF if end is nil.
 type chunkReader struct {
 	chunks [][]byte
 	end    error
@@ -298,7 +298,7 @@ func checkStream(t *testing.T, v vector, chunks [][]byte) {
 		return
 	}
 	for i, want := range v.Expect.Comments {
-		// A vector keeps the space after the colon; the decoder takes it off.
+		// A vector keeps the space after the colon; the decoder removes it.
 		if !want.matches(comments[i]) && !want.matches(" "+comments[i]) {
 			t.Errorf("comment %d is %.300q, want %v", i, comments[i], want)
 		}
@@ -307,7 +307,8 @@ func checkStream(t *testing.T, v vector, chunks [][]byte) {
 
 var errSilent = errors.New("the connection is silent")
 
-// checkLive wants exactly n events out of chunks before the decoder asks for more.
+// checkLive checks that the decoder returns exactly n events before it reads past
+// chunks.
 func checkLive(t *testing.T, chunks [][]byte, n int) {
 	d := sse.NewDecoder(&chunkReader{chunks: chunks, end: errSilent})
 	got := 0

@@ -9,32 +9,33 @@ import (
 	"unicode/utf8"
 )
 
-// DefaultMaxEventSize is the largest event a [Decoder] takes unless told
-// otherwise: 1 MiB.
+// DefaultMaxEventSize is the default of [Decoder.MaxEventSize]: 1 MiB.
 const DefaultMaxEventSize = 1 << 20
 
-// A Decoder reads the events of a text/event-stream, as the HTML standard has it
-// in sections 9.2.5 and 9.2.6. It is used by one goroutine at a time. Its fields
-// are set before the first call of Decode.
+// A Decoder reads the events of a text/event-stream by the rules of the HTML
+// standard, sections 9.2.5 and 9.2.6. It may be used by one goroutine at a time.
+// Its fields must be set before the first call of Decode. The zero Decoder can be
+// used once [Decoder.Reset] has given it a reader.
 //
-// It reads from its reader only when it has no whole line left, so an event is
-// there as soon as the byte that ends it has arrived: the CR, if lines end with
-// CR or CRLF. Its memory is bounded by MaxEventSize, whatever arrives, and it does
-// not allocate for an event, but for a small block of text every few dozen names
-// and ids, and for buffers that grow with what arrives and shrink again when it
-// is little for a while.
+// It reads from its reader only when it has no whole line left. So it returns an
+// event as soon as the byte that ends the event has arrived, which is the CR if
+// lines end with CR or CRLF. Its memory is bounded by MaxEventSize, whatever
+// arrives. It does not allocate for each event, only a small block of text every
+// few dozen names and ids, and buffers that grow with what arrives and shrink
+// again when little has arrived for a while.
 type Decoder struct {
 	// MaxEventSize is the limit for the data and the comments of one event
-	// together, in bytes; its name and its id may each be as long. An event that
-	// exceeds it is reported by an [*EventTooLargeError]. Lines that mean nothing
-	// are skipped, however long. Defaults to DefaultMaxEventSize.
+	// together, in bytes; its name and its id may each be as long again. An event
+	// over the limit is reported by an [*EventTooLargeError]. Lines without a
+	// meaning are skipped, however long they are. Defaults to
+	// [DefaultMaxEventSize].
 	MaxEventSize int
 
-	// OnComment, if set, is called for each comment line as soon as the line has
-	// arrived, within Decode: a heartbeat is seen although no event follows. The
-	// text is without the colon and one space after it. If an event comes of the
-	// comment's block, it has the text once more, in its Comment. A line longer
-	// than MaxEventSize is not shown.
+	// OnComment, if set, is called within Decode for each comment line as soon as
+	// the line has arrived, so a heartbeat is seen although no event follows. The
+	// text is without the colon and one space after it. If the comment's block is
+	// an event, the event's Comment holds the text too. OnComment is not called for
+	// a line longer than MaxEventSize.
 	OnComment func(text string)
 
 	lines lineReader
@@ -51,7 +52,7 @@ type Decoder struct {
 	blockRetry              time.Duration
 	hasBlockRetry           bool
 	tooLarge                bool // reported; the rest of the block is dropped
-	done                    bool // handed out; the next call starts another
+	done                    bool // returned to the caller; the next call begins another block
 
 	// A line that is longer than the read buffer.
 	long     []byte
@@ -64,38 +65,38 @@ type Decoder struct {
 
 // NewDecoder returns a Decoder that reads from r.
 func NewDecoder(r io.Reader) *Decoder {
-	d := &Decoder{data: []byte{}} // empty data is not nil
+	d := new(Decoder)
 	d.Reset(r)
 	return d
 }
 
-// Reset makes d read another stream from r, as a client does that has connected
-// again: what was left of the old stream is dropped, the last event id, the
-// reconnection time and the settings stay.
+// Reset makes d read another stream from r, for a client that has reconnected. It
+// drops what was left of the old stream, and keeps the last event id, the
+// reconnection time and the settings.
 func (d *Decoder) Reset(r io.Reader) {
 	d.lines.reset(r)
 	d.endBlock()
 	d.inLong = false
 }
 
-// LastEventID returns the last event id: what a client sends as Last-Event-ID
-// when it reconnects. A block moves it when its blank line arrives, also one
-// without data.
+// LastEventID returns the last event id, which a client sends as Last-Event-ID when
+// it reconnects. A block with an id sets it when its blank line arrives, even if the
+// block has no data.
 func (d *Decoder) LastEventID() string { return d.lastID }
 
-// SetLastEventID sets the last event id that the stream starts with, which is the
-// one the client asked for.
+// SetLastEventID sets the last event id that the stream starts with: the one that
+// the client has sent.
 func (d *Decoder) SetLastEventID(id string) { d.lastID = id }
 
-// Retry returns the reconnection time the stream has set last, and whether it has
-// set one. It counts from the end of its line on, whatever becomes of the block.
-// One too long for a time.Duration is the longest there is.
+// Retry returns the reconnection time that the stream has set last, and whether it
+// has set one. It takes effect at the end of its line, even if the block is
+// discarded. A time too long for a time.Duration becomes the longest Duration.
 func (d *Decoder) Retry() (time.Duration, bool) { return d.retry, d.hasRetry }
 
-// Events returns the events that are still to come, as Decode returns them: each
-// is valid until the loop goes on. An [*EventTooLargeError] is yielded and the
-// loop goes on with the next event; any other error is yielded and ends it; the
-// end of the stream ends it without an error.
+// Events returns an iterator over the remaining events, as Decode returns them: each
+// is valid until the next iteration. It yields an [*EventTooLargeError] and continues
+// with the next event. Any other error is yielded and ends the loop. The end of the
+// stream ends the loop without an error.
 func (d *Decoder) Events() iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		for {
@@ -113,11 +114,11 @@ func (d *Decoder) Events() iter.Seq2[Event, error] {
 // Decode returns the next event. Its Data is valid until the next call: use
 // [Event.Clone] to keep it.
 //
-// At the end of the stream the error is io.EOF; what the stream held after its
-// last blank line is no event. If the reader fails, Decode returns the events that
-// came before, and then an error that wraps the reader's. Both stay. After an
-// [*EventTooLargeError], Decode can be called again and goes on with the event
-// after. Whatever the error, LastEventID and Retry tell how to reconnect.
+// At the end of the stream the error is io.EOF; lines after the last blank line are
+// dropped. If the reader fails, Decode returns the events before the failure, and
+// then an error that wraps the reader's. Later calls return the same error. After an
+// [*EventTooLargeError], Decode can be called again and returns the next event.
+// After any error, LastEventID and Retry say how to reconnect.
 func (d *Decoder) Decode() (ev Event, err error) {
 	if d.done {
 		d.endBlock()
@@ -169,14 +170,14 @@ func (d *Decoder) longLine(part []byte, last bool) error {
 	return d.field(d.longKind, d.long)
 }
 
-// field takes in one field, or a comment, whose line has ended.
+// field adds one field, or a comment, whose line has ended, to the block.
 func (d *Decoder) field(kind field, value []byte) error {
 	if kind == fieldIgnored {
 		return nil
 	}
 	if len(value) <= d.limit() && !utf8.Valid(value) {
-		// Line ends and field names are ASCII, so that repairing the value alone
-		// gives what decoding the whole stream first would. It never gets shorter.
+		// Line ends and field names are ASCII, so repairing the value alone gives the
+		// same as decoding the whole stream first. A value never gets shorter.
 		d.repaired = appendRepaired(d.repaired[:0], value)
 		value = d.repaired
 	}
@@ -234,8 +235,8 @@ func (d *Decoder) limit() int {
 	return d.MaxEventSize
 }
 
-// exceeded drops what the block holds, and reports so once. The id stays: its
-// event is over when the block ends, and must not be asked for again.
+// exceeded drops what the block holds, and reports that once. It keeps the id: the
+// client must not ask for this event again.
 func (d *Decoder) exceeded() error {
 	if d.tooLarge {
 		return nil
@@ -249,8 +250,8 @@ func (d *Decoder) exceeded() error {
 	}
 }
 
-// dispatch ends the block, and fills ev if it makes an event. Without data there
-// is none, but an id counts.
+// dispatch ends the block, fills ev if the block is an event, and reports whether it
+// is. A block without data is not, but its id counts.
 func (d *Decoder) dispatch(ev *Event) bool {
 	if d.hasID && string(d.id) != d.lastID {
 		d.lastID = d.texts.text(d.id)
@@ -267,6 +268,9 @@ func (d *Decoder) dispatch(ev *Event) bool {
 		ev.ID, ev.HasID = d.lastID, true
 	}
 	ev.LastEventID = d.lastID
+	if d.data == nil {
+		d.data = []byte{} // empty data is not nil
+	}
 	ev.Data = d.data
 	ev.Retry, ev.HasRetry = d.blockRetry, d.hasBlockRetry
 	ev.Comment = d.texts.text(d.comment)
@@ -274,7 +278,7 @@ func (d *Decoder) dispatch(ev *Event) bool {
 	return true
 }
 
-// endBlock makes room for the next block.
+// endBlock prepares for the next block.
 func (d *Decoder) endBlock() {
 	for _, b := range []*[]byte{&d.data, &d.comment, &d.name, &d.id, &d.long, &d.repaired} {
 		*b = shrink(*b)
@@ -284,8 +288,8 @@ func (d *Decoder) endBlock() {
 	d.tooLarge, d.done = false, false
 }
 
-// shrink empties b. A large buffer is let go when it was hardly used, so that one
-// large event does not weigh on a connection for good.
+// shrink empties b. It drops a large buffer of which little was used, so that one
+// large event does not keep memory for the rest of the connection.
 func shrink(b []byte) []byte {
 	if cap(b) > 64<<10 && len(b) < cap(b)/4 {
 		return []byte{}

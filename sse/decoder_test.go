@@ -13,7 +13,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-func TestDecodeReturnsAllThatABlockSays(t *testing.T) {
+func TestDecodeFields(t *testing.T) {
 	stream := "id: 7\nevent: tick\nretry: 250\n: one\n:two\ndata: a\ndata:  b\n\n" +
 		"data: x\n\n" +
 		"id\ndata\n\n"
@@ -35,9 +35,9 @@ func TestDecodeReturnsAllThatABlockSays(t *testing.T) {
 	}
 }
 
-func TestBlocksWithoutDataCount(t *testing.T) {
-	// The priming id, the heartbeat and the retry of a server that then falls
-	// silent, and whose connection breaks in the middle of a block.
+func TestDecodeBlocksWithoutData(t *testing.T) {
+	// A server sends an id, a heartbeat and a retry; then the connection breaks in the
+	// middle of a block.
 	broken := errors.New("connection reset")
 	d := sse.NewDecoder(&chunkReader{
 		chunks: [][]byte{[]byte("id: 41\n\n:\n\nretry: 3000\n\ndata: unfinished\nid: 42\nretry: 4000\n")},
@@ -60,7 +60,7 @@ func TestBlocksWithoutDataCount(t *testing.T) {
 	}
 }
 
-func TestCommentsAreSeenAtOnce(t *testing.T) {
+func TestDecoderOnComment(t *testing.T) {
 	d := sse.NewDecoder(&chunkReader{chunks: [][]byte{[]byte(": beat\r")}, end: errSilent})
 	var comments []string
 	d.OnComment = func(text string) { comments = append(comments, text) }
@@ -72,7 +72,7 @@ func TestCommentsAreSeenAtOnce(t *testing.T) {
 	}
 }
 
-func TestDecodeReadsOnlyWhenItMust(t *testing.T) {
+func TestDecodeReadsOnlyWithoutWholeLine(t *testing.T) {
 	d := sse.NewDecoder(&chunkReader{
 		chunks: [][]byte{[]byte("data: a\n\ndata: b\n\ndata: c")},
 		end:    errSilent,
@@ -84,7 +84,7 @@ func TestDecodeReadsOnlyWhenItMust(t *testing.T) {
 	}
 }
 
-func TestReaderErrors(t *testing.T) {
+func TestDecodeReaderErrors(t *testing.T) {
 	const stream = "id: 1\ndata: a\n\ndata: b\n\n"
 	broken := errors.New("connection reset")
 	tests := []struct {
@@ -97,7 +97,7 @@ func TestReaderErrors(t *testing.T) {
 		{"one byte a read", iotest.OneByteReader(strings.NewReader(stream)), io.EOF},
 		{"a broken connection", io.MultiReader(strings.NewReader(stream), iotest.ErrReader(broken)), broken},
 		{"a body that was cut", io.MultiReader(strings.NewReader(stream), iotest.ErrReader(io.ErrUnexpectedEOF)), io.ErrUnexpectedEOF},
-		{"a reader that returns nothing, again and again", io.MultiReader(strings.NewReader(stream), idle{}), io.ErrNoProgress},
+		{"a reader that makes no progress", io.MultiReader(strings.NewReader(stream), idle{}), io.ErrNoProgress},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -123,12 +123,12 @@ func TestReaderErrors(t *testing.T) {
 	}
 }
 
-// idle is a reader that never has anything to say.
+// idle is a reader that returns no bytes and no error.
 type idle struct{}
 
 func (idle) Read([]byte) (int, error) { return 0, nil }
 
-func TestResetKeepsWhatAReconnectionNeeds(t *testing.T) {
+func TestDecoderReset(t *testing.T) {
 	first := "\uFEFFid: 8\nretry: 100\ndata: a\n\nid: 9\ndata: " + strings.Repeat("half a line", 10_000)
 	d := sse.NewDecoder(strings.NewReader(first))
 	d.SetLastEventID("7")
@@ -153,7 +153,7 @@ func TestResetKeepsWhatAReconnectionNeeds(t *testing.T) {
 	}
 }
 
-func TestCloneOutlivesTheNextEvent(t *testing.T) {
+func TestEventClone(t *testing.T) {
 	d := sse.NewDecoder(strings.NewReader("data: aaaa\n\ndata: bbbb\n\n"))
 	first, err := d.Decode()
 	if err != nil {
@@ -168,7 +168,7 @@ func TestCloneOutlivesTheNextEvent(t *testing.T) {
 	}
 }
 
-func TestIdsAndNamesOutliveTheirEvents(t *testing.T) {
+func TestDecodeIDsAndNamesStayValid(t *testing.T) {
 	var stream strings.Builder
 	for i := range 1000 {
 		name := strings.Repeat(string(rune('a'+i%26)), 1+i%200)
@@ -193,7 +193,7 @@ func TestIdsAndNamesOutliveTheirEvents(t *testing.T) {
 	}
 }
 
-func TestLeavingEventsAndComingBack(t *testing.T) {
+func TestDecoderEventsAfterBreak(t *testing.T) {
 	d := sse.NewDecoder(strings.NewReader("data: a\n\ndata: b\n\ndata: c\n\n"))
 	var got []string
 	for range 2 {
@@ -212,7 +212,7 @@ func TestLeavingEventsAndComingBack(t *testing.T) {
 	}
 }
 
-func TestEventsEndsWithTheReadersError(t *testing.T) {
+func TestDecoderEventsReaderError(t *testing.T) {
 	d := sse.NewDecoder(&chunkReader{chunks: [][]byte{[]byte("data: a\n\n")}, end: errSilent})
 	var errs []error
 	n := 0
@@ -227,7 +227,7 @@ func TestEventsEndsWithTheReadersError(t *testing.T) {
 	}
 }
 
-func TestHugeRetryIsTheLongestThereIs(t *testing.T) {
+func TestDecodeHugeRetry(t *testing.T) {
 	for _, digits := range []string{"9223372036855", "18446744073709551616", strings.Repeat("9", 500)} {
 		d := sse.NewDecoder(strings.NewReader("retry: " + digits + "\ndata\n\n"))
 		ev, err := d.Decode()
@@ -237,30 +237,30 @@ func TestHugeRetryIsTheLongestThereIs(t *testing.T) {
 	}
 }
 
-func TestLimit(t *testing.T) {
+func TestMaxEventSize(t *testing.T) {
 	const limit = 100
 	text := func(n int) string { return strings.Repeat("x", n) }
 	tests := []struct {
 		name, block string
 		fits        bool
 	}{
-		{"data of just the limit", "data: " + text(100) + "\n", true},
-		{"data of a byte more", "data: " + text(101) + "\n", false},
-		{"lines that make just the limit", "data: " + text(50) + "\ndata:" + text(49) + "\n", true},
+		{"data of exactly the limit", "data: " + text(100) + "\n", true},
+		{"data of one byte more", "data: " + text(101) + "\n", false},
+		{"lines of exactly the limit together", "data: " + text(50) + "\ndata:" + text(49) + "\n", true},
 		{"the line feed between lines counts", "data: " + text(50) + "\ndata:" + text(50) + "\n", false},
 		{"many empty lines", strings.Repeat("data\n", 101), true},
 		{"one empty line too many", strings.Repeat("data\n", 102), false},
 		{"a comment counts", ":" + text(50) + "\ndata: " + text(50) + "\n", true},
 		{"a comment counts against the data", ":" + text(50) + "\ndata: " + text(51) + "\n", false},
 		{"the data counts against a comment", "data: " + text(50) + "\n:" + text(51) + "\n", false},
-		{"an id and a name have room of their own", "id: " + text(100) + "\nevent: " + text(100) + "\ndata: " + text(100) + "\n", true},
+		{"an id and a name have limits of their own", "id: " + text(100) + "\nevent: " + text(100) + "\ndata: " + text(100) + "\n", true},
 		{"an id that is too long", "id: " + text(101) + "\ndata\n", false},
 		{"a name that is too long", "event: " + text(101) + "\ndata\n", false},
 		{"a name that is too long, replaced by one that fits", "event: " + text(101) + "\nevent: e\ndata\n", false},
-		{"a repaired text counts as it is handed out", "data: " + strings.Repeat("\xff", 33) + "\n", true},
-		{"a text that is too long once repaired", "data: " + strings.Repeat("\xff", 34) + "\n", false},
+		{"repaired text counts after the repair", "data: " + strings.Repeat("\xff", 33) + "\n", true},
+		{"text that is too long after the repair", "data: " + strings.Repeat("\xff", 34) + "\n", false},
 		{"a block without data", ": " + text(101) + "\n", false},
-		{"lines that mean nothing do not count", text(200_000) + "\ndatax: " + text(200_000) + "\ndata\n", true},
+		{"lines without a meaning do not count", text(200_000) + "\ndatax: " + text(200_000) + "\ndata\n", true},
 		{"a very long line", "data: " + text(200_000) + "\n", false},
 	}
 	for _, tt := range tests {
@@ -291,7 +291,7 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-func TestTooLargeIsReportedBeforeTheLineEnds(t *testing.T) {
+func TestMaxEventSizeReportedBeforeLineEnd(t *testing.T) {
 	d := sse.NewDecoder(io.MultiReader(
 		strings.NewReader("id: 5\nevent: big\ndata: "),
 		strings.NewReader(strings.Repeat("x", sse.DefaultMaxEventSize+64<<10)),
@@ -310,7 +310,7 @@ func TestTooLargeIsReportedBeforeTheLineEnds(t *testing.T) {
 	}
 }
 
-func TestHeartbeatsAreSeenInADroppedBlock(t *testing.T) {
+func TestOnCommentInDroppedBlock(t *testing.T) {
 	d := sse.NewDecoder(strings.NewReader("data: 12345\n: beat\n: too long\n\ndata: 1\n\n"))
 	d.MaxEventSize = 4
 	var comments []string
@@ -331,7 +331,7 @@ func TestHeartbeatsAreSeenInADroppedBlock(t *testing.T) {
 	}
 }
 
-// repeat is a reader that says the same n times.
+// repeat is a reader that returns the same text n times.
 type repeat struct {
 	text string
 	n    int
@@ -358,7 +358,7 @@ func (r *repeat) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func TestMemoryIsBounded(t *testing.T) {
+func TestDecoderMemoryIsBounded(t *testing.T) {
 	const limit = 64 << 10
 	kib := strings.Repeat("x", 1<<10)
 	tests := []struct{ name, head, again string }{
@@ -404,7 +404,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-func TestALargeEventDoesNotWeighForGood(t *testing.T) {
+func TestDecoderFreesMemoryAfterLargeEvent(t *testing.T) {
 	d := sse.NewDecoder(io.MultiReader(
 		strings.NewReader("data: "+strings.Repeat("x", 900<<10)+"\n\n"),
 		strings.NewReader("data: small\n\ndata: small\n\ndata: small\n\n"),
@@ -422,7 +422,7 @@ func TestALargeEventDoesNotWeighForGood(t *testing.T) {
 	}
 }
 
-func TestASilentStreamHoldsLittle(t *testing.T) {
+func TestDecoderMemoryOfSilentStream(t *testing.T) {
 	d := sse.NewDecoder(strings.NewReader("id: 1\ndata: small\n\n"))
 	if _, err := d.Decode(); err != nil {
 		t.Fatal(err)
@@ -432,10 +432,10 @@ func TestASilentStreamHoldsLittle(t *testing.T) {
 	}
 }
 
-func TestABurstDoesNotWeighForGood(t *testing.T) {
+func TestDecoderFreesMemoryAfterBurst(t *testing.T) {
 	const burst, heartbeats = 5000, 40
 	beats := strings.Repeat(":\n\n", heartbeats)
-	// The buffer shrinks where it holds the beginning of a line, too.
+	// The buffer also shrinks while it holds the beginning of a line.
 	d := sse.NewDecoder(io.MultiReader(
 		strings.NewReader(strings.Repeat("id: 12\nevent: tick\ndata: some text\n\n", burst)+"data: to"),
 		iotest.OneByteReader(strings.NewReader("gether\n"+beats)),
@@ -462,15 +462,15 @@ func TestABurstDoesNotWeighForGood(t *testing.T) {
 	}
 }
 
-func TestDataIsNeverNil(t *testing.T) {
+func TestDecodeDataIsNeverNil(t *testing.T) {
 	d := sse.NewDecoder(strings.NewReader("data\n\n"))
 	if ev, err := d.Decode(); err != nil || ev.Data == nil {
 		t.Errorf("Decode() = %#v, %v; want empty data that is not nil", ev, err)
 	}
 }
 
-func TestLongLinesAtAnyChunking(t *testing.T) {
-	// Characters of three bytes, so that the read buffer ends within one.
+func TestDecodeLongLines(t *testing.T) {
+	// Characters of three bytes, so that the read buffer ends inside one.
 	long := strings.Repeat("€", 50_000)
 	stream := []byte("id: 1\r\ndata: " + long + "\r\ndata: " + long + "\r\n\r\ndata: after\r\n\r\n")
 	for _, n := range []int{1, 4095, 4096, 65535, 65536, 65537, len(stream)} {
@@ -486,6 +486,19 @@ func TestLongLinesAtAnyChunking(t *testing.T) {
 		}
 		if ev, err := d.Decode(); err != nil || string(ev.Data) != "after" {
 			t.Errorf("chunks of %d: Decode() = %q, %v; want after", n, ev.Data, err)
+		}
+	}
+}
+
+func TestZeroDecoder(t *testing.T) {
+	d := sse.Decoder{MaxEventSize: 8}
+	if _, err := d.Decode(); err == nil || !strings.Contains(err.Error(), "no reader") {
+		t.Errorf("Decode() without a reader = %v, want an error that says so", err)
+	}
+	d.Reset(strings.NewReader("data:\n\ndata: x\n\n"))
+	for _, want := range []string{"", "x"} {
+		if ev, err := d.Decode(); err != nil || ev.Data == nil || string(ev.Data) != want {
+			t.Errorf("Decode() after Reset = %#v, %v; want data %q that is not nil", ev, err, want)
 		}
 	}
 }

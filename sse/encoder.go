@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// Append appends the wire block of ev, encoded by [JSON], to dst. The lines come
-// in the order id, event, retry, comment, data, and a blank line ends the block.
+// Append appends the wire block of ev, encoded by [JSON], to dst. The lines are in
+// the order id, event, retry, comment, data, and a blank line ends the block.
 //
-// Every field is checked first. The error is a [*FieldError] that names the field
-// and the byte, and dst comes back as it was. Append may be called concurrently,
-// and it does not allocate once dst is large enough (if encoding the data does
-// not); an [Encoder] saves it a look-up.
+// Append checks every field. If one cannot be written, it returns a [*FieldError]
+// that names the field and the byte, and dst unchanged. It may be called
+// concurrently, and it does not allocate once dst is large enough, unless encoding
+// the data does. An [Encoder] is slightly faster: it saves a look-up.
 func Append[T any](dst []byte, ev ServerSentEvent[T]) ([]byte, error) {
 	pool := encoderPool[T]()
 	e := pool.Get().(*Encoder[T])
@@ -38,13 +38,13 @@ func encoderPool[T any]() *sync.Pool {
 //
 // With a buffer that is large enough it does not allocate for strings, byte
 // slices, types with AppendText, and structs that encoding/json writes without
-// allocating (no maps, no marshaling methods). It keeps nothing of an event.
+// allocating (no maps, no marshaling methods). It keeps no reference to an event.
 type Encoder[T any] struct {
 	codec Codec
-	v     T // held here during a call, so that the pointer the codec gets costs no allocation
+	v     T // the value during a call, so that passing a pointer to the codec does not allocate
 }
 
-// NewEncoder returns an Encoder that writes data by c, or by [JSON] if c is nil.
+// NewEncoder returns an Encoder that writes data with c, or with [JSON] if c is nil.
 func NewEncoder[T any](c Codec) *Encoder[T] {
 	return &Encoder[T]{codec: c}
 }
@@ -77,8 +77,8 @@ func (e *Encoder[T]) Append(dst []byte, ev ServerSentEvent[T]) ([]byte, error) {
 	return append(out, "\n\n"...), nil
 }
 
-// AppendData appends the data of v alone, as it would be without the field names
-// of an event stream. Errors are as with Append.
+// AppendData appends only the data of v, without the field names of an event stream.
+// It returns the same errors as Append.
 func (e *Encoder[T]) AppendData(dst []byte, v T) ([]byte, error) {
 	e.v = v
 	out, err := e.dataCodec().AppendData(dst, &e.v)
@@ -96,22 +96,16 @@ func (e *Encoder[T]) AppendData(dst []byte, v T) ([]byte, error) {
 	return out, nil
 }
 
-// IsText reports whether the data of v is plain text, and not a JSON value. Who
-// puts data into JSON, a line of NDJSON say, makes a JSON string of text and
-// embeds the rest as it is.
+// IsText reports whether the data of v is plain text, and not a JSON value. Code that
+// puts data into JSON, such as a line of NDJSON, must write text as a JSON string and
+// can embed everything else as it is.
 //
-// The answer depends on the codec and on the type alone. It is thus the same for
-// all v, and the zero T will do to ask, unless T is an interface: then it depends
-// on the type of what v holds (a nil interface is JSON). A codec answers by a
-// method IsText(v any) bool, where v is a pointer to the value; one that has none
-// writes text.
+// The answer depends on the codec and on the type alone. It is the same for all v,
+// so that the zero T can be passed, unless T is an interface: then it depends on
+// the type of what v holds (a nil interface is JSON).
 func (e *Encoder[T]) IsText(v T) bool {
-	c, ok := e.dataCodec().(interface{ IsText(v any) bool })
-	if !ok {
-		return true
-	}
 	e.v = v
-	text := c.IsText(&e.v)
+	text := e.dataCodec().IsText(&e.v)
 	var zero T
 	e.v = zero
 	return text
@@ -130,7 +124,7 @@ func appendField(dst []byte, prefix, value string) []byte {
 	return append(dst, '\n')
 }
 
-// appendRetry writes whole milliseconds. Less than one rounds up, because 0 would
+// appendRetry writes whole milliseconds. It rounds less than one up, because 0 would
 // ask clients to reconnect without a pause.
 func appendRetry(dst []byte, d time.Duration) []byte {
 	ms := d.Milliseconds()

@@ -19,8 +19,8 @@ func TestAppend(t *testing.T) {
 		in   event
 		want string
 	}{
-		{"an event has data, be it empty", event{}, "data: \n\n"},
-		{"fields come in order, data last", event{ID: "1", Event: "tick", Data: "x", Retry: time.Second, Comment: "c"},
+		{"an event has data, possibly empty", event{}, "data: \n\n"},
+		{"fields are in order, data last", event{ID: "1", Event: "tick", Data: "x", Retry: time.Second, Comment: "c"},
 			"id: 1\nevent: tick\nretry: 1000\n: c\ndata: x\n\n"},
 		{"line breaks of data become lines", event{Data: "a\nb\rc\r\nd"}, "data: a\ndata: b\ndata: c\ndata: d\n\n"},
 		{"empty lines of data are kept", event{Data: "\n\na\r\r\n\r\n"}, "data: \ndata: \ndata: a\ndata: \ndata: \ndata: \n\n"},
@@ -29,12 +29,12 @@ func TestAppend(t *testing.T) {
 			"data: a\ndata: \ndata: event: x\ndata: data: y\ndata: \ndata: \n\n"},
 		{"line breaks of a comment become lines", event{Comment: "a\r\n\rb\n"}, ": a\n: \n: b\n: \ndata: \n\n"},
 		{"leading spaces survive the one that is stripped", event{ID: " 1", Event: " e", Data: " d"}, "id:  1\nevent:  e\ndata:  d\n\n"},
-		{"NUL is fine but for the id", event{Event: "\x00", Data: "\x00", Comment: "\x00"}, "event: \x00\n: \x00\ndata: \x00\n\n"},
+		{"NUL is allowed, except in the id", event{Event: "\x00", Data: "\x00", Comment: "\x00"}, "event: \x00\n: \x00\ndata: \x00\n\n"},
 		{"other line separators are text", event{ID: "\v\f", Data: "a\u2028b\u2029c\u0085d\ve\f"}, "id: \v\f\ndata: a\u2028b\u2029c\u0085d\ve\f\n\n"},
 		{"a retry of less than a millisecond is one", event{Retry: 1}, "retry: 1\ndata: \n\n"},
 		{"retry is whole milliseconds", event{Retry: 1_999_999}, "retry: 1\ndata: \n\n"},
 		{"the longest retry", event{Retry: 1<<63 - 1}, "retry: 9223372036854\ndata: \n\n"},
-		{"text goes out as UTF-8", event{ID: "é", Event: "größe", Data: "温度", Comment: "♥"}, "id: é\nevent: größe\n: ♥\ndata: 温度\n\n"},
+		{"text is written as UTF-8", event{ID: "é", Event: "größe", Data: "温度", Comment: "♥"}, "id: é\nevent: größe\n: ♥\ndata: 温度\n\n"},
 	}
 	enc := sse.NewEncoder[string](nil)
 	for _, tt := range tests {
@@ -56,7 +56,7 @@ func TestAppend(t *testing.T) {
 	}
 }
 
-func TestAppendRefuses(t *testing.T) {
+func TestAppendErrors(t *testing.T) {
 	type event = sse.ServerSentEvent[string]
 	tests := []struct {
 		in     event
@@ -66,7 +66,7 @@ func TestAppendRefuses(t *testing.T) {
 		msg    string
 	}{
 		{event{ID: "123\ndata: forged"}, "id", 3, sse.ErrLineBreak,
-			"sse: id: line break at byte 3; the field is one line, take line breaks out"},
+			"sse: id: line break at byte 3; the field is one line, remove line breaks"},
 		{event{ID: "12\r"}, "id", 2, sse.ErrLineBreak, "sse: id: line break at byte 2; "},
 		{event{ID: "\x00"}, "id", 0, sse.ErrNUL, "sse: id: NUL character at byte 0; "},
 		{event{ID: "é\xff"}, "id", 2, sse.ErrInvalidUTF8, "sse: id: invalid UTF-8 at byte 2; "},
@@ -91,21 +91,23 @@ func TestAppendRefuses(t *testing.T) {
 	}
 }
 
-// brokenCodec does what a Codec must not do.
+// brokenCodec drops dst, which a Codec must not do.
 type brokenCodec struct{ out string }
 
 func (c brokenCodec) AppendData([]byte, any) ([]byte, error) { return []byte(c.out), nil }
 func (c brokenCodec) DecodeData([]byte, any) error           { return nil }
+func (c brokenCodec) IsText(any) bool                        { return true }
 
-// failingCodec leaves half a value behind.
+// failingCodec appends half a value and fails.
 type failingCodec struct{ err error }
 
 func (c failingCodec) AppendData(dst []byte, _ any) ([]byte, error) {
 	return append(dst, "half\n"...), c.err
 }
 func (c failingCodec) DecodeData([]byte, any) error { return c.err }
+func (c failingCodec) IsText(any) bool              { return true }
 
-func TestCodecErrors(t *testing.T) {
+func TestAppendCodecErrors(t *testing.T) {
 	type event = sse.ServerSentEvent[int]
 	cause := errors.New("no such value")
 	for _, codec := range []sse.Codec{failingCodec{cause}, brokenCodec{"short"}} {
@@ -131,7 +133,7 @@ func TestCodecErrors(t *testing.T) {
 	}
 }
 
-func TestZeroEncoderUsesJSON(t *testing.T) {
+func TestZeroEncoder(t *testing.T) {
 	var enc sse.Encoder[[]int]
 	got, err := enc.Append(nil, sse.ServerSentEvent[[]int]{Data: []int{1, 2}})
 	if err != nil || string(got) != "data: [1,2]\n\n" || enc.IsText(nil) {
@@ -139,7 +141,7 @@ func TestZeroEncoderUsesJSON(t *testing.T) {
 	}
 }
 
-func TestEncoderKeepsNothing(t *testing.T) {
+func TestEncoderKeepsNoReference(t *testing.T) {
 	enc := sse.NewEncoder[*tick](nil)
 	for name, use := range map[string]func(*tick) error{
 		"Append": func(data *tick) error {

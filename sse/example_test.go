@@ -1,6 +1,8 @@
 package sse_test
 
 import (
+	"bytes"
+	"context"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -11,9 +13,10 @@ import (
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/sse"
+	"github.com/fluxwire-go/fluxwire/streams"
 )
 
-// A Price is what the examples send.
+// A Price is the data of most examples.
 type Price struct {
 	Pair string  `json:"pair" xml:"pair,attr"`
 	Rate float64 `json:"rate" xml:",chardata"`
@@ -37,7 +40,7 @@ func ExampleAppend() {
 	// data: {"pair":"EUR/USD","rate":1.08}
 }
 
-// Text is not JSON: it goes out as it is, line by line.
+// Text is written as it is, line by line, not as JSON.
 func ExampleAppend_text() {
 	block, err := sse.Append(nil, sse.ServerSentEvent[string]{Data: "first line\nsecond line"})
 	if err != nil {
@@ -55,11 +58,11 @@ func ExampleFieldError() {
 	fmt.Println(err)
 	fmt.Println(errors.Is(err, sse.ErrLineBreak))
 	// Output:
-	// sse: id: line break at byte 1; the field is one line, take line breaks out
+	// sse: id: line break at byte 1; the field is one line, remove line breaks
 	// true
 }
 
-// An Encoder with a buffer that is used again does not allocate.
+// An Encoder whose buffer is reused does not allocate.
 func ExampleEncoder() {
 	enc := sse.NewEncoder[Price](nil)
 	var buf []byte
@@ -79,7 +82,7 @@ func ExampleEncoder() {
 	// data: {"pair":"EUR/USD","rate":1.09}
 }
 
-// Where data goes into JSON, text becomes a JSON string.
+// In a line of JSON, text becomes a JSON string and other data is embedded.
 func ExampleEncoder_IsText() {
 	enc := sse.NewEncoder[any](nil)
 	for _, v := range []any{"1.08", 1.08} {
@@ -108,6 +111,8 @@ func (XML) AppendData(dst []byte, v any) ([]byte, error) {
 
 func (XML) DecodeData(data []byte, v any) error { return xml.Unmarshal(data, v) }
 
+func (XML) IsText(any) bool { return true } // it is not JSON
+
 func ExampleCodec() {
 	block, err := sse.NewEncoder[Price](XML{}).Append(nil, sse.ServerSentEvent[Price]{Data: Price{"EUR/USD", 1.08}})
 	if err != nil {
@@ -130,8 +135,7 @@ func ExampleCodec() {
 	// EUR/USD 1.08
 }
 
-// Blocks that carry no event: what a server says first, and when it has nothing
-// to say.
+// Blocks that carry no event: a server sends them first, and as heartbeats.
 func ExampleAppendComment() {
 	buf, err := sse.AppendRetry(nil, 2*time.Second)
 	if err == nil {
@@ -178,7 +182,7 @@ func ExampleDecoder() {
 	// "a line\nand another"
 }
 
-// A stream breaks, and the next connection asks for what came after.
+// A connection breaks, and the next one resumes after the last event.
 func ExampleDecoder_Reset() {
 	d := sse.NewDecoder(strings.NewReader("retry: 500\nid: 7\ndata: seen\n\nid: 8\ndata: cut off"))
 	for ev := range d.Events() {
@@ -219,4 +223,73 @@ func ExampleEventTooLargeError() {
 	// Output:
 	// dropped event 1, over 8 bytes
 	// 2: fits
+}
+
+func ExampleNamed() {
+	block, err := sse.Append(nil, sse.Named("price", Price{"EUR/USD", 1.08}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	os.Stdout.Write(block)
+	// Output:
+	// event: price
+	// data: {"pair":"EUR/USD","rate":1.08}
+}
+
+// A stream of values becomes a stream of events.
+func ExampleAs() {
+	prices := streams.Of(Price{"EUR/USD", 1.08}, Price{"EUR/USD", 1.09})
+	for ev, err := range streams.Map(prices, sse.As[Price]("price")).All(context.Background()) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(ev.Event, ev.Data.Rate)
+	}
+	// Output:
+	// price 1.08
+	// price 1.09
+}
+
+// A server tells a client that events are missing.
+func ExampleControl() {
+	gap := sse.Gap{Reason: sse.GapRetention, From: "7.k3x", To: "12.k3x", Missed: new(uint64(5)), ID: "12.k3x"}
+	block, err := gap.Control().Append(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	os.Stdout.Write(block)
+
+	ev, err := sse.NewDecoder(bytes.NewReader(block)).Decode()
+	if err != nil {
+		log.Fatal(err)
+	}
+	if ev.Event == sse.ControlGap {
+		fmt.Println(sse.ParseGap(ev.Data))
+	}
+	// Output:
+	// id: 12.k3x
+	// event: stream.gap
+	// data: {"reason":"retention","from":"7.k3x","to":"12.k3x","missed":5}
+	//
+	// 5 events are missing between "7.k3x" and "12.k3x": retention
+}
+
+// A log stores the block of each event with an id line in front.
+func ExampleFrames() {
+	var stored []byte
+	for i, text := range []string{"one", "two"} {
+		block, err := sse.Append(nil, sse.Named("word", text))
+		if err != nil {
+			log.Fatal(err)
+		}
+		stored = fmt.Appendf(stored, "id: %d\n%s", i+1, block)
+	}
+	for frame := range sse.Frames(stored) {
+		id, _, _ := sse.CutIDLine(frame)
+		name, data, _ := sse.ParseFrame(frame, nil)
+		fmt.Printf("%s: %s %s\n", id, name, data)
+	}
+	// Output:
+	// 1: word one
+	// 2: word two
 }

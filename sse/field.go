@@ -17,8 +17,8 @@ const (
 	fieldRetry
 )
 
-// cutField takes a line apart, or the start of one that is longer than any field
-// name. The line is not empty.
+// cutField splits a line into the kind of its field and the value. The line must not
+// be empty. It may be the start of a line, if that is longer than any field name.
 func cutField(line []byte) (field, []byte) {
 	kind, name := fieldIgnored, ""
 	switch line[0] {
@@ -38,9 +38,9 @@ func cutField(line []byte) (field, []byte) {
 	}
 	value := line[len(name):]
 	switch {
-	case len(value) == 0: // a field may do without the colon
+	case len(value) == 0: // the colon may be missing
 		return kind, nil
-	case value[0] != ':': // another name that only begins like this one
+	case value[0] != ':': // a longer name that begins with this one
 		return fieldIgnored, nil
 	case len(value) > 1 && value[1] == ' ':
 		return kind, value[2:]
@@ -48,15 +48,17 @@ func cutField(line []byte) (field, []byte) {
 	return kind, value[1:]
 }
 
-// parseRetry reads a reconnection time in milliseconds: ASCII digits alone.
+// maxMillis is the longest time.Duration in milliseconds.
+const maxMillis = math.MaxInt64 / int64(time.Millisecond)
+
+// parseRetry reads a reconnection time in milliseconds: ASCII digits only.
 func parseRetry(value []byte) (time.Duration, bool) {
-	const most = math.MaxInt64 / int64(time.Millisecond)
 	var ms int64
 	for _, c := range value {
 		if c < '0' || c > '9' {
 			return 0, false
 		}
-		ms = min(ms*10+int64(c-'0'), most)
+		ms = min(ms*10+int64(c-'0'), maxMillis)
 	}
 	return time.Duration(ms) * time.Millisecond, len(value) > 0
 }

@@ -17,8 +17,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// read reads all that a stream says, cut into chunks of the sizes given, which are
-// used again and again.
+// read reads a whole stream, split into chunks of the given sizes. The sizes repeat.
 func read(t *testing.T, stream, sizes []byte, limit int) reading {
 	t.Helper()
 	var chunks [][]byte
@@ -92,8 +91,8 @@ func addStreams(f *testing.F, add func(stream []byte)) {
 	}
 }
 
-// FuzzDecoder holds the decoder to the reference: the same events at any chunking,
-// with a limit that is never reached and with a small one.
+// FuzzDecoder compares the decoder with the reference: it must return the same events
+// for any chunks, with a limit that is never reached and with a small one.
 func FuzzDecoder(f *testing.F) {
 	addStreams(f, func(stream []byte) {
 		f.Add(stream, []byte{}, byte(16))
@@ -106,9 +105,8 @@ func FuzzDecoder(f *testing.F) {
 	})
 }
 
-// FuzzLongLines does the same with streams in which a tilde stands for a text
-// longer than the read buffer, and any cut falls within a character, or what is
-// left of one.
+// FuzzLongLines does the same with streams in which a tilde stands for a text longer
+// than the read buffer, so that buffers end inside a character.
 func FuzzLongLines(f *testing.F) {
 	long := bytes.Repeat([]byte("x\xf0\x9f\x92\xa9\xe2\x82"), 10_000)
 	for _, stream := range []string{
@@ -133,7 +131,7 @@ func compare(t *testing.T, stream, sizes []byte, limit int) {
 	t.Helper()
 	got, want := read(t, stream, sizes, limit), reference(stream, limit)
 	if want.unfinished > limit && got.tooLarge == want.tooLarge+1 {
-		got.tooLarge-- // whether a line is found too long before it ends is left open
+		got.tooLarge-- // the decoder may report a line as too long before it ends
 	}
 	want.unfinished = 0
 	if !reflect.DeepEqual(got, want) {
@@ -142,8 +140,8 @@ func compare(t *testing.T, stream, sizes []byte, limit int) {
 	}
 }
 
-// FuzzFields holds the encoder to its promise that no field can be forged through
-// another: what it accepts is read back as exactly one event with equal fields.
+// FuzzFields checks that no value can forge a field: what the encoder accepts is read
+// back as exactly one event with equal fields.
 func FuzzFields(f *testing.F) {
 	f.Add("1", "tick", int64(time.Second), "a comment", "hello")
 	f.Add("", "", int64(0), "", "")
@@ -193,8 +191,8 @@ func FuzzFields(f *testing.F) {
 	})
 }
 
-// FuzzRewrite reads any stream and writes its events: reading and writing those
-// again changes nothing, and neither does a second reading.
+// FuzzRewrite reads any stream and writes its events. Reading and writing those once
+// more must change nothing.
 func FuzzRewrite(f *testing.F) {
 	addStreams(f, func(stream []byte) { f.Add(stream) })
 	f.Fuzz(func(t *testing.T, stream []byte) {
@@ -237,7 +235,7 @@ func invalid(ev sse.ServerSentEvent[string]) bool {
 		!utf8.ValidString(ev.ID) || !utf8.ValidString(ev.Event) || !utf8.ValidString(ev.Comment) || !utf8.ValidString(ev.Data)
 }
 
-// normal is s with each line break as a line feed.
+// normal returns s with each line break as a line feed.
 func normal(s string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
 }

@@ -2,41 +2,44 @@ package sse
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 )
 
-// The read buffer starts small, for the many streams that are mostly silent, and
-// doubles each time a read fills it. After quietReads that left most of it empty,
-// heartbeats for example, it shrinks again: a burst must not weigh on a connection
-// for good. A line longer than maxRead comes in parts.
+// The read buffer starts small, because many streams are mostly silent, and doubles
+// each time a read fills it. It shrinks again after quietReads reads in a row, of
+// heartbeats for example, have left most of it empty: a burst must not keep memory
+// for the rest of the connection. A line longer than maxRead is returned in parts.
 const (
 	minRead    = 512
 	maxRead    = 64 << 10
 	quietReads = 8
 )
 
+var errNoReader = errors.New("sse: read: the Decoder has no reader: use NewDecoder, or Reset")
+
 var byteOrderMark = []byte("\uFEFF")
 
-// A lineReader cuts a stream into lines. A line ends at a CR or an LF the moment
-// that byte is there; an LF right after a CR belongs to it.
+// A lineReader splits a stream into lines. A line ends at a CR or an LF as soon as
+// that byte has arrived; an LF right after a CR belongs to the CR.
 type lineReader struct {
 	r   io.Reader
-	err error // what r ended with
+	err error // the error that r ended with
 
-	buf      []byte // buf[pos:end] is what has arrived and is not yet handed out
+	buf      []byte // buf[pos:end] has arrived and has not been returned yet
 	pos, end int
-	cr, lf   int // the first of each at or after pos, or end; those before pos are out of date
+	cr, lf   int // position of the first one at or after pos, or end; out of date if before pos
 
-	begun  bool // the place for a byte order mark is past
-	skipLF bool // a line has just ended with a CR
-	filled bool // the last read left no room in buf
-	quiet  int  // how many reads have left seven eighths of it empty, in a row
+	begun  bool // a byte order mark can no longer follow
+	skipLF bool // the last line ended with a CR
+	filled bool // the last read filled buf
+	quiet  int  // how many reads in a row have left seven eighths of buf empty
 }
 
-// next returns the next line, without its end and with whole set, or the next
-// part of a line that is longer than maxRead. The bytes are valid until the
-// next call. It reads only if the buffer holds no end of line.
+// next returns the next line without its end, or the next part of a line that is
+// longer than maxRead; whole reports which. The bytes are valid until the next call.
+// next reads only if the buffer holds no end of a line.
 func (l *lineReader) next() (line []byte, whole bool, err error) {
 	for {
 		if l.skipLF && l.pos < l.end {
@@ -74,8 +77,8 @@ func (l *lineReader) next() (line []byte, whole bool, err error) {
 	}
 }
 
-// skipByteOrderMark skips the mark if it is there, and waits for more bytes only
-// while it could be.
+// skipByteOrderMark skips a byte order mark. It waits for more bytes only while the
+// bytes so far could be the beginning of one.
 func (l *lineReader) skipByteOrderMark() {
 	head := l.buf[l.pos:l.end]
 	switch {
@@ -95,9 +98,13 @@ func (l *lineReader) index(c byte, from int) int {
 	return l.end
 }
 
-// fill reads once, behind the bytes that are still there: no end of line is among
-// them.
+// fill reads once, behind the bytes that are still in the buffer, none of which ends
+// a line.
 func (l *lineReader) fill() {
+	if l.r == nil {
+		l.err = errNoReader
+		return
+	}
 	to := l.buf
 	switch {
 	case l.buf == nil || l.filled && len(l.buf) < maxRead:
@@ -109,7 +116,7 @@ func (l *lineReader) fill() {
 		l.quiet = 0
 	}
 	have := l.end - l.pos
-	if l.pos > 0 || len(to) != len(l.buf) { // or a line that trickles in would be moved at every byte
+	if l.pos > 0 || len(to) != len(l.buf) { // do not move a line that arrives in small pieces at every read
 		copy(to, l.buf[l.pos:l.end])
 		l.buf, l.pos, l.end = to, 0, have
 	}
@@ -132,5 +139,5 @@ func (l *lineReader) fill() {
 	l.err = fmt.Errorf("sse: read: %w", io.ErrNoProgress)
 }
 
-// reset starts over with another stream. The buffer is kept.
+// reset starts with another stream. It keeps the buffer.
 func (l *lineReader) reset(r io.Reader) { *l = lineReader{r: r, buf: l.buf} }

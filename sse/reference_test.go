@@ -8,7 +8,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// A reading is all that a stream says.
+// A reading is what was read from a stream.
 type reading struct {
 	events   []sse.Event
 	tooLarge int // events and other blocks that exceed the limit
@@ -16,21 +16,21 @@ type reading struct {
 	lastID   string
 	retry    time.Duration
 	hasRetry bool
-	// unfinished is how long the last line is if it has no end.
+	// unfinished is the length of the last line if the line has no end.
 	unfinished int
 }
 
-// reference reads a whole stream as the standard's text says it, one step after
-// the other: decode (Encoding standard, section 6), split into lines (HTML standard,
-// 9.2.5), interpret (9.2.6). It is slow and plain, so that it can be compared with
-// the text. What exceeds limit is left out, as Decoder.MaxEventSize promises.
+// reference reads a whole stream step by step as the standards describe it: decode
+// (Encoding standard, section 6), split into lines (HTML standard, 9.2.5), interpret
+// (9.2.6). It is slow and plain, so that it can be compared with their text. It leaves
+// out what exceeds limit, as Decoder.MaxEventSize promises.
 func reference(stream []byte, limit int) reading {
 	text := strings.TrimPrefix(decodeUTF8(stream), "\uFEFF")
 
 	text = strings.ReplaceAll(text, "\r\n", "\n")
 	text = strings.ReplaceAll(text, "\r", "\n")
 	lines := strings.Split(text, "\n")
-	last := len(lines) - 1 // it has no end
+	last := len(lines) - 1 // the last line has no end
 	out := reading{unfinished: len(lines[last])}
 	lines = lines[:last]
 
@@ -140,7 +140,7 @@ func decodeUTF8(p []byte) string {
 		if !inRange {
 			codePoint, needed, seen = 0, 0, 0
 			out.WriteRune('\uFFFD')
-			i-- // this byte once more
+			i-- // process this byte again
 			continue
 		}
 		codePoint = codePoint<<6 | rune(b&0x3F)

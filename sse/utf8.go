@@ -2,8 +2,8 @@ package sse
 
 import "unicode/utf8"
 
-// invalidUTF8 returns the position of the first byte of p that is not UTF-8, or
-// -1.
+// invalidUTF8 returns the position of the first byte of p that is not valid UTF-8,
+// or -1.
 func invalidUTF8(p []byte) int {
 	if utf8.Valid(p) {
 		return -1
@@ -19,8 +19,8 @@ func invalidUTF8(p []byte) int {
 }
 
 // appendRepaired appends p to dst with one U+FFFD for each maximal subpart of an
-// ill-formed sequence, which is what the Encoding standard's UTF-8 decoder does.
-// (Go's own conversions put one for each byte, or one for a whole run.)
+// ill-formed sequence, as the UTF-8 decoder of the Encoding standard does. (Go's own
+// conversions write one for each byte, or one for a whole run.)
 func appendRepaired(dst, p []byte) []byte {
 	for len(p) > 0 {
 		valid := 0
@@ -40,8 +40,8 @@ func appendRepaired(dst, p []byte) []byte {
 	return dst
 }
 
-// subpart returns the length of the maximal subpart at the start of p, which is
-// not UTF-8: as many bytes as could begin a character, at least one.
+// subpart returns the length of the maximal subpart at the start of p, which is not
+// valid UTF-8: as many bytes as could be the beginning of a character, at least one.
 func subpart(p []byte) int {
 	need, low, high := 0, byte(0x80), byte(0xBF) // continuation bytes, range of the first
 	switch c := p[0]; {

@@ -6,8 +6,8 @@ import (
 )
 
 func TestAppendRepaired(t *testing.T) {
-	// The examples of the Unicode standard, section 3.9, tables 3-8 to 3-11, and
-	// each first byte's limits.
+	// The examples of the Unicode standard, section 3.9, tables 3-8 to 3-11, and the
+	// limits of each first byte.
 	tests := []struct{ in, want string }{
 		{"", ""},
 		{"aéя€💩", "aéя€💩"},

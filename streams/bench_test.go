@@ -13,9 +13,9 @@ func double(n int) int   { return 2 * n }
 func third(n int) bool   { return n%3 != 0 }
 func add(acc, n int) int { return acc + n }
 
-// pipelines are the same computation three times: as streams, and as the calls one
-// would write by hand, through function values so that the compiler cannot fold them
-// into one loop body any more than it can fold the operators.
+// pipelines are computations written twice: as streams, and as calls written by hand.
+// The calls go through function values, so that the compiler cannot inline them, just
+// as it cannot inline the functions given to operators.
 var pipelines = []struct {
 	name   string
 	stream streams.Observable[int]

@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// Concat emits the values of each source after the other: the next one is
-// subscribed to when the one before has completed. An error ends the stream and the
-// later sources are not subscribed to.
+// Concat emits the values of one source after the other. It subscribes to a source
+// when the one before it has completed. An error ends the stream, and Concat does not
+// subscribe to the sources after it.
 func Concat[T any](sources ...Observable[T]) Observable[T] {
 	sources = slices.Clone(sources)
 	return Observable[T]{func(ctx context.Context, emit func(T) bool) error {
@@ -28,5 +28,5 @@ func Concat[T any](sources ...Observable[T]) Observable[T] {
 	}}
 }
 
-// StartWith emits vs and then the values of o, which is subscribed to after that.
+// StartWith emits vs, then subscribes to o and emits its values.
 func (o Observable[T]) StartWith(vs ...T) Observable[T] { return Concat(Of(vs...), o) }

@@ -36,7 +36,7 @@ func expect[T comparable](t *testing.T, o streams.Observable[T], want []T, wantE
 	}
 }
 
-// A probe is a source that knows how many of its subscriptions are running.
+// A probe is a source that counts its running subscriptions.
 type probe struct {
 	mu            sync.Mutex
 	running, runs int
@@ -51,7 +51,7 @@ func (p *probe) of(vs ...int) streams.Observable[int] {
 				return ctx.Err()
 			}
 			if !emit(v) {
-				return errors.New("an error while stopping, which nobody should see")
+				return errors.New("an error after the stop, which must be dropped")
 			}
 		}
 		return nil
@@ -76,8 +76,8 @@ func after(d time.Duration, v int) streams.Observable[int] {
 	return streams.Map(streams.Interval(d).Take(1), func(int) int { return v })
 }
 
-// Every source and operator keeps the same contract. Each of these emits 1, 2, 3, 4;
-// where there is an operator, from sources that tell the probe when they run.
+// contract lists every source and operator; all of them must pass TestContract. Each
+// emits 1, 2, 3, 4. The sources of operators count their subscriptions with the probe.
 var contract = []struct {
 	name string
 	make func(p *probe) streams.Observable[int]
@@ -174,7 +174,7 @@ var contract = []struct {
 		)
 	}},
 	{"Merge of one", func(p *probe) streams.Observable[int] { return streams.Merge(p.of(1, 2, 3, 4)) }},
-	{"Merge of a source that is quick", func(p *probe) streams.Observable[int] {
+	{"Merge of a fast source", func(p *probe) streams.Observable[int] {
 		return streams.Merge(p.of(1, 2, 3, 4), streams.Empty[int]())
 	}},
 	{"Concat", func(p *probe) streams.Observable[int] {
@@ -193,8 +193,8 @@ var contract = []struct {
 	}},
 }
 
-// watch wraps an emit to see that it is never called inside itself, nor after it has
-// said stop.
+// watch wraps an emit and checks that it is never called inside itself, nor after it
+// has returned false.
 type watch func(emit func(int) bool) func(int) bool
 
 func TestContract(t *testing.T) {
@@ -210,9 +210,9 @@ func TestContract(t *testing.T) {
 						inside, stopped := false, false
 						return func(v int) bool {
 							if inside || stopped {
-								t.Errorf("emit(%d) while emit was running: %t; after it had said stop: %t", v, inside, stopped)
+								t.Errorf("emit(%d) was called while emit was running: %t; after emit had returned false: %t", v, inside, stopped)
 							}
-							inside, stopped = true, true // stays so if emit panics
+							inside, stopped = true, true // stay true if emit panics
 							more := emit(v)
 							inside, stopped = false, !more
 							return more
@@ -225,7 +225,7 @@ func TestContract(t *testing.T) {
 			})
 		}
 
-		check("emits its values, and again when run again", func(t *testing.T, o streams.Observable[int], guard watch) {
+		check("emits its values in every run", func(t *testing.T, o streams.Observable[int], guard watch) {
 			for range 2 {
 				var got []int
 				err := o.Run(t.Context(), guard(func(v int) bool { got = append(got, v); return true }))
@@ -234,7 +234,7 @@ func TestContract(t *testing.T) {
 				}
 			}
 		})
-		check("stops when told", func(t *testing.T, o streams.Observable[int], guard watch) {
+		check("stops when emit returns false", func(t *testing.T, o streams.Observable[int], guard watch) {
 			for n := 1; n <= len(want); n++ {
 				var got []int
 				err := o.Run(t.Context(), guard(func(v int) bool { got = append(got, v); return len(got) < n }))
@@ -243,16 +243,16 @@ func TestContract(t *testing.T) {
 				}
 			}
 		})
-		check("takes no value more than asked", func(t *testing.T, o streams.Observable[int], _ watch) {
+		check("emits no value more than Take asked for", func(t *testing.T, o streams.Observable[int], _ watch) {
 			for n := range len(want) + 1 {
 				expect(t, o.Take(n), want[:n], nil)
 			}
 		})
-		check("stops when emit says so and cancels", func(t *testing.T, o streams.Observable[int], guard watch) {
+		check("completes when emit returns false and cancels", func(t *testing.T, o streams.Observable[int], guard watch) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			err := o.Run(ctx, guard(func(int) bool { cancel(errCause); return false }))
 			if err != nil {
-				t.Errorf("Run = %v; want nil: emit got what it wanted", err)
+				t.Errorf("Run = %v; want nil, because emit stopped the stream", err)
 			}
 		})
 		check("ends with the cause when cancelled", func(t *testing.T, o streams.Observable[int], guard watch) {
@@ -270,7 +270,7 @@ func TestContract(t *testing.T) {
 				}
 			}
 		})
-		check("subscribes to nothing when cancelled before", func(t *testing.T, o streams.Observable[int], _ watch) {
+		check("subscribes to nothing when already cancelled", func(t *testing.T, o streams.Observable[int], _ watch) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			cancel(errCause)
 			got, err := collect(ctx, o)
@@ -278,7 +278,7 @@ func TestContract(t *testing.T) {
 				t.Errorf("Run gave %v, %v; want nothing and %v", got, err, errCause)
 			}
 		})
-		check("ranges, and a break stops it", func(t *testing.T, o streams.Observable[int], guard watch) {
+		check("stops when a range loop breaks", func(t *testing.T, o streams.Observable[int], guard watch) {
 			for n := 1; n <= len(want)+1; n++ {
 				var got []int
 				for v, err := range o.All(t.Context()) {
@@ -294,7 +294,7 @@ func TestContract(t *testing.T) {
 				}
 			}
 		})
-		check("lets a panic of the consumer pass", func(t *testing.T, o streams.Observable[int], guard watch) {
+		check("passes on a panic of the consumer", func(t *testing.T, o streams.Observable[int], guard watch) {
 			for n := 1; n <= len(want); n++ {
 				var got []int
 				value, stack := catch(func() {
@@ -347,8 +347,8 @@ func TestContract(t *testing.T) {
 //go:noinline
 func consumerThatPanics() { panic(errTest) }
 
-// catch returns what f panics with, and the stack at that time: as long as nobody has
-// recovered the panic on its way, it shows where it began.
+// catch returns the value that f panics with, and the stack. The stack shows where the
+// panic began, unless the panic was recovered on its way.
 func catch(f func()) (value any, stack string) {
 	defer func() {
 		stack = string(debug.Stack())
@@ -371,9 +371,9 @@ func TestZeroObservable(t *testing.T) {
 		"TakeWhile":            zero.TakeWhile(func(int) bool { return true }),
 		"DistinctUntilChanged": streams.DistinctUntilChanged(zero),
 		"Merge":                streams.Merge(zero, zero),
-		"Merge of none":        streams.Merge[int](),
+		"Merge of nothing":     streams.Merge[int](),
 		"Concat":               streams.Concat(zero, zero),
-		"Concat of none":       streams.Concat[int](),
+		"Concat of nothing":    streams.Concat[int](),
 		"StartWith":            zero.StartWith(),
 		"Tap":                  zero.Tap(streams.Hooks[int]{Next: func(int) { panic("no value") }}),
 		"Defer":                streams.Defer(func(context.Context) streams.Observable[int] { return zero }),
@@ -409,9 +409,9 @@ func TestAllYieldsTheErrorLast(t *testing.T) {
 	}
 }
 
-// The last value is out: whether the stream completes or is cancelled in that moment
-// makes no difference to what was delivered, and it is told as completed.
-func TestCompletionWinsAfterTheLastValue(t *testing.T) {
+// If the context is cancelled while emit handles the last value, the stream has
+// completed: no value was missed.
+func TestRunCancelledAtTheLastValueCompletes(t *testing.T) {
 	for name, o := range map[string]streams.Observable[int]{
 		"Of":     streams.Of(1),
 		"Range":  streams.Range(1, 1),
@@ -430,13 +430,13 @@ func TestCompletionWinsAfterTheLastValue(t *testing.T) {
 	}
 }
 
-func TestOwnErrorIsNotReplacedByACancellation(t *testing.T) {
+func TestRunKeepsTheSourcesErrorWhenCancelled(t *testing.T) {
 	for name, tt := range map[string]struct{ err, want error }{
-		"an error of its own":          {errTest, errTest},
-		"the context's error":          {context.Canceled, errCause},
-		"a wrapped context error":      {errors.Join(context.Canceled), errCause},
-		"another context's deadline":   {context.DeadlineExceeded, context.DeadlineExceeded},
-		"completion all the same: nil": {nil, nil},
+		"the source's own error":     {errTest, errTest},
+		"the context's error":        {context.Canceled, errCause},
+		"a wrapped context error":    {errors.Join(context.Canceled), errCause},
+		"another context's deadline": {context.DeadlineExceeded, context.DeadlineExceeded},
+		"no error":                   {nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
@@ -451,8 +451,8 @@ func TestOwnErrorIsNotReplacedByACancellation(t *testing.T) {
 	}
 }
 
-// iter.Pull runs a stream in steps, for those who want to ask for values.
-func TestAllCanBePulled(t *testing.T) {
+// iter.Pull2 turns a stream into a function that returns the next value.
+func TestAllWithPull2(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := new(probe)
 		next, stop := iter.Pull2(streams.Merge(p.of(1), p.of(1), streams.Never[int]()).All(t.Context()))

@@ -2,34 +2,37 @@ package streams
 
 import "context"
 
-// Create returns the Observable that run produces. Each subscription calls run in
-// the subscriber's goroutine; run calls emit with each value, and the stream ends
-// when run returns: with nil it completes, with an error it fails.
+// Create returns a stream of the values that run emits. Each subscription calls run
+// once, in the subscriber's goroutine, and run calls emit with each value. The stream
+// ends when run returns: it completes if the result is nil, and fails otherwise.
 //
-// When the subscriber has had enough, or the subscription is cancelled, emit returns
-// false and ctx is cancelled. run must then release what it holds and return; what it
-// returns does not matter any more. (If it learns of a cancellation from ctx rather
-// than from emit: context.Cause(ctx) or ctx.Err().)
+// When the subscriber stops the stream, or its context is cancelled, emit returns
+// false and ctx is cancelled. Then run must release what it holds and return. Its
+// result does not matter after emit has returned false. If run notices a cancellation
+// by ctx, and not by emit, it should return context.Cause(ctx) or ctx.Err().
 //
-// emit is meant for run's own goroutine, and must not be called inside itself. It
-// stands up to more than that: calls from several goroutines are put in a row, and
-// once emit has returned false, or run has returned, the value is dropped and the
-// result is false. The subscription ends when no such call is running any more. A
-// panic downstream of a call from another goroutine, however, is that goroutine's
-// panic, and cannot become the stream's error.
+// emit is meant for run's own goroutine, and must not be called inside itself. Calls
+// from other goroutines are allowed: they run one at a time, and a call after emit
+// has returned false, or after run has returned, drops its value and returns false.
+// The subscription ends when no such call is running. If the subscriber's code panics
+// in a call from another goroutine, it is that goroutine that panics; the panic does
+// not become the stream's error.
 func Create[T any](run func(ctx context.Context, emit func(T) bool) error) Observable[T] {
+	if run == nil {
+		return invalid[T]("Create: nil function")
+	}
 	return Observable[T]{func(ctx context.Context, emit func(T) bool) (err error) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		var (
 			closed    bool
-			cancelled bool // before it was closed otherwise
-			// Guards both, and is held while emit runs. A channel and not a mutex:
-			// waiting for a mutex stops the clock of a test in virtual time.
+			cancelled bool // closed because ctx ended
+			// turn guards both, and is held while emit runs. It is a channel because
+			// a goroutine that waits for a mutex stops virtual time in a test.
 			turn = make(chan struct{}, 1)
 		)
 		defer func() {
-			turn <- struct{}{} // waits for a call from another goroutine
+			turn <- struct{}{} // waits for a call of emit from another goroutine
 			closed = true
 			if cancelled {
 				err = withPanic(context.Cause(ctx), err)
@@ -40,7 +43,7 @@ func Create[T any](run func(ctx context.Context, emit func(T) bool) error) Obser
 			turn <- struct{}{}
 			defer func() {
 				if closed {
-					cancel() // also if emit does not return
+					cancel() // also if emit panics or calls Goexit
 				}
 				<-turn
 			}()
@@ -50,7 +53,7 @@ func Create[T any](run func(ctx context.Context, emit func(T) bool) error) Obser
 			if closed {
 				return false
 			}
-			closed = true // stays so if emit does not return
+			closed = true // stays true if emit panics or calls Goexit
 			closed = !emit(v)
 			return !closed
 		})

@@ -2,8 +2,11 @@ package streams
 
 import "context"
 
-// Filter emits the values for which keep is true.
+// Filter emits the values for which keep returns true.
 func (o Observable[T]) Filter(keep func(T) bool) Observable[T] {
+	if keep == nil {
+		return invalid[T]("Filter: nil function")
+	}
 	return Observable[T]{func(ctx context.Context, emit func(T) bool) error {
 		return o.subscribe(ctx, func(v T) bool { return !keep(v) || emit(v) })
 	}}

@@ -9,10 +9,10 @@ import (
 // Interval emits the index of each tick, 0, 1, 2 …, every d, until its context is
 // cancelled. A d that is not positive is an error of the stream.
 //
-// Tick n is due (n+1)·d after the subscription: the first after one period, and
-// the times never drift. A tick that comes while emit is busy is skipped, not
-// caught up on: the next value is then the index of the next tick that is due, and
-// the jump tells how many were skipped.
+// Tick n is due (n+1)·d after the subscription: the first one after one period, and
+// the times do not drift. A tick that is due while emit runs is skipped and not made
+// up for. The next value is then the index of the next tick that is due, so the jump
+// shows how many ticks were skipped.
 func Interval(d time.Duration) Observable[int] {
 	return Observable[int]{func(ctx context.Context, emit func(int) bool) error {
 		if d <= 0 {
@@ -26,14 +26,14 @@ func Interval(d time.Duration) Observable[int] {
 			case <-ctx.Done():
 				return context.Cause(ctx)
 			case <-timer.C:
-				if ctx.Err() != nil { // both were due, and select chose by lot
+				if ctx.Err() != nil { // with both ready, select picks at random
 					return context.Cause(ctx)
 				}
 			}
 			if !emit(tick) {
 				return nil
 			}
-			// On to the first tick that is due now or later, and not to this one again.
+			// The next tick is the first that is due now or later, but never this one.
 			elapsed := time.Since(start)
 			tick = max(tick+1, int((elapsed-1)/d))
 			timer.Reset(d - (elapsed - time.Duration(tick)*d))

@@ -16,7 +16,7 @@ type tick struct {
 	at    time.Duration
 }
 
-// ticks runs an Interval for n ticks; emit is busy for busy(i) with the i-th of them.
+// ticks runs an Interval for n ticks. The i-th call of emit takes busy(i).
 func ticks(t *testing.T, d time.Duration, n int, busy func(i int) time.Duration) (got []tick) {
 	start := time.Now()
 	err := streams.Interval(d).Take(n).Run(t.Context(), func(index int) bool {
@@ -44,15 +44,15 @@ func TestInterval(t *testing.T) {
 			func(int) time.Duration { return 900 * time.Millisecond },
 			[]tick{{0, 1 * s}, {1, 2 * s}, {2, 3 * s}, {3, 4 * s}},
 		},
-		"work of exactly a period misses none": {
+		"work of exactly one period skips no tick": {
 			func(int) time.Duration { return s },
 			[]tick{{0, 1 * s}, {1, 2 * s}, {2, 3 * s}, {3, 4 * s}},
 		},
-		"ticks that come meanwhile are skipped, and the index shows it": {
+		"ticks during longer work are skipped, and the index shows it": {
 			func(int) time.Duration { return 2500 * time.Millisecond },
 			[]tick{{0, 1 * s}, {3, 4 * s}, {6, 7 * s}, {9, 10 * s}},
 		},
-		"after one long pause it goes on in time": {
+		"after one long pause the ticks are on time again": {
 			func(i int) time.Duration {
 				if i == 1 {
 					return time.Hour + s/2
@@ -72,8 +72,8 @@ func TestInterval(t *testing.T) {
 	}
 }
 
-// A week of ticks at an odd period, with work at odd lengths in between, ends on the
-// nanosecond: each tick is where its index says.
+// Over a week of ticks with an odd period and work of varying length, each tick
+// comes exactly when its index says, to the nanosecond.
 func TestIntervalNeverDrifts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const d, n = 7*time.Second + 13*time.Nanosecond, 100_000
@@ -85,12 +85,12 @@ func TestIntervalNeverDrifts(t *testing.T) {
 				t.Fatalf("tick %d came at %v, want %v", tick.index, tick.at, want)
 			}
 			if i > 0 {
-				// After the work the very next one that is due comes.
+				// The next tick is the first that is due after the work.
 				free := got[i-1].at + busy(i-1)
 				if due := time.Duration(tick.index) * d; free > due && tick.index != got[i-1].index+1 {
 					skipped += tick.index - got[i-1].index - 1
 				} else if tick.index != got[i-1].index+1 {
-					t.Fatalf("tick %d came after %d, which left enough time for the ones between", tick.index, got[i-1].index)
+					t.Fatalf("tick %d came after %d, although there was time for the ticks between them", tick.index, got[i-1].index)
 				}
 			}
 		}
@@ -100,7 +100,7 @@ func TestIntervalNeverDrifts(t *testing.T) {
 	})
 }
 
-func TestIntervalRefusesAPeriodThatIsNotPositive(t *testing.T) {
+func TestIntervalRejectsANonPositivePeriod(t *testing.T) {
 	expectError(t, streams.Interval(0), "streams: Interval: period 0s is not positive")
 	expectError(t, streams.Interval(-time.Second), "streams: Interval: period -1s is not positive")
 }
@@ -115,7 +115,7 @@ func TestIntervalIsCancelledBetweenTicks(t *testing.T) {
 			t.Errorf("%d ticks and %v after %v; want 2 and %v after 2.5s", len(got), err, time.Since(start), errCause)
 		}
 
-		for range 20 { // due at once, and seen in any order: the tick, and the end of ctx
+		for range 20 { // the tick and the end of ctx are due at the same time
 			ctx, cancel := context.WithCancelCause(t.Context())
 			n := 0
 			err := streams.Interval(time.Second).Run(ctx, func(int) bool {
@@ -131,7 +131,7 @@ func TestIntervalIsCancelledBetweenTicks(t *testing.T) {
 	})
 }
 
-func TestIntervalsAreIndependent(t *testing.T) {
+func TestIntervalSubscriptionsAreIndependent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := streams.Interval(time.Second)
 		for v := range o.All(t.Context()) {
@@ -139,7 +139,7 @@ func TestIntervalsAreIndependent(t *testing.T) {
 				break
 			}
 		}
-		time.Sleep(time.Minute) // nothing runs, and nothing is counted, meanwhile
+		time.Sleep(time.Minute) // must not count for the next subscription
 		expect(t, o.Take(2), []int{0, 1}, nil)
 	})
 }

@@ -7,15 +7,16 @@ import (
 	"sync"
 )
 
-// Merge subscribes to all sources at once and emits their values as they come. The
-// order within a source is kept; sources that are ready at the same time take
-// turns. It completes when all have completed.
+// Merge subscribes to all sources at once and emits their values as they arrive. The
+// order within a source is kept; sources that are ready at the same time take turns.
+// The stream completes when all sources have completed. The first error cancels the
+// other sources and is the stream's error.
 //
-// Each source runs in a goroutine of its own, and so do the functions given to its
-// operators. emit is called in the subscriber's goroutine only, and a source waits
-// until its value has been dealt with, so nothing is buffered. The first error
-// cancels the other sources. Before Merge returns, for whatever reason, all its
-// goroutines have ended: a source that does not heed its context holds that up.
+// Each source runs in its own goroutine, and so do the functions given to its
+// operators. emit is called in the subscriber's goroutine only. A source waits until
+// emit has returned for its value, so nothing is buffered. All the goroutines have
+// ended when the subscription ends, whatever the reason: a source that ignores its
+// context delays that.
 func Merge[T any](sources ...Observable[T]) Observable[T] {
 	sources = slices.Clone(sources)
 	return Observable[T]{func(ctx context.Context, emit func(T) bool) error {
@@ -29,20 +30,20 @@ func Merge[T any](sources ...Observable[T]) Observable[T] {
 // errGoexit is the error of a source whose goroutine ended without returning.
 var errGoexit = errors.New("streams: Merge: a source called runtime.Goexit")
 
-// A parcel carries one value, or the end of a source, to the subscriber.
-type parcel[T any] struct {
+// A message carries one value of a source, or its end, to the subscriber.
+type message[T any] struct {
 	value T
-	reply chan<- bool // what emit said of value; has room for it
+	reply chan<- bool // receives the result of emit; buffered
 	ended bool
 	err   error
 }
 
 func merge[T any](parent context.Context, sources []Observable[T], emit func(T) bool) (err error) {
 	ctx, cancel := context.WithCancel(parent)
-	parcels := make(chan parcel[T])
+	messages := make(chan message[T])
 	running := len(sources)
 	var wg sync.WaitGroup
-	var reply chan<- bool // of the source that waits for the end of emit
+	var reply chan<- bool // of the source whose value emit is handling
 
 	defer func() { // emit may have panicked or called Goexit
 		cancel()
@@ -50,33 +51,33 @@ func merge[T any](parent context.Context, sources []Observable[T], emit func(T) 
 			reply <- false
 		}
 		for running > 0 {
-			if p := <-parcels; p.ended {
+			if m := <-messages; m.ended {
 				running--
-				err = withPanic(err, p.err)
+				err = withPanic(err, m.err)
 			} else {
-				p.reply <- false
+				m.reply <- false
 			}
 		}
 		wg.Wait()
 	}()
 	for _, source := range sources {
-		wg.Go(func() { deliver(ctx, source, parcels) })
+		wg.Go(func() { deliver(ctx, source, messages) })
 	}
 
 	for running > 0 {
-		p := <-parcels
-		if p.ended {
+		m := <-messages
+		if m.ended {
 			running--
-			if p.err != nil {
-				return p.err
+			if m.err != nil {
+				return m.err
 			}
 			continue
 		}
-		reply = p.reply
+		reply = m.reply
 		if parent.Err() != nil {
 			return context.Cause(parent)
 		}
-		if !emit(p.value) {
+		if !emit(m.value) {
 			return nil
 		}
 		reply <- true
@@ -85,14 +86,14 @@ func merge[T any](parent context.Context, sources []Observable[T], emit func(T) 
 	return nil
 }
 
-// deliver runs one source of a merge. Each value, and the end, is a parcel that the
-// subscriber is sure to take.
-func deliver[T any](ctx context.Context, source Observable[T], parcels chan<- parcel[T]) {
+// deliver runs one source of a merge. The sends need no select: the subscriber
+// receives from messages until each source has ended.
+func deliver[T any](ctx context.Context, source Observable[T], messages chan<- message[T]) {
 	err := errGoexit
-	defer func() { parcels <- parcel[T]{ended: true, err: err} }()
+	defer func() { messages <- message[T]{ended: true, err: err} }()
 	reply := make(chan bool, 1)
 	err = source.protect(ctx, func(v T) bool {
-		parcels <- parcel[T]{value: v, reply: reply}
+		messages <- message[T]{value: v, reply: reply}
 		return <-reply
 	})
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/streams"
 )
 
-func TestMergeEmitsAsTheValuesCome(t *testing.T) {
+func TestMergeEmitsValuesAsTheyArrive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		every := func(d time.Duration, name string) streams.Observable[string] {
 			return streams.Map(streams.Interval(d), func(int) string { return name })
@@ -40,7 +40,7 @@ func TestMergeEndsWithTheFirstError(t *testing.T) {
 			p.add(1)
 			defer p.add(-1)
 			<-ctx.Done()
-			time.Sleep(time.Minute) // Merge waits for a source that takes its time to leave
+			time.Sleep(time.Minute) // a source that ends slowly: Merge waits for it
 			told = ctx.Err()
 			return errTest
 		})
@@ -63,8 +63,8 @@ func TestMergeEndsWithTheFirstError(t *testing.T) {
 	})
 }
 
-// The last parcels of a cancelled merge must find the subscriber: many sources, many
-// times, cancelled at any moment.
+// A cancelled merge receives the last message of each source: many sources, many
+// times, cancelled at different moments.
 func TestMergeCancelledAtAnyMoment(t *testing.T) {
 	for n := range 300 {
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -107,7 +107,7 @@ func TestMergeEmitsNothingAfterACancellation(t *testing.T) {
 	})
 }
 
-// Sources that have a value ready while emit is busy take turns.
+// Sources that have a value ready while emit runs take turns.
 func TestMergeIsFair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const each = 100
@@ -132,8 +132,8 @@ func TestMergeIsFair(t *testing.T) {
 	})
 }
 
-// Backpressure is the call: when emit is busy, a source is at most in the middle of
-// its next value.
+// Backpressure is the call: while emit runs, each source has produced at most its
+// next value.
 func TestMergeBuffersNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var produced atomic.Int64
@@ -154,8 +154,8 @@ func TestMergeBuffersNothing(t *testing.T) {
 	})
 }
 
-// A value belongs to the subscriber until emit returns: the source may use its memory
-// again afterwards. The race detector watches.
+// A value belongs to the subscriber until emit returns; then the source may reuse its
+// memory. The race detector finds an earlier reuse.
 func TestMergeSourceWaitsForEmit(t *testing.T) {
 	reusing := streams.Create(func(_ context.Context, emit func([]byte) bool) error {
 		buf := make([]byte, 1)
@@ -178,7 +178,7 @@ func TestMergeSourceWaitsForEmit(t *testing.T) {
 			}
 			runtime.Gosched()
 			if b[0] != before {
-				t.Error("a value changed while emit was looking at it")
+				t.Error("a value changed while emit was reading it")
 			}
 			return seen < stop
 		})
@@ -186,7 +186,7 @@ func TestMergeSourceWaitsForEmit(t *testing.T) {
 	}
 }
 
-func TestMergeOfIntervalsSkipsWhileEmitIsBusy(t *testing.T) {
+func TestMergeOfIntervalsSkipsTicksWhileEmitRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []int
 		err := streams.Merge(streams.Interval(time.Second), streams.Never[int]()).Take(3).Run(t.Context(), func(n int) bool {

@@ -7,31 +7,30 @@ import (
 )
 
 // An Observable is a cold stream of values: a description of how to produce them,
-// which may be run any number of times. Each run is one subscription with a state
-// of its own. An Observable is a small value, is safe for concurrent use, and its
-// zero value is a stream that completes at once.
+// which may be run any number of times. Each run is one subscription with its own
+// state. An Observable is a small value and is safe for concurrent use. The zero
+// Observable is a stream that completes at once.
 type Observable[T any] struct {
 	run func(ctx context.Context, emit func(T) bool) error
 }
 
-// Run subscribes once: it calls emit with every value, one after the other, in the
-// calling goroutine, and returns when the subscription has ended and nothing of it
-// is left running. Backpressure is the call: the source waits while emit is busy.
+// Run subscribes once. It calls emit with each value, one after the other, in the
+// calling goroutine. It returns when the subscription has ended and nothing of it is
+// left running. Backpressure is the call: the source waits while emit runs.
 //
 // The result is the one end of the stream:
 //
-//   - nil: the stream completed, or emit returned false. After that emit is not
-//     called again, and what the source says while it stops is not reported.
-//   - context.Cause(ctx): ctx was cancelled before the stream had ended. Sources look
-//     for that before each value and while they wait. A stream that completes after
-//     its last value, or is stopped by emit, has ended well even if ctx was cancelled
-//     meanwhile: nothing was missed. An error of the source's own is not replaced by a
-//     cancellation either. With a ctx that is cancelled from the start nothing is
-//     subscribed to.
+//   - nil: the stream completed, or emit returned false. After emit has returned
+//     false it is not called again, and an error of the source is dropped.
+//   - context.Cause(ctx): ctx was cancelled before the stream ended. Sources check
+//     for that before each value and while they wait. If the stream completes after
+//     its last value, or emit stops it, the result is nil even if ctx was cancelled
+//     in the meantime: no value was missed. A source's own error is not replaced by a
+//     cancellation either. If ctx is already cancelled, Run subscribes to nothing.
 //   - a [*PanicError]: a source or a function given to an operator panicked.
 //   - any other error: the stream's own.
 //
-// A panic in emit itself is the caller's: it passes through Run as it is, once the
+// A panic in emit itself is the caller's: it passes through Run unchanged, once the
 // source has been stopped.
 func (o Observable[T]) Run(ctx context.Context, emit func(T) bool) error {
 	if ctx.Err() != nil {
@@ -40,13 +39,13 @@ func (o Observable[T]) Run(ctx context.Context, emit func(T) bool) error {
 	return o.protect(ctx, emit)
 }
 
-// All is Run for a range loop: each value comes with a nil error; an error, as Run
-// would return it, comes last and alone.
+// All is Run for a range loop. Each value comes with a nil error. The error that Run
+// would return, if any, comes last, with a zero value.
 //
 // Nothing runs until the result is ranged over, and each range is a subscription.
-// Leaving the loop stops the source before the loop statement ends. A source that
-// panics while it is being stopped by that panics out of the loop: no iteration is
-// left to hand the error to.
+// Leaving the loop stops the source before the loop statement ends. If the source
+// panics while it is being stopped, the loop statement panics with the [*PanicError],
+// because no iteration is left that could receive it.
 func (o Observable[T]) All(ctx context.Context) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		left := false
@@ -65,7 +64,7 @@ func (o Observable[T]) All(ctx context.Context) iter.Seq2[T, error] {
 	}
 }
 
-// subscribe runs o without any protection: how operators run their source.
+// subscribe runs o without recovering panics. Operators run their sources with it.
 func (o Observable[T]) subscribe(ctx context.Context, emit func(T) bool) error {
 	if o.run == nil {
 		return nil
@@ -73,15 +72,14 @@ func (o Observable[T]) subscribe(ctx context.Context, emit func(T) bool) error {
 	return o.run(ctx, emit)
 }
 
-// protect runs o, turns a panic of o into an error, and lets one of emit pass. It
-// also settles what o's own word for a cancellation, and for having been stopped, is
-// worth: see Run.
+// protect runs o and turns a panic of o into an error; a panic of emit passes. It
+// also decides whether o's error counts when o was cancelled or stopped: see Run.
 func (o Observable[T]) protect(ctx context.Context, emit func(T) bool) (err error) {
-	inside := false // emit is running, or did not return: it panicked or called Goexit
+	inside := false // emit is running, or has panicked or called Goexit
 	stopped := false
 	defer func() {
 		if inside {
-			return // not recovering keeps the stack of the panic
+			return // without a recover, the stack of the panic is kept
 		}
 		if v := recover(); v != nil {
 			err = newPanicError(v)
@@ -100,4 +98,11 @@ func (o Observable[T]) protect(ctx context.Context, emit func(T) bool) (err erro
 		return context.Cause(ctx)
 	}
 	return err
+}
+
+// invalid returns a stream that fails at once: one of the arguments it was made of
+// cannot work.
+func invalid[T any](what string) Observable[T] {
+	err := errors.New("streams: " + what)
+	return Observable[T]{func(context.Context, func(T) bool) error { return err }}
 }

@@ -37,7 +37,7 @@ func TestMapErrEndsWithTheFirstError(t *testing.T) {
 	}
 }
 
-func TestScanBeginsWithTheSeedEachTime(t *testing.T) {
+func TestScanStartsEachSubscriptionWithTheSeed(t *testing.T) {
 	o := streams.Scan(streams.Of(1, 2, 3), "0", func(acc string, n int) string { return fmt.Sprint(acc, "+", n) })
 	for range 2 {
 		expect(t, o, []string{"0+1", "0+1+2", "0+1+2+3"}, nil)
@@ -49,7 +49,7 @@ func TestTake(t *testing.T) {
 	p := new(probe)
 	expect(t, p.of(1, 2).Take(0), nil, nil)
 	if _, runs := p.counts(); runs != 0 {
-		t.Errorf("Take(0) subscribed %d times, want not at all", runs)
+		t.Errorf("Take(0) subscribed %d times, want 0", runs)
 	}
 	// It does not wait for a value after the last one.
 	expect(t, streams.Never[int]().StartWith(1, 2).Take(2), []int{1, 2}, nil)
@@ -107,10 +107,10 @@ func TestConcat(t *testing.T) {
 		p := new(probe)
 		expect(t, streams.Concat(streams.Of(1), streams.Throw[int](errTest), p.of(2)), []int{1}, errTest)
 		if _, runs := p.counts(); runs != 0 {
-			t.Error("the source behind the error was subscribed to")
+			t.Error("Concat subscribed to the source after the error")
 		}
 	})
-	t.Run("does not go on to the next source when stopped or cancelled", func(t *testing.T) {
+	t.Run("does not continue with the next source when stopped or cancelled", func(t *testing.T) {
 		p := new(probe)
 		o := streams.Concat(streams.Of(1), p.of(2))
 		expect(t, o.Take(1), []int{1}, nil)
@@ -119,10 +119,10 @@ func TestConcat(t *testing.T) {
 			t.Errorf("Run = %v, want %v", err, errCause)
 		}
 		if _, runs := p.counts(); runs != 0 {
-			t.Error("the next source was subscribed to")
+			t.Error("Concat subscribed to the next source")
 		}
 	})
-	t.Run("keeps its own copy", func(t *testing.T) {
+	t.Run("copies its arguments", func(t *testing.T) {
 		sources := []streams.Observable[int]{streams.Of(1), streams.Of(2)}
 		concat, merge := streams.Concat(sources...), streams.Merge(sources...)
 		sources[0], sources[1] = streams.Throw[int](errTest), streams.Throw[int](errTest)

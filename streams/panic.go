@@ -6,26 +6,26 @@ import (
 	"runtime/debug"
 )
 
-// A PanicError is the error of a stream whose source, or a function given to one of
-// its operators, panicked. If the value was an error, [errors.Is] and [errors.As]
-// find it.
+// A PanicError is the error of a stream whose source panicked, or a function given to
+// one of its operators. If the value of the panic was an error, [errors.Is] and
+// [errors.As] find it.
 type PanicError struct {
-	// Value is what was given to panic.
+	// Value is the argument of panic.
 	Value any
-	// Stack is the stack of the goroutine at the panic, as [debug.Stack] writes it.
+	// Stack is the goroutine's stack at the panic, as [debug.Stack] formats it.
 	Stack []byte
 }
 
-// newPanicError must be called by the deferred function that recovered v: the stack
-// of the panic is still there to be read.
+// newPanicError must be called by the deferred function that recovered v, because the
+// stack still holds the frames of the panic then.
 func newPanicError(v any) *PanicError {
 	if e, ok := v.(*PanicError); ok {
-		return e // passed on by All: the first stack is the one that helps
+		return e // passed on by All; the first stack shows where the panic began
 	}
 	return &PanicError{Value: v, Stack: debug.Stack()}
 }
 
-// Error names the value; Stack is left to whoever logs it.
+// Error includes the value of the panic, but not the stack.
 func (e *PanicError) Error() string { return fmt.Sprintf("streams: panic: %v", e.Value) }
 
 // Unwrap returns the value if it is an error.
@@ -34,9 +34,8 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// withPanic returns err together with late, the error of a source that was told to
-// stop, if that is worth telling: its complaints about being stopped are not, but a
-// panic is.
+// withPanic returns err, joined with late if that is a panic. late is the error of a
+// source that was told to stop; other errors of such a source are dropped.
 func withPanic(err, late error) error {
 	if _, ok := errors.AsType[*PanicError](late); !ok {
 		return err

@@ -16,7 +16,7 @@ import (
 //go:noinline
 func functionThatPanics() { panic(errTest) }
 
-func TestPanicsOfUserFunctionsBecomeErrors(t *testing.T) {
+func TestPanicErrorOfEveryFunction(t *testing.T) {
 	ints := streams.Of(1, 2)
 	p := new(probe)
 	for name, o := range map[string]streams.Observable[int]{
@@ -81,9 +81,10 @@ func TestPanicsOfUserFunctionsBecomeErrors(t *testing.T) {
 	}
 }
 
-// Run is told of a panic even when emit has said stop: nobody else would hear of it.
-func TestPanicOfASourceThatWasStopped(t *testing.T) {
-	dirty := streams.Create(func(ctx context.Context, _ func(int) bool) error {
+// Run returns the panic of a source even if emit has stopped that source, because
+// otherwise the panic would go unnoticed.
+func TestPanicErrorOfAStoppedSource(t *testing.T) {
+	cleaning := streams.Create(func(ctx context.Context, _ func(int) bool) error {
 		defer functionThatPanics()
 		<-ctx.Done()
 		return ctx.Err()
@@ -94,7 +95,7 @@ func TestPanicOfASourceThatWasStopped(t *testing.T) {
 			emit(1)
 			return nil
 		}),
-		"in a source of Merge": streams.Merge(streams.Of(1), dirty),
+		"in a source of Merge": streams.Merge(streams.Of(1), cleaning),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := o.Run(t.Context(), func(int) bool { return false }); !isPanic(err) {
@@ -120,8 +121,8 @@ func TestPanicErrorMessage(t *testing.T) {
 	}
 }
 
-// A panic upstream of Tap is an error there, one downstream is not Tap's business.
-func TestTapSeesThePanicUpstreamOnly(t *testing.T) {
+// Tap's Error hook sees a panic upstream of Tap, and no panic downstream.
+func TestTapSeesPanicsUpstreamOnly(t *testing.T) {
 	var seen []error
 	tap := streams.Hooks[int]{Error: func(err error) { seen = append(seen, err) }}
 	boom := func(int) int { panic(errTest) }
@@ -137,8 +138,8 @@ func TestTapSeesThePanicUpstreamOnly(t *testing.T) {
 	}
 }
 
-// After a break no iteration is left that could be handed the error.
-func TestAllPanicsWhenTheSourcePanicsAfterABreak(t *testing.T) {
+// After a break, no iteration is left that could receive the error.
+func TestAllPanicsIfTheSourcePanicsAfterABreak(t *testing.T) {
 	o := streams.Create(func(_ context.Context, emit func(int) bool) error {
 		defer functionThatPanics()
 		emit(1)
@@ -153,7 +154,7 @@ func TestAllPanicsWhenTheSourcePanicsAfterABreak(t *testing.T) {
 	if e, ok := errors.AsType[*streams.PanicError](err); !ok || e.Value != errTest {
 		t.Errorf("the loop panicked with %v, want a *PanicError", value)
 	}
-	// One stream inside another reports that panic as it is.
+	// A stream around it reports the same *PanicError.
 	outer := streams.FromSeq(func(yield func(int) bool) {
 		for v := range o.All(t.Context()) {
 			yield(v)
@@ -166,7 +167,7 @@ func TestAllPanicsWhenTheSourcePanicsAfterABreak(t *testing.T) {
 	}
 }
 
-func TestGoexitInAUserFunction(t *testing.T) {
+func TestGoexitInAFunction(t *testing.T) {
 	exit := func(int) int { runtime.Goexit(); return 0 }
 	t.Run("ends the goroutine and the source", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -192,15 +193,15 @@ func TestGoexitInAUserFunction(t *testing.T) {
 	})
 }
 
-// A sequence that goes on after it was told to stop is a defect of the sequence, and
-// reported as one.
-func TestSequenceThatIgnoresTheStop(t *testing.T) {
-	var rude iter.Seq[int] = func(yield func(int) bool) {
+// A sequence that continues after yield has returned false is broken, and the stream
+// reports that.
+func TestFromSeqIgnoringTheStop(t *testing.T) {
+	var stubborn iter.Seq[int] = func(yield func(int) bool) {
 		for v := range 3 {
 			yield(v)
 		}
 	}
-	got, err := collect(t.Context(), streams.FromSeq(rude).Take(1))
+	got, err := collect(t.Context(), streams.FromSeq(stubborn).Take(1))
 	if len(got) != 1 || !isPanic(err) {
 		t.Errorf("got %v, %v; want one value and a *PanicError", got, err)
 	}

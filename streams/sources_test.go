@@ -13,7 +13,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/streams"
 )
 
-// expectError checks that o emits nothing and fails with an error that says want.
+// expectError checks that o emits nothing and fails with an error that contains want.
 func expectError[T any](t *testing.T, o streams.Observable[T], want string) {
 	t.Helper()
 	got, err := collect(t.Context(), o)
@@ -22,7 +22,7 @@ func expectError[T any](t *testing.T, o streams.Observable[T], want string) {
 	}
 }
 
-func TestOfKeepsItsOwnCopy(t *testing.T) {
+func TestOfCopiesItsArguments(t *testing.T) {
 	vs := []int{1, 2}
 	o := streams.Of(vs...)
 	vs[0] = 9
@@ -35,13 +35,13 @@ func TestRange(t *testing.T) {
 	expect(t, streams.Range(math.MaxInt, 1), []int{math.MaxInt}, nil)
 	expect(t, streams.Range(math.MaxInt-1, 2), []int{math.MaxInt - 1, math.MaxInt}, nil)
 	expectError(t, streams.Range(0, -1), "streams: Range: count -1 is negative")
-	expectError(t, streams.Range(math.MaxInt, 2), "pass the largest int")
+	expectError(t, streams.Range(math.MaxInt, 2), "exceed the largest int")
 	expect(t, streams.Range(math.MinInt, math.MaxInt).Take(1), []int{math.MinInt}, nil)
 }
 
 func TestThrow(t *testing.T) {
 	expect(t, streams.Throw[int](errTest), nil, errTest)
-	expectError(t, streams.Throw[int](nil), "streams: Throw: the error is nil")
+	expectError(t, streams.Throw[int](nil), "streams: Throw: nil error")
 }
 
 func TestFromSeq2EndsWithTheFirstError(t *testing.T) {
@@ -56,7 +56,7 @@ func TestFromSeq2EndsWithTheFirstError(t *testing.T) {
 	}
 }
 
-func TestNeverLastsUntilItIsCancelled(t *testing.T) {
+func TestNeverEndsWhenCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Hour, errCause)
 		defer cancel()
@@ -99,7 +99,7 @@ func TestFromChannel(t *testing.T) {
 			t.Errorf("%d values came, want each of %d once", len(all), values)
 		}
 	})
-	t.Run("takes nothing that it does not emit", func(t *testing.T) {
+	t.Run("emits each value that it has received", func(t *testing.T) {
 		ch := make(chan int, 5)
 		for v := range 5 {
 			ch <- v
@@ -119,10 +119,8 @@ func TestFromChannel(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errCause)
 			defer cancel()
-			for _, ch := range []chan int{nil, make(chan int)} {
-				if _, err := collect(ctx, streams.FromChannel(ch)); err != errCause {
-					t.Errorf("Run = %v, want %v", err, errCause)
-				}
+			if _, err := collect(ctx, streams.FromChannel(make(chan int))); err != errCause {
+				t.Errorf("Run = %v, want %v", err, errCause)
 			}
 		})
 	})
@@ -154,5 +152,25 @@ func TestDeferBuildsForEachSubscription(t *testing.T) {
 		if want := []any{run, "mine"}; !slices.Equal(got, want) || err != nil {
 			t.Errorf("run %d gave %v, %v; want %v, nil", run, got, err, want)
 		}
+	}
+}
+
+// A nil argument is named by the stream that was made with it.
+func TestNilArguments(t *testing.T) {
+	o := streams.Of(1)
+	for want, o := range map[string]streams.Observable[int]{
+		"streams: Create: nil function":     streams.Create[int](nil),
+		"streams: Defer: nil function":      streams.Defer[int](nil),
+		"streams: FromSeq: nil sequence":    streams.FromSeq[int](nil),
+		"streams: FromSeq2: nil sequence":   streams.FromSeq2[int](nil),
+		"streams: FromChannel: nil channel": streams.FromChannel[int](nil),
+		"streams: Throw: nil error":         streams.Throw[int](nil),
+		"streams: Map: nil function":        streams.Map[int, int](o, nil),
+		"streams: MapErr: nil function":     streams.MapErr[int, int](o, nil),
+		"streams: Scan: nil function":       streams.Scan(o, 0, nil),
+		"streams: Filter: nil function":     o.Filter(nil),
+		"streams: TakeWhile: nil function":  o.TakeWhile(nil),
+	} {
+		t.Run(want, func(t *testing.T) { expectError(t, o, want) })
 	}
 }

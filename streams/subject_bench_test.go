@@ -11,9 +11,9 @@ import (
 	"github.com/fluxwire-go/fluxwire/streams"
 )
 
-// A channelHub is the hub one writes first: a channel for each subscriber, and a
-// publisher that sends to each of them. It loses nothing, so its publisher waits for
-// the slowest.
+// A channelHub is the simple alternative to a Subject: each subscriber has a channel,
+// and the publisher sends to each of them. It loses no value, so the publisher waits
+// for the slowest subscriber.
 type channelHub struct {
 	subscribers []chan int
 }
@@ -25,13 +25,13 @@ func (h *channelHub) publish(v int) {
 }
 
 // BenchmarkFanOut publishes rounds of values and waits after each round until every
-// subscriber has counted all of it: a lost value hangs here.
+// subscriber has counted all its values: a lost value would block the benchmark.
 func BenchmarkFanOut(b *testing.B) {
 	for _, subscribers := range []int{1, 1_000, 10_000} {
 		for _, round := range []int{1, 32} {
 			name := fmt.Sprintf("%d subscribers, rounds of %d", subscribers, round)
 			b.Run(name+"/subject", func(b *testing.B) {
-				subject := streams.NewSubject[int](streams.SubjectConfig{})
+				subject := streams.NewSubject[int]()
 				fanOut(b, subscribers, round, func(v int) { _ = subject.Next(v) }, subject.Complete,
 					func(ctx context.Context, count func(int)) {
 						err := subject.Observable().Run(ctx, func(v int) bool { count(v); return true })
@@ -56,7 +56,7 @@ func BenchmarkFanOut(b *testing.B) {
 					func(ctx context.Context, count func(int)) {
 						ch := hub.subscribers[next.Add(1)-1]
 						for {
-							select { // as any subscriber that can leave must
+							select { // a subscriber that can be cancelled needs it
 							case <-ctx.Done():
 								return
 							case v, ok := <-ch:
@@ -80,7 +80,7 @@ func fanOut(b *testing.B, subscribers, round int, publish func(int), end func(),
 	var all, got sync.WaitGroup
 	for range subscribers {
 		all.Go(func() {
-			ctx, cancel := context.WithCancel(ctx) // a subscriber has a context of its own
+			ctx, cancel := context.WithCancel(ctx) // each subscriber has its own context
 			defer cancel()
 			pending := round
 			subscribe(ctx, func(int) {

@@ -51,11 +51,11 @@ func (s *subscriber) expect(t *testing.T, want []int, wantErr error) {
 	}
 }
 
-func TestSubjectGivesEachValueToAll(t *testing.T) {
+func TestSubjectGivesEachValueToAllSubscribers(t *testing.T) {
 	for name, end := range map[string]error{"Complete": nil, "Error": errTest} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := streams.NewSubject[int](streams.SubjectConfig{})
+				s := streams.NewSubject[int]()
 				publish(t, s, 0, 2) // to nobody
 
 				early := subscribe(t.Context(), s.Observable())
@@ -76,7 +76,7 @@ func TestSubjectGivesEachValueToAll(t *testing.T) {
 				leaving.expect(t, []int{2, 3, 4}, nil)
 				late.expect(t, []int{4, 5}, end)
 
-				// After the end: at once the end, and nothing changes it.
+				// Later calls change nothing, and later subscribers see the end at once.
 				s.Complete()
 				s.Error(errCause)
 				if err := s.Next(6); err != streams.ErrEnded {
@@ -92,9 +92,9 @@ func TestSubjectGivesEachValueToAll(t *testing.T) {
 	}
 }
 
-func TestSubjectDeliversWhatIsPendingBeforeTheEnd(t *testing.T) {
+func TestSubjectDeliversPendingValuesBeforeTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := streams.NewSubject[int](streams.SubjectConfig{})
+		s := streams.NewSubject[int]()
 		var got []int
 		slow := streams.Map(s.Observable(), func(v int) int { time.Sleep(time.Second); return v })
 		done := make(chan error)
@@ -108,11 +108,11 @@ func TestSubjectDeliversWhatIsPendingBeforeTheEnd(t *testing.T) {
 	})
 }
 
-// The last value and the end come right after each other, while the subscriber looks
-// whether there is more.
-func TestSubjectEndRacesWithTheLastValue(t *testing.T) {
+// The publisher ends the subject right after the last value, while the subscriber
+// reads. TestSubjectLastValueBeforeComplete checks each interleaving.
+func TestSubjectCompleteRacesWithRead(t *testing.T) {
 	for range 2000 {
-		s := streams.NewSubject[int](streams.SubjectConfig{})
+		s := streams.NewSubject[int]()
 		sub := subscribe(t.Context(), s.Observable())
 		for s.Stats().Subscribers == 0 {
 			runtime.Gosched()
@@ -123,16 +123,64 @@ func TestSubjectEndRacesWithTheLastValue(t *testing.T) {
 	}
 }
 
-func TestSubjectErrorWithoutAnError(t *testing.T) {
-	s := streams.NewSubject[int](streams.SubjectConfig{})
-	s.Error(nil)
-	expectError(t, s.Observable(), "streams: Subject: Error: the error is nil")
+// The zero Subject works, whichever method makes its window.
+func TestSubjectZeroValue(t *testing.T) {
+	for name, first := range map[string]func(*streams.Subject[int]){
+		"Next":       func(s *streams.Subject[int]) { publish(t, s, 7, 8) },
+		"Stats":      func(s *streams.Subject[int]) { s.Stats() },
+		"Observable": func(*streams.Subject[int]) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var s streams.Subject[int]
+				first(&s)
+				sub := subscribe(t.Context(), s.Observable())
+				synctest.Wait()
+				publish(t, &s, 0, 2)
+				s.Complete()
+				sub.expect(t, []int{0, 1}, nil)
+			})
+		})
+	}
+	t.Run("Complete", func(t *testing.T) {
+		var s streams.Subject[int]
+		s.Complete()
+		expect(t, s.Observable(), nil, nil)
+	})
+	t.Run("used by many goroutines at once", func(t *testing.T) {
+		for range 100 {
+			var s streams.Subject[int]
+			var wg sync.WaitGroup
+			start := make(chan struct{})
+			for range 8 {
+				wg.Go(func() { <-start; _ = s.Next(1) })
+			}
+			close(start)
+			wg.Wait()
+			if n := s.Stats().Published; n != 8 {
+				t.Fatalf("%d values were published, want 8: there was more than one window", n)
+			}
+		}
+	})
 }
 
-func TestSubjectInItsSubscriber(t *testing.T) {
-	s := streams.NewSubject[int](streams.SubjectConfig{})
-	// Each value publishes the next one, and the last one ends the stream and cancels
-	// it: that comes too late to matter.
+func TestNewSubjectRejectsTwoConfigs(t *testing.T) {
+	value, _ := catch(func() { streams.NewSubject[int](streams.SubjectConfig{}, streams.SubjectConfig{}) })
+	if want := "streams: NewSubject: more than one SubjectConfig"; value != want {
+		t.Errorf("NewSubject panicked with %v, want %q", value, want)
+	}
+}
+
+func TestSubjectErrorNil(t *testing.T) {
+	s := streams.NewSubject[int]()
+	s.Error(nil)
+	expectError(t, s.Observable(), "streams: Subject: Error: nil error")
+}
+
+func TestSubjectPublishesFromItsSubscriber(t *testing.T) {
+	s := streams.NewSubject[int]()
+	// emit publishes the next value. At the last one it ends the subject and cancels the
+	// subscription, which is then complete already.
 	ctx, cancel := context.WithCancelCause(t.Context())
 	var got []int
 	first := streams.Merge(s.Observable(), streams.Create(func(context.Context, func(int) bool) error {
@@ -156,9 +204,9 @@ func TestSubjectInItsSubscriber(t *testing.T) {
 	}
 }
 
-func TestSubjectSubscriberIsCancelled(t *testing.T) {
+func TestSubjectCancelledSubscriber(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := streams.NewSubject[int](streams.SubjectConfig{})
+		s := streams.NewSubject[int]()
 		ctx, cancel := context.WithCancelCause(t.Context())
 		waiting := subscribe(ctx, s.Observable())
 		busy := subscribe(ctx, s.Observable().Tap(streams.Hooks[int]{Next: func(v int) {
@@ -172,17 +220,17 @@ func TestSubjectSubscriberIsCancelled(t *testing.T) {
 		waiting.expect(t, []int{0, 1, 2, 3, 4}, errCause)
 		busy.expect(t, []int{0, 1}, errCause)
 		if got := s.Stats().Subscribers; got != 0 {
-			t.Errorf("%d subscribers are counted, want none", got)
+			t.Errorf("Stats counts %d subscribers, want 0", got)
 		}
 	})
 }
 
-// One subscriber is stuck for good. The others get everything, the publisher does not
+// While one subscriber is stuck, the others get every value, the publisher does not
 // wait, and the window does not grow.
-func TestSubjectWithAStuckSubscriber(t *testing.T) {
+func TestSubjectStuckSubscriber(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const values, batch = 100_000, 1000
-		s := streams.NewSubject[int](streams.SubjectConfig{})
+		s := streams.NewSubject[int]()
 		release := make(chan struct{})
 		var told []uint64
 		var afterLag []int
@@ -210,7 +258,7 @@ func TestSubjectWithAStuckSubscriber(t *testing.T) {
 		start := time.Now()
 		for v := 0; v < values; v += batch {
 			publish(t, s, v, v+batch)
-			synctest.Wait() // lets the others catch up; nobody sleeps, so it takes no time
+			synctest.Wait() // lets the others catch up; nothing sleeps, so no time passes
 		}
 		if d := time.Since(start); d != 0 {
 			t.Errorf("publishing took %v of virtual time, want none", d)
@@ -245,9 +293,9 @@ func TestSubjectLagError(t *testing.T) {
 		}()
 		synctest.Wait()
 		publish(t, s, 0, 1)
-		synctest.Wait() // emit is busy with 0
+		synctest.Wait() // emit is handling 0
 		publish(t, s, 1, 100)
-		s.Complete() // the lag comes first: the stream is not whole
+		s.Complete() // the *LagError comes first, because values are missing
 		err := <-done
 		lag, ok := errors.AsType[*streams.LagError](err)
 		if !ok || !slices.Equal(got, []int{0}) || lag.Missed < 99-5 || lag.Missed > 99-4 {
@@ -275,9 +323,9 @@ func TestSubjectOnLagPanics(t *testing.T) {
 	})
 }
 
-// Every value is accounted for. The published values are their own numbers, so a
-// subscriber knows at each one whether what it got and what it was told it missed add
-// up to what was published since it came.
+// Every value is accounted for. Each value is the number of values published before
+// it. So a subscriber can check at each value that the values it got and those it was
+// told it missed add up to those published since it subscribed.
 func TestSubjectLedger(t *testing.T) {
 	for seed := range uint64(20) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
@@ -285,13 +333,13 @@ func TestSubjectLedger(t *testing.T) {
 				rng := rand.New(rand.NewPCG(seed, 0))
 				window := 1 + rng.IntN(40)
 				s := streams.NewSubject[int](streams.SubjectConfig{Window: window})
-				var published atomic.Int64 // by the bubble's main goroutine, on whole milliseconds
+				var published atomic.Int64 // changed by the bubble's main goroutine, on whole milliseconds
 				var wg sync.WaitGroup
 				var missedInAll atomic.Uint64
 				var lags atomic.Int64
 
 				for range 60 {
-					// Arrivals fall between two milliseconds: published is settled then.
+					// Subscribers arrive between two milliseconds, when published does not change.
 					arrive := time.Duration(rng.IntN(1000))*time.Millisecond + 500*time.Microsecond
 					pause := time.Duration(rng.IntN(8)) * time.Millisecond
 					stay := 1 + rng.IntN(2000)
@@ -302,7 +350,7 @@ func TestSubjectLedger(t *testing.T) {
 						expected, received, missed := from, 0, uint64(0)
 						o := s.OnLag(func(n uint64) {
 							if n == 0 {
-								t.Error("told of a lag of 0")
+								t.Error("OnLag called its function with 0")
 							}
 							lags.Add(1)
 							missed += n
@@ -313,7 +361,7 @@ func TestSubjectLedger(t *testing.T) {
 						}
 						err := o.Run(t.Context(), func(v int) bool {
 							if v != expected {
-								t.Errorf("value %d came instead of %d", v, expected)
+								t.Errorf("got value %d, want %d", v, expected)
 							}
 							expected++
 							received++
@@ -350,14 +398,14 @@ func TestSubjectLedger(t *testing.T) {
 					t.Errorf("Stats = %+v, want %+v", got, want)
 				}
 				if lags.Load() == 0 {
-					t.Error("nobody lagged: the test does not test what it says")
+					t.Error("no subscriber lagged, so the test has checked nothing")
 				}
 			})
 		})
 	}
 }
 
-// The same without virtual time: publishers and subscribers run freely.
+// The same without virtual time: publisher and subscribers run concurrently.
 func TestSubjectLedgerUnderLoad(t *testing.T) {
 	const values, subscribers = 20_000, 50
 	s := streams.NewSubject[int](streams.SubjectConfig{Window: 64})
@@ -371,9 +419,9 @@ func TestSubjectLedgerUnderLoad(t *testing.T) {
 				err := s.OnLag(func(n uint64) { told += int(n) }).Run(t.Context(), func(v int) bool {
 					switch {
 					case expected >= 0 && v != expected+told:
-						t.Errorf("value %d came instead of %d with %d told as missed", v, expected, told)
+						t.Errorf("got value %d, want %d after %d missed", v, expected, told)
 					case expected < 0 && v-told < before:
-						t.Errorf("value %d came with %d told as missed, but %d were published before", v, told, before)
+						t.Errorf("got value %d after %d missed, but %d were published before the subscription", v, told, before)
 					}
 					expected, told = v+1, 0
 					for range rng.IntN(20) {
@@ -386,7 +434,7 @@ func TestSubjectLedgerUnderLoad(t *testing.T) {
 					t.Error(err)
 				}
 				if over = stay > 0; over && expected >= 0 && expected+told != values {
-					t.Errorf("the last value before the end was %d with %d told as missed, want %d in all", expected-1, told, values)
+					t.Errorf("the last value before the end was %d, after %d missed; want %d in total", expected-1, told, values)
 				}
 			}
 		})
@@ -406,11 +454,11 @@ func TestSubjectLedgerUnderLoad(t *testing.T) {
 	}
 }
 
-// A thousand subscribers come and go while values are published. Nothing of them
-// stays: no goroutine, and no memory.
+// A thousand subscribers come and go while values are published. They leave no
+// goroutine and no memory behind.
 func TestSubjectSubscribersLeaveNothingBehind(t *testing.T) {
 	const subscribers = 1000
-	s := streams.NewSubject[int](streams.SubjectConfig{})
+	s := streams.NewSubject[int]()
 	v := 0
 	round := func() {
 		var wg sync.WaitGroup
@@ -425,7 +473,7 @@ func TestSubjectSubscribersLeaveNothingBehind(t *testing.T) {
 				o := streams.Map(s.Observable(), func(v int) int { return v + 1 }).Filter(func(v int) bool { return v > 0 })
 				_ = o.Run(ctx, func(int) bool {
 					if seen++; id%3 == 0 && seen == 5 {
-						cancel() // some are cancelled, some stop, some stop late
+						cancel() // some are cancelled, the others stop
 					}
 					return seen < 10+id%7
 				})
@@ -447,10 +495,10 @@ func TestSubjectSubscribersLeaveNothingBehind(t *testing.T) {
 		return m.HeapAlloc
 	}
 
-	round() // fills the window, and the runtime's own store of goroutines
+	round() // fills the window, and the runtime's list of free goroutines
 	goroutines := runtime.NumGoroutine()
 	each := 0.0
-	for range 5 { // what others do in the process comes and goes; what a departed one leaves does not
+	for range 5 { // other memory of the process varies; a leak would show in every round
 		before := heap()
 		round()
 		if each = (float64(heap()) - float64(before)) / subscribers; each < 64 {
@@ -467,7 +515,7 @@ func TestSubjectSubscribersLeaveNothingBehind(t *testing.T) {
 	runtime.KeepAlive(s)
 }
 
-// The window's values are all that a subject holds.
+// A subject keeps no value that has left the window.
 func TestSubjectMemoryIsBounded(t *testing.T) {
 	const window, values = 1024, 50_000
 	var alive atomic.Int64
@@ -492,7 +540,7 @@ func TestSubjectMemoryIsBounded(t *testing.T) {
 }
 
 func TestSubjectNextAllocatesOnlySegments(t *testing.T) {
-	s := streams.NewSubject[int](streams.SubjectConfig{})
+	s := streams.NewSubject[int]()
 	for v := range 4096 {
 		_ = s.Next(v)
 	}

@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// Take emits the first n values and completes with the n-th, without waiting for
-// another; the source is stopped. Take(0) completes without subscribing to the
-// source. A negative n is an error of the stream.
+// Take emits the first n values, stops the source and completes. It does not wait
+// for a value after the n-th. Take(0) completes without subscribing to the source. A
+// negative n is an error of the stream.
 func (o Observable[T]) Take(n int) Observable[T] {
 	return Observable[T]{func(ctx context.Context, emit func(T) bool) error {
 		if n < 0 {
@@ -28,9 +28,13 @@ func (o Observable[T]) Take(n int) Observable[T] {
 	}}
 }
 
-// TakeWhile emits values as long as keep is true of them. The first for which it is
-// false is not emitted, completes the stream, and stops the source.
+// TakeWhile emits values as long as keep returns true for them. At the first value
+// for which keep returns false it stops the source and completes, without emitting
+// that value.
 func (o Observable[T]) TakeWhile(keep func(T) bool) Observable[T] {
+	if keep == nil {
+		return invalid[T]("TakeWhile: nil function")
+	}
 	return Observable[T]{func(ctx context.Context, emit func(T) bool) error {
 		ended := false
 		err := o.subscribe(ctx, func(v T) bool {

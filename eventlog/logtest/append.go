@@ -13,11 +13,22 @@ import (
 
 func checkEmpty(t testing.TB, e Engine) {
 	log := open(t, e, Limits{})
-	if b := bounds(t, log); b != (eventlog.Bounds{First: 1, Last: 0}) || b.Len() != 0 {
-		t.Errorf("Bounds of an empty log = %+v; want 1, 0", b)
+	b := bounds(t, log)
+	if b.First != (eventlog.Pos{Seq: 1}) || b.Last.Seq != 0 || b.Len() != 0 {
+		t.Errorf("Bounds of an empty log = %+v; want 1 and 0 with any stamp", b)
 	}
+	// Last is a place to read on from, and to recognize the log by if it has a stamp.
+	if events, err := log.Read(t.Context(), b.Last, 10); len(events) != 0 || err != nil {
+		t.Errorf("Read(%v), where an empty log ends, = %v, %v; want no events, nil", b.Last, events, err)
+	}
+	defer func() {
+		fill(t, log, 0, 1, 10)
+		if events, err := log.Read(t.Context(), b.Last, 10); len(events) != 1 || err != nil {
+			t.Errorf("Read(%v), where the log was empty, = %d events, %v; want 1, nil", b.Last, len(events), err)
+		}
+	}()
 	if events, err := log.Read(t.Context(), eventlog.Pos{}, 10); len(events) != 0 || err != nil {
-		t.Errorf("Read of an empty log = %v, %v; want none, nil", events, err)
+		t.Errorf("Read of an empty log = %v, %v; want no events, nil", events, err)
 	}
 }
 
@@ -58,7 +69,7 @@ func checkVisible(t testing.TB, e Engine) {
 	var last eventlog.Pos
 	for n := range 200 {
 		pos := fill(t, log, n, n+1, 50)
-		if b := bounds(t, log); b != (eventlog.Bounds{First: 1, Last: pos.Seq}) {
+		if b := bounds(t, log); b.First.Seq != 1 || b.First.Stamp == 0 || b.Last != pos {
 			t.Fatalf("Bounds after event %d = %+v", pos.Seq, b)
 		}
 		events, err := log.Read(t.Context(), last, 10)
@@ -95,7 +106,7 @@ func checkBlockStays(t testing.TB, e Engine) {
 		copies[i] = bytes.Clone(ev.Block)
 	}
 	fill(t, log, events, 4*events, 200)
-	if b := bounds(t, log); b.First <= 2*events {
+	if b := bounds(t, log); b.First.Seq <= 2*events {
 		t.Fatalf("the log has not turned over twice: %+v", b)
 	}
 	for i, ev := range held {
@@ -123,15 +134,15 @@ func checkBadRecords(t testing.TB, e Engine) {
 		{Block: []byte("id: 7\ndata: x\n\n")},
 		{Block: []byte("data: x\nid: 7\n\n")},
 		{Block: []byte("data: x\nidle\nid\n\n")},
-		{Block: good, Key: "a\nb"},
-		{Block: good, Key: "a\rb"},
-		{Block: good, Key: "a\x00"},
+		{Block: good, MessageID: "a\nb"},
+		{Block: good, MessageID: "a\rb"},
+		{Block: good, MessageID: "a\x00"},
 	} {
 		if pos, dup, err := log.Append(t.Context(), r); !errors.Is(err, eventlog.ErrBadRecord) || dup || pos != (eventlog.Pos{}) {
-			t.Errorf("Append(%q, key %q) = %v, %t, %v; want ErrBadRecord", r.Block, r.Key, pos, dup, err)
+			t.Errorf("Append(%q, message id %q) = %v, %t, %v; want ErrBadRecord", r.Block, r.MessageID, pos, dup, err)
 		}
 	}
-	if b := bounds(t, log); b.Last != 1 {
+	if b := bounds(t, log); b.Last.Seq != 1 {
 		t.Errorf("a bad record was stored: %+v", b)
 	}
 }
@@ -140,13 +151,13 @@ func checkTooLarge(t testing.TB, e Engine) {
 	const limit = 1000
 	log := open(t, e, Limits{MaxEvent: limit})
 	full := fmt.Appendf(nil, "data: %s\n\n", bytes.Repeat([]byte{'x'}, limit-8))
-	key := strings.Repeat("k", eventlog.MaxKey)
-	if _, _, err := log.Append(t.Context(), eventlog.Record{Block: full, Key: key}); err != nil {
-		t.Fatalf("Append of a block of %d bytes and a key of %d = %v", len(full), len(key), err)
+	id := strings.Repeat("k", eventlog.MaxMessageID)
+	if _, _, err := log.Append(t.Context(), eventlog.Record{Block: full, MessageID: id}); err != nil {
+		t.Fatalf("Append of a block of %d bytes and a message id of %d = %v", len(full), len(id), err)
 	}
 	for what, r := range map[string]eventlog.Record{
-		"block": {Block: slices.Insert(slices.Clone(full), 6, 'y')},
-		"key":   {Block: full, Key: key + "k"},
+		"block":      {Block: slices.Insert(slices.Clone(full), 6, 'y')},
+		"message id": {Block: full, MessageID: id + "k"},
 	} {
 		_, _, err := log.Append(t.Context(), r)
 		tooLarge, ok := errors.AsType[*eventlog.TooLargeError](err)
@@ -154,7 +165,7 @@ func checkTooLarge(t testing.TB, e Engine) {
 			t.Errorf("Append of a %s one byte over its limit = %#v; want a *TooLargeError with these numbers", what, err)
 		}
 	}
-	if b := bounds(t, log); b.Last != 1 {
+	if b := bounds(t, log); b.Last.Seq != 1 {
 		t.Errorf("a record that is too large was stored: %+v", b)
 	}
 }

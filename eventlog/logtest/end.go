@@ -27,7 +27,7 @@ func checkCancelled(t testing.TB, e Engine) {
 	if err := ending(t, ctx, log, eventlog.Pos{}); err != errCause {
 		t.Errorf("Tail with a cancelled context ended with %v; want its cause", err)
 	}
-	if b := bounds(t, log); b.Last != 1 {
+	if b := bounds(t, log); b.Last.Seq != 1 {
 		t.Errorf("an Append with a cancelled context has stored: %+v", b)
 	}
 }
@@ -88,7 +88,7 @@ func checkClose(t testing.TB, e Engine) {
 
 // checkEverythingAtOnce looks for what must hold whatever the interleaving: no hole, no
 // double, no torn block, no bound that goes back or is exceeded, no error but the ones
-// that are due, and everybody comes to an end.
+// that are due, and everybody ends.
 func checkEverythingAtOnce(t testing.TB, e Engine) {
 	const limit, writers, each = 64, 4, 500
 	log := open(t, e, Limits{Events: limit})
@@ -107,7 +107,7 @@ func checkEverythingAtOnce(t testing.TB, e Engine) {
 		})
 	}
 
-	// follow is a reader who goes on at the oldest event when it was overtaken. read
+	// follow is a reader that continues at the oldest event when it was overtaken. read
 	// calls see for each event and returns why it ended.
 	follow := func(read func(after eventlog.Pos, see func(eventlog.Event)) error) {
 		var next [writers]int
@@ -129,10 +129,10 @@ func checkEverythingAtOnce(t testing.TB, e Engine) {
 				next[w], after, jumped = n+1, ev.Pos, false
 			})
 			if gone, ok := errors.AsType[*eventlog.PurgedError](err); ok {
-				if gone.Asked != after || gone.Bounds.First <= after.Seq+1 || gone.Bounds.Len() > limit {
+				if gone.Asked != after || gone.Bounds.First.Seq <= after.Seq+1 || gone.Bounds.Len() > limit {
 					t.Errorf("after event %v the error is %+v", after, gone)
 				}
-				after, jumped = eventlog.Pos{Seq: gone.Bounds.First - 1}, true
+				after, jumped = eventlog.Pos{Seq: gone.Bounds.First.Seq - 1}, true
 				continue
 			}
 			if err != nil {
@@ -179,7 +179,7 @@ func checkEverythingAtOnce(t testing.TB, e Engine) {
 			default:
 			}
 			b, err := log.Bounds(t.Context())
-			if err != nil || b.First < last.First || b.Last < last.Last || b.Len() > limit {
+			if err != nil || b.First.Seq < last.First.Seq || b.Last.Seq < last.Last.Seq || b.Len() > limit {
 				t.Errorf("Bounds = %+v, %v; before they were %+v", b, err, last)
 				return
 			}
@@ -188,7 +188,7 @@ func checkEverythingAtOnce(t testing.TB, e Engine) {
 		}
 	})
 	writing.Wait()
-	if b := bounds(t, log); b != (eventlog.Bounds{First: writers*each - limit + 1, Last: writers * each}) {
+	if b := bounds(t, log); b.First.Seq != writers*each-limit+1 || b.Last.Seq != writers*each {
 		t.Errorf("in the end the bounds are %+v", b)
 	}
 	close(done)

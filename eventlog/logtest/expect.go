@@ -13,12 +13,12 @@ func checkExpect(t testing.TB, e Engine) {
 	last := uint64(0)
 	for n := range 10 {
 		for _, wrong := range []uint64{last + 1, last + 100, last - 1} {
-			pos, dup, err := log.Append(t.Context(), eventlog.Record{Block: block(0, n, 10), Expect: &wrong, Key: "refused"})
+			pos, dup, err := log.Append(t.Context(), eventlog.Record{Block: block(0, n, 10), Expect: &wrong, MessageID: "refused"})
 			if !errors.Is(err, eventlog.ErrConflict) || dup || pos != (eventlog.Pos{}) {
 				t.Fatalf("Append expecting %d, where the last is %d, = %v, %t, %v; want ErrConflict", wrong, last, pos, dup, err)
 			}
 		}
-		if b := bounds(t, log); b.Last != last {
+		if b := bounds(t, log); b.Last.Seq != last {
 			t.Fatalf("a refused record was stored: %+v", b)
 		}
 		pos, dup, err := log.Append(t.Context(), eventlog.Record{Block: block(0, n, 10), Expect: &last})
@@ -27,15 +27,15 @@ func checkExpect(t testing.TB, e Engine) {
 		}
 		last = pos.Seq
 	}
-	// Had a refused record left its key behind, this one would be a duplicate.
-	if pos, dup, err := log.Append(t.Context(), eventlog.Record{Block: block(0, 10, 10), Key: "refused"}); dup || err != nil || pos.Seq != last+1 {
-		t.Errorf("Append with the key of a refused record = %v, %t, %v; want number %d, false, nil", pos, dup, err, last+1)
+	// If a refused record had left its message id behind, this one would be a duplicate.
+	if pos, dup, err := log.Append(t.Context(), eventlog.Record{Block: block(0, 10, 10), MessageID: "refused"}); dup || err != nil || pos.Seq != last+1 {
+		t.Errorf("Append with the message id of a refused record = %v, %t, %v; want number %d, false, nil", pos, dup, err, last+1)
 	}
 }
 
-func checkKeyBeforeExpect(t testing.TB, e Engine) {
+func checkMessageIDBeforeExpect(t testing.TB, e Engine) {
 	log := open(t, e, Limits{})
-	r := eventlog.Record{Block: block(0, 0, 10), Key: "k", Expect: new(uint64(0))}
+	r := eventlog.Record{Block: block(0, 0, 10), MessageID: "k", Expect: new(uint64(0))}
 	first, _, err := log.Append(t.Context(), r)
 	if err != nil {
 		t.Fatalf("Append = %v", err)
@@ -62,7 +62,7 @@ func checkExpectRace(t testing.TB, e Engine) {
 		if won.Load() != 1 {
 			t.Fatalf("%d of %d appends that expect %d have won, want one", won.Load(), writers, round)
 		}
-		if b := bounds(t, log); b.Last != round+1 {
+		if b := bounds(t, log); b.Last.Seq != round+1 {
 			t.Fatalf("after round %d the bounds are %+v", round, b)
 		}
 	}

@@ -141,7 +141,7 @@ func purged(t testing.TB, err error, asked eventlog.Pos, first uint64) {
 	if !ok || !errors.Is(err, eventlog.ErrPurged) {
 		t.Fatalf("the error is %v; want a *PurgedError", err)
 	}
-	if e.Asked != asked || e.Bounds.First < first || e.Missed() != e.Bounds.First-asked.Seq-1 || e.Bounds.Last+1 < e.Bounds.First {
+	if e.Asked != asked || e.Bounds.First.Seq < first || e.Missed() != e.Bounds.First.Seq-asked.Seq-1 || e.Bounds.Last.Seq+1 < e.Bounds.First.Seq {
 		t.Fatalf("the error is %+v, %d missed; want one for %v with the oldest event at %d or more", e, e.Missed(), asked, first)
 	}
 }

@@ -9,7 +9,7 @@
 //	}
 //
 // Every promise is a subtest of its own, named for it. The suite looks at an engine
-// through the interface alone: what an engine promises beyond that it tests itself.
+// through the interface alone: an engine tests itself what it promises beyond that.
 package logtest
 
 import (
@@ -25,8 +25,8 @@ import (
 // An Engine says how to make a log.
 type Engine struct {
 	// Open returns an empty log of its own with the limits l, which the suite closes.
-	// What it needs beside the log (a server, a directory) it has cleaned up by t. If
-	// it cannot, it calls t.Fatal.
+	// It uses t.Cleanup to remove what the log needs (a server, a directory), and calls
+	// t.Fatal if it fails.
 	Open func(t testing.TB, l Limits) eventlog.Log
 	// RealTime is for engines that cannot run in virtual time ([synctest]): those that
 	// talk over sockets. The suite then waits for what takes time, a few seconds in all.
@@ -36,11 +36,11 @@ type Engine struct {
 // Limits are the bounds of a log. Where one is zero, the engine takes its default,
 // which must be no less than 1,000 events, 4 MiB and a minute.
 type Limits struct {
-	Events    int           // how many are kept at most
-	Bytes     int           // of blocks, or of whatever the engine makes of them
-	Age       time.Duration // how old an event gets
-	MaxEvent  int           // bytes in a block
-	KeyWindow time.Duration // how long a key is remembered; never more than Age
+	Events          int           // how many are kept at most
+	Bytes           int           // of blocks, or of whatever the engine makes of them
+	Age             time.Duration // how old an event gets
+	MaxEvent        int           // bytes in a block
+	MessageIDWindow time.Duration // how long a message id is remembered; never more than Age
 }
 
 // A promise is a check of one sentence of the specification, or of a few that belong
@@ -85,7 +85,7 @@ func (b bounded) Context() context.Context { return b.ctx }
 
 var promises = []promise{
 	{"an empty log keeps nothing and reads nothing", checkEmpty},
-	{"numbers run from one without holes and events come back as they were", checkAppend},
+	{"numbers begin with one and have no holes and events come back as they were", checkAppend},
 	{"what was appended is visible at once", checkVisible},
 	{"append keeps nothing of the record", checkBlockIsCopied},
 	{"a block stays what it is when the log turns over", checkBlockStays},
@@ -94,9 +94,9 @@ var promises = []promise{
 
 	{"pages are contiguous from every position", checkPages},
 	{"max must be positive", checkMax},
-	{"a position the log has not got to is ahead", checkAhead},
+	{"a position that the log has not reached is ahead", checkAhead},
 	{"a position with another stamp is foreign", checkForeign},
-	{"another life has other stamps", checkLives},
+	{"another incarnation has other stamps", checkIncarnations},
 
 	{"the number of events is bounded", checkEvents},
 	{"the bytes are bounded", checkBytes},
@@ -104,13 +104,13 @@ var promises = []promise{
 	{"a position whose successors are gone is purged, with numbers", checkPurged},
 	{"times do not run backwards", checkTimes},
 
-	{"a key stores once", checkKey},
-	{"a key outlives its event", checkKeyOutlives},
-	{"a key is forgotten after its window", checkKeyWindow},
-	{"of many appends with one key one stores", checkKeyRace},
+	{"a message id stores once", checkMessageID},
+	{"a message id outlives its event", checkMessageIDOutlives},
+	{"a message id is forgotten after its window", checkMessageIDWindow},
+	{"of many appends with one message id one stores", checkMessageIDRace},
 
 	{"an unexpected last event is a conflict and nothing is stored", checkExpect},
-	{"a key is looked at before the expectation", checkKeyBeforeExpect},
+	{"a message id is looked at before the expectation", checkMessageIDBeforeExpect},
 	{"of many appends that expect the same one wins", checkExpectRace},
 
 	{"a tail yields history and then what comes", checkTail},
@@ -124,5 +124,5 @@ var promises = []promise{
 
 	{"a cancelled context is told before anything is done", checkCancelled},
 	{"close wakes everybody", checkClose},
-	{"append, read, tail, retention and close go on at once", checkEverythingAtOnce},
+	{"append, read, tail, retention and close work at the same time", checkEverythingAtOnce},
 }

@@ -120,7 +120,7 @@ func (b *broken) Close() error {
 
 func memory(t testing.TB, l Limits) *eventlog.Memory {
 	m, err := eventlog.NewMemory(eventlog.MemoryConfig{
-		Events: l.Events, Bytes: l.Bytes, Age: l.Age, MaxEvent: l.MaxEvent, KeyWindow: l.KeyWindow,
+		Events: l.Events, Bytes: l.Bytes, Age: l.Age, MaxEvent: l.MaxEvent, MessageIDWindow: l.MessageIDWindow,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +129,7 @@ func memory(t testing.TB, l Limits) *eventlog.Memory {
 }
 
 // TestEveryPromiseIsChecked breaks a log in one way after the other, and looks whether
-// the check that is for it finds out. Each check must find one at least.
+// the check for it fails. Each check must find at least one of the breakages.
 func TestEveryPromiseIsChecked(t *testing.T) {
 	// wrap changes what comes out of a tail.
 	wrap := func(log eventlog.Log, f func(n int, ev eventlog.Event, yield func(eventlog.Event, error) bool) bool) func(context.Context, eventlog.Pos) iter.Seq2[eventlog.Event, error] {
@@ -145,7 +145,7 @@ func TestEveryPromiseIsChecked(t *testing.T) {
 			}
 		}
 	}
-	// silent is a tail that goes on at the oldest without a word.
+	// silent is a tail that continues at the oldest event and reports no gap.
 	silent := func(log eventlog.Log) func(context.Context, eventlog.Pos) iter.Seq2[eventlog.Event, error] {
 		return func(ctx context.Context, after eventlog.Pos) iter.Seq2[eventlog.Event, error] {
 			return func(yield func(eventlog.Event, error) bool) {
@@ -153,7 +153,7 @@ func TestEveryPromiseIsChecked(t *testing.T) {
 					again := false
 					for ev, err := range log.Tail(ctx, after) {
 						if gone, ok := errors.AsType[*eventlog.PurgedError](err); ok {
-							after, again = eventlog.Pos{Seq: gone.Bounds.First - 1}, true
+							after, again = eventlog.Pos{Seq: gone.Bounds.First.Seq - 1}, true
 							break
 						}
 						if !yield(ev, err) {
@@ -180,12 +180,28 @@ func TestEveryPromiseIsChecked(t *testing.T) {
 		{"bounds of an empty log are 0, 0", func(m *eventlog.Memory, b *broken) {
 			b.bounds = func(ctx context.Context) (eventlog.Bounds, error) {
 				got, err := m.Bounds(ctx)
-				if got.Last == 0 {
-					got.First = 0
+				if got.Last.Seq == 0 {
+					got.First.Seq = 0
 				}
 				return got, err
 			}
 		}, nil, []func(testing.TB, Engine){checkEmpty}},
+		{"the end of an empty log has the stamp of another one", func(m *eventlog.Memory, b *broken) {
+			b.bounds = func(ctx context.Context) (eventlog.Bounds, error) {
+				got, err := m.Bounds(ctx)
+				if got.Last.Seq == 0 {
+					got.Last.Stamp ^= 1
+				}
+				return got, err
+			}
+		}, nil, []func(testing.TB, Engine){checkEmpty}},
+		{"bounds have no stamps", func(m *eventlog.Memory, b *broken) {
+			b.bounds = func(ctx context.Context) (eventlog.Bounds, error) {
+				got, err := m.Bounds(ctx)
+				got.First.Stamp, got.Last.Stamp = 0, 0
+				return got, err
+			}
+		}, nil, []func(testing.TB, Engine){checkVisible, checkEvents}},
 		{"blocks lose their last byte", func(m *eventlog.Memory, b *broken) {
 			b.read = func(ctx context.Context, after eventlog.Pos, max int) ([]eventlog.Event, error) {
 				events, err := m.Read(ctx, after, max)
@@ -199,7 +215,7 @@ func TestEveryPromiseIsChecked(t *testing.T) {
 			b.read = func(ctx context.Context, after eventlog.Pos, max int) ([]eventlog.Event, error) {
 				events, err := m.Read(ctx, after, max)
 				last, _ := m.Bounds(ctx)
-				return slices.DeleteFunc(events, func(ev eventlog.Event) bool { return ev.Seq == last.Last }), err
+				return slices.DeleteFunc(events, func(ev eventlog.Event) bool { return ev.Seq == last.Last.Seq }), err
 			}
 		}, nil, []func(testing.TB, Engine){checkVisible}},
 		{"the block is kept, not copied", func(m *eventlog.Memory, b *broken) {
@@ -269,14 +285,14 @@ func TestEveryPromiseIsChecked(t *testing.T) {
 			b.tail = func(ctx context.Context, after eventlog.Pos) iter.Seq2[eventlog.Event, error] {
 				return m.Tail(ctx, eventlog.Pos{Seq: after.Seq})
 			}
-		}, nil, []func(testing.TB, Engine){checkForeign, checkLives, checkPurged, checkTailErrors}},
-		{"all lives have one stamp", func(m *eventlog.Memory, b *broken) {
+		}, nil, []func(testing.TB, Engine){checkForeign, checkIncarnations, checkPurged, checkTailErrors}},
+		{"all incarnations have one stamp", func(m *eventlog.Memory, b *broken) {
 			b.append = func(ctx context.Context, r eventlog.Record) (eventlog.Pos, bool, error) {
 				pos, dup, err := m.Append(ctx, r)
 				pos.Stamp = 1
 				return pos, dup, err
 			}
-		}, nil, []func(testing.TB, Engine){checkLives}},
+		}, nil, []func(testing.TB, Engine){checkIncarnations}},
 		{"one event too many is kept", nil, func(l *Limits) {
 			if l.Events > 0 {
 				l.Events++
@@ -288,12 +304,12 @@ func TestEveryPromiseIsChecked(t *testing.T) {
 			b.read = func(ctx context.Context, after eventlog.Pos, max int) ([]eventlog.Event, error) {
 				events, err := m.Read(ctx, after, max)
 				if gone, ok := errors.AsType[*eventlog.PurgedError](err); ok {
-					gone.Asked = eventlog.Pos{Seq: gone.Bounds.First - 1}
+					gone.Asked = eventlog.Pos{Seq: gone.Bounds.First.Seq - 1}
 				}
 				return events, err
 			}
 		}, nil, []func(testing.TB, Engine){checkPurged, checkAge}},
-		{"reading what is purged goes on at the oldest", func(m *eventlog.Memory, b *broken) {
+		{"reading what is purged continues at the oldest event", func(m *eventlog.Memory, b *broken) {
 			b.read = func(ctx context.Context, after eventlog.Pos, max int) ([]eventlog.Event, error) {
 				events, err := m.Read(ctx, after, max)
 				if errors.Is(err, eventlog.ErrPurged) {
@@ -312,13 +328,13 @@ func TestEveryPromiseIsChecked(t *testing.T) {
 				return events, err
 			}
 		}, nil, []func(testing.TB, Engine){checkTimes}},
-		{"keys are not looked at", func(m *eventlog.Memory, b *broken) {
+		{"message ids are not looked at", func(m *eventlog.Memory, b *broken) {
 			b.append = func(ctx context.Context, r eventlog.Record) (eventlog.Pos, bool, error) {
-				r.Key = ""
+				r.MessageID = ""
 				return m.Append(ctx, r)
 			}
-		}, nil, []func(testing.TB, Engine){checkKey, checkKeyOutlives, checkKeyWindow, checkKeyRace, checkKeyBeforeExpect}},
-		{"keys are never forgotten", nil, func(l *Limits) { l.KeyWindow = time.Hour }, []func(testing.TB, Engine){checkKeyWindow}},
+		}, nil, []func(testing.TB, Engine){checkMessageID, checkMessageIDOutlives, checkMessageIDWindow, checkMessageIDRace, checkMessageIDBeforeExpect}},
+		{"message ids are never forgotten", nil, func(l *Limits) { l.MessageIDWindow = time.Hour }, []func(testing.TB, Engine){checkMessageIDWindow}},
 		{"Expect is not looked at", func(m *eventlog.Memory, b *broken) {
 			b.append = func(ctx context.Context, r eventlog.Record) (eventlog.Pos, bool, error) {
 				r.Expect = nil
@@ -327,7 +343,7 @@ func TestEveryPromiseIsChecked(t *testing.T) {
 		}, nil, []func(testing.TB, Engine){checkExpect, checkExpectRace}},
 		{"Expect is compared, and the event stored later", func(m *eventlog.Memory, b *broken) {
 			b.append = func(ctx context.Context, r eventlog.Record) (eventlog.Pos, bool, error) {
-				if last, err := m.Bounds(ctx); err == nil && r.Expect != nil && *r.Expect != last.Last {
+				if last, err := m.Bounds(ctx); err == nil && r.Expect != nil && *r.Expect != last.Last.Seq {
 					return eventlog.Pos{}, false, eventlog.ErrConflict
 				}
 				runtime.Gosched()
@@ -336,14 +352,14 @@ func TestEveryPromiseIsChecked(t *testing.T) {
 				return m.Append(ctx, r)
 			}
 		}, nil, []func(testing.TB, Engine){checkExpectRace}},
-		{"Expect comes before the key", func(m *eventlog.Memory, b *broken) {
+		{"Expect comes before the message id", func(m *eventlog.Memory, b *broken) {
 			b.append = func(ctx context.Context, r eventlog.Record) (eventlog.Pos, bool, error) {
-				if last, err := m.Bounds(ctx); err == nil && r.Expect != nil && *r.Expect != last.Last {
+				if last, err := m.Bounds(ctx); err == nil && r.Expect != nil && *r.Expect != last.Last.Seq {
 					return eventlog.Pos{}, false, eventlog.ErrConflict
 				}
 				return m.Append(ctx, r)
 			}
-		}, nil, []func(testing.TB, Engine){checkKeyBeforeExpect}},
+		}, nil, []func(testing.TB, Engine){checkMessageIDBeforeExpect}},
 		{"a tail has holes", func(m *eventlog.Memory, b *broken) {
 			b.tail = wrap(m, func(n int, ev eventlog.Event, yield func(eventlog.Event, error) bool) bool {
 				return n == 5 || yield(ev, nil)
@@ -354,7 +370,7 @@ func TestEveryPromiseIsChecked(t *testing.T) {
 				return yield(ev, nil) && (n != 3 || yield(ev, nil))
 			})
 		}, nil, []func(testing.TB, Engine){checkTail, checkTailFromEverywhere, checkTailAgain, checkTailsAndWriters, checkEverythingAtOnce}},
-		{"a tail goes on after it was left", func(m *eventlog.Memory, b *broken) {
+		{"a tail continues after it was left", func(m *eventlog.Memory, b *broken) {
 			b.tail = func(ctx context.Context, after eventlog.Pos) iter.Seq2[eventlog.Event, error] {
 				return func(yield func(eventlog.Event, error) bool) {
 					for ev, err := range m.Tail(ctx, after) {
@@ -477,9 +493,9 @@ func TestEveryPromiseIsChecked(t *testing.T) {
 	}
 }
 
-// The checks find nothing wrong with a log that is not broken: what they find above is
-// what was broken.
-func TestAWholeLogPasses(t *testing.T) {
+// The checks find nothing wrong with a log that is not broken, so what they find above was
+// broken on purpose.
+func TestIntactLogPasses(t *testing.T) {
 	e := Engine{Open: func(t testing.TB, l Limits) eventlog.Log { return &broken{Log: memory(t, l)} }}
 	for _, p := range promises {
 		if failures := check(t, e, p.check); len(failures) > 0 {

@@ -58,7 +58,7 @@ func checkAhead(t testing.TB, e Engine) {
 		}
 	}
 	if events, err := log.Read(t.Context(), last, 10); len(events) != 0 || err != nil {
-		t.Errorf("Read after the last event = %v, %v; want none, nil", events, err)
+		t.Errorf("Read after the last event = %v, %v; want no events, nil", events, err)
 	}
 }
 
@@ -76,7 +76,7 @@ func checkForeign(t testing.TB, e Engine) {
 	}
 }
 
-func checkLives(t testing.TB, e Engine) {
+func checkIncarnations(t testing.TB, e Engine) {
 	one := fill(t, open(t, e, Limits{}), 0, 5, 10)
 	time.Sleep(2 * time.Millisecond) // for stamps that are milliseconds
 	log := open(t, e, Limits{})

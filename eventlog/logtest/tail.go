@@ -155,7 +155,7 @@ func checkTailOvertaken(t testing.TB, e Engine) {
 			fill(t, log, limit, n, 10)
 		}
 		if last.Seq == n {
-			break // an engine that had them under way already may deliver them
+			break // an engine that had read them already may deliver them
 		}
 	}
 	if last.Seq < n {
@@ -195,7 +195,7 @@ func checkTailsAndWriters(t testing.TB, e Engine) {
 				time.Sleep(10 * time.Microsecond)
 			}
 			if b, err := log.Bounds(t.Context()); err == nil {
-				after.Seq = b.Last / 2
+				after.Seq = b.Last.Seq / 2
 			}
 			events, err := collect(t.Context(), log, after, writers*each-int(after.Seq))
 			if err != nil {
@@ -262,5 +262,5 @@ func checkTailCancelled(t testing.TB, e Engine) {
 	atEnd.Wait()
 	cancel(errCause)
 	wg.Wait()
-	fill(t, log, 5, 6, 10) // the log lives on
+	fill(t, log, 5, 6, 10) // the log still works
 }

@@ -1,5 +1,5 @@
-// Lesson 1: a stream is a value. Nothing runs until somebody ranges over it, and
-// nothing is left running afterwards.
+// Lesson 1: a stream is a value. Nothing runs until the program ranges over it, and
+// nothing is left running after the loop.
 package main
 
 import (

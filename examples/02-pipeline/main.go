@@ -1,6 +1,6 @@
-// Lesson 2: operators turn one stream into another. Those that keep the type are
-// methods, those that change it are functions. The call is the backpressure: a
-// value passes the whole pipeline before the source is asked for the next.
+// Lesson 2: operators turn one stream into another. Operators that keep the type are
+// methods, operators that change it are functions. The call is the backpressure: a
+// value passes through the whole pipeline before the source produces the next one.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Lesson 3: a Subject is hot. It is published to once, and everybody who is
-// subscribed at that time gets the value; who comes later gets what comes later.
+// Lesson 3: a Subject is a hot stream. Each value is published once, and every
+// subscriber of that time gets it. A later subscriber gets only later values.
 package main
 
 import (
@@ -13,7 +13,7 @@ import (
 )
 
 func main() {
-	prices := streams.NewSubject[int](streams.SubjectConfig{})
+	prices := streams.NewSubject[int]()
 
 	var early, late []int
 	var subscribers sync.WaitGroup

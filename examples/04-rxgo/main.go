@@ -1,5 +1,5 @@
-// Lesson 4: an RxGo pipeline is a source like any other. It is built anew for
-// each subscription, with that subscription's context, so that it ends with it.
+// Lesson 4: an RxGo pipeline is a source like any other. Each subscription builds its
+// own pipeline with its own context, so the pipeline ends with the subscription.
 package main
 
 import (

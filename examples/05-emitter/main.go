@@ -1,6 +1,6 @@
 // Lesson 5: an emitter is the imperative way to write a stream: a function that
-// sends. Send returns when the event is on its way, or says that nobody listens
-// any more.
+// sends. Send returns nil when the event is on its way, and an error when the client
+// has left.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Lesson 6: the client ranges over the events of a URL, each decoded to a type of
-// yours. It connects anew when the connection is lost; an error is final.
+// Lesson 6: the client ranges over the events of a URL, each decoded to your own type.
+// It reconnects when the connection is lost. An error in the loop is final.
 package main
 
 import (
@@ -33,7 +33,7 @@ func main() {
 	fmt.Println("complete")
 }
 
-// serve serves a stream that ends after two prices.
+// serve starts a server with a stream that ends after two prices.
 func serve() *httptest.Server {
 	srv, err := handlers.New(handlers.Config{})
 	if err != nil {

@@ -1,7 +1,7 @@
-// Lesson 7: a topic carries events of several types, and a consumer goes on where the
-// one before stopped. The name of an event says which type it is; a cursor in a file
-// says how far the events have been handled. The one that could not be handled comes
-// again.
+// Lesson 7: a topic carries events of several types, and a consumer resumes where the
+// one before it stopped. The name of an event selects its type. A cursor in a file
+// records how far the events have been handled. An event that could not be handled
+// comes again.
 package main
 
 import (
@@ -32,11 +32,12 @@ func main() {
 	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, "account.cursor")
 
-	fmt.Println("stopped:", consume(server.URL, file, 100)) // a process
+	fmt.Println("stopped:", consume(server.URL, file, 100)) // the first process
 	fmt.Println("stopped:", consume(server.URL, file, 500)) // the next one
 }
 
-// consume handles the events after those that were handled before, up to a limit.
+// consume handles the events that have not been handled yet. It stops at a withdrawal
+// above the limit.
 func consume(url, file string, limit int) error {
 	cursor, err := client.NewFileCursor(file)
 	if err != nil {
@@ -44,7 +45,7 @@ func consume(url, file string, limit int) error {
 	}
 	defer cursor.Close()
 
-	// From the first event that is kept, unless the cursor knows better.
+	// Starts at the oldest event that is kept, or after the position in the cursor.
 	for event, err := range client.Values[any](context.Background(), url+"?earliest", client.Resume(cursor), client.Types(
 		client.Type[deposit]("deposit"),
 		client.Type[withdrawal]("withdrawal"),
@@ -65,7 +66,7 @@ func consume(url, file string, limit int) error {
 	return nil // the topic is complete
 }
 
-// serve serves a topic that is complete after four events.
+// serve starts a server with a topic that is complete after four events.
 func serve() *httptest.Server {
 	topic, err := hub.New[any](hub.Config{})
 	if err != nil {

@@ -1,5 +1,5 @@
-// An Echo application as there are many, and one event stream in it: the lines
-// that the stream needs are marked.
+// A typical Echo application with one event stream: the lines that the stream
+// needs are marked.
 package main
 
 import (
@@ -16,6 +16,7 @@ import (
 	"github.com/labstack/echo/v4/middleware"
 
 	"github.com/fluxwire-go/fluxwire/handlers"
+	"github.com/fluxwire-go/fluxwire/handlers/echov4"
 	"github.com/fluxwire-go/fluxwire/sse"
 	"github.com/fluxwire-go/fluxwire/streams"
 )
@@ -40,7 +41,7 @@ func routes(srv *handlers.Server) *echo.Echo {
 		}
 		return c.JSON(http.StatusCreated, o)
 	})
-	e.GET("/orders/live", handlers.Echo(handlers.Subject(srv, orders))) // its route
+	e.GET("/orders/live", echov4.Handler(handlers.Subject(srv, orders))) // its route
 	return e
 }
 

@@ -42,7 +42,7 @@ func (p *ping) run(ctx context.Context, env Env) error {
 	defer cancel()
 	sent := false
 	form := url.Values{"message": {p.Message}}.Encode()
-	options := append(p.Header.options(), client.HTTPClient(env.Client), client.ConnectTimeout(client.NoTimeout), onRequest(&sent), client.Body(formType, func() (io.Reader, error) {
+	options := append(p.Header.options(), client.HTTPClient(env.Client), client.ConnectTimeout(client.Off), onRequest(&sent), client.Body(formType, func() (io.Reader, error) {
 		return strings.NewReader(form), nil
 	}))
 	answer, err := client.Once[string](ctx, service.JoinPath("ping").String(), options...)

@@ -22,7 +22,7 @@ func TestPing(t *testing.T) {
 		body   string
 	}{
 		{"the usual message", answers(200, "text/plain", "sent ping!"), nil, 0, "sent ping!\n", "", "/ping", "message="},
-		{"one of one's own", answers(200, "text/plain", "sent ping!"), []string{"--message", "a&b=ü", base + "/live/"}, 0, "sent ping!\n", "", "/live/ping", "message=a%26b%3D%C3%BC"},
+		{"another message and URL", answers(200, "text/plain", "sent ping!"), []string{"--message", "a&b=ü", base + "/live/"}, 0, "sent ping!\n", "", "/live/ping", "message=a%26b%3D%C3%BC"},
 		{"flags after the URL", answers(200, "text/plain", "ok"), []string{"stream.test", "--message=x"}, 0, "ok\n", "", "/ping", "message=x"},
 		{"a hostile answer", answers(200, "text/plain", "\x1b[2J\nx"), nil, 0, "\\x1b[2J; x\n", "", "/ping", "message="},
 		{"a problem", answers(413, "application/problem+json", `{"title":"Too Large","detail":"send less"}`), nil, 1, "",
@@ -45,7 +45,7 @@ func TestPing(t *testing.T) {
 	}
 }
 
-// A service that does not answer is waited for, but not for ever.
+// ping waits for an answer for as long as --timeout says.
 func TestPingWaits(t *testing.T) {
 	silent := func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body) // so that the server sees the client leave

@@ -16,7 +16,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/client"
 )
 
-// One run goes on where the one before stopped, however that was.
+// A run resumes where the previous one stopped, whatever stopped it.
 func TestCursor(t *testing.T) {
 	const wire = "id: 1\ndata: a\n\nid: 2\ndata: b\n\nid: 3\ndata: c\n\n"
 	full := &os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}
@@ -26,13 +26,13 @@ func TestCursor(t *testing.T) {
 		args []string
 		out  io.Writer
 		code int
-		want string // where the next run goes on
+		want string // where the next run resumes
 	}{
 		{"the connection is closed", wire, nil, nil, 0, "3"},
 		{"as many as were asked for", wire, []string{"--take=2"}, nil, 0, "2"},
 		{"an event that is not printed", wire, []string{"--event=x"}, nil, 0, "3"},
 		{"an event that could not be printed", wire, nil, &brokenPipe{1, full}, 1, "1"},
-		{"nobody reads any more", wire, nil, &brokenPipe{1, syscall.EPIPE}, 0, "1"},
+		{"the reader has gone", wire, nil, &brokenPipe{1, syscall.EPIPE}, 0, "1"},
 		{"a block without an event", "id: prime\n\n", nil, nil, 0, "prime"},
 		{"a gap", wire + "id: 9\nevent: stream.gap\ndata: {}\n\n", nil, nil, 0, "9"},
 		{"a reset", wire + "id\n\n", nil, nil, 0, "start"},
@@ -62,7 +62,7 @@ func TestCursor(t *testing.T) {
 				ids = append(ids, req.Header.Get("Last-Event-ID"))
 			}
 			if want := []string{"start", tt.want}; !slices.Equal(ids, want) {
-				t.Errorf("asked to go on after %q, want %q", ids, want)
+				t.Errorf("asked to resume after %q, want %q", ids, want)
 			}
 		})
 	}
@@ -80,7 +80,7 @@ func TestCursorThatFails(t *testing.T) {
 	}
 	defer c.Close()
 	for file, says := range map[string]string{
-		damaged: "fluxwire: cursor: open: " + damaged + ": the file is no cursor, or damaged: restore it, or remove it to start without a position\n",
+		damaged: "fluxwire: cursor: open: " + damaged + ": the file is damaged, or not a cursor: restore it, or remove it to start without a position\n",
 		used:    "fluxwire: cursor: open: " + used + ": the file is in use by another stream: give each a file of its own\n",
 	} {
 		s := &script{}

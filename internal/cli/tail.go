@@ -196,7 +196,7 @@ func (t *tail) options() []client.Option {
 			t.end = nil
 			t.note("%s; connecting again in %v", reason(err), wait.Round(10*time.Millisecond))
 		}),
-		client.OnGap(func(g client.Gap) { t.note("%s", gapText(g)) }),
+		client.OnGap(func(g sse.Gap) { t.note("%s", gapText(g)) }),
 	)
 	if t.Comments {
 		options = append(options, client.OnComment(func(text string) {
@@ -232,19 +232,20 @@ func (t *tail) note(format string, args ...any) {
 	}
 }
 
-func gapText(g client.Gap) string {
+func gapText(g sse.Gap) string {
 	text := "gap: events may be missing"
 	switch {
-	case g.Missed == 1:
+	case g.Missed == nil:
+	case *g.Missed == 1:
 		text = "gap: 1 event is missing"
-	case g.Missed >= 0:
-		text = fmt.Sprintf("gap: %d events are missing", g.Missed)
+	default:
+		text = fmt.Sprintf("gap: %d events are missing", *g.Missed)
 	}
 	if g.From != "" {
 		text += " after " + word(g.From)
 	}
 	if g.Reason != "" {
-		text += ": " + g.Reason
+		text += ": " + string(g.Reason)
 	}
 	return text
 }

@@ -36,6 +36,8 @@ func TestExitCodes(t *testing.T) {
 			[]string{"the server closed the connection", "resume with --last-event-id 2"}},
 		{"an id that a shell would read otherwise", sends("id: a'b c\ndata: x\n\n"), []string{"--no-reconnect"}, 0, "\"a'b c\" message x\n",
 			[]string{"the server closed the connection", `resume with --last-event-id 'a'\''b c'`}},
+		{"an id that looks like a flag", sends("id: -5\ndata: x\n\n"), []string{"--no-reconnect"}, 0, "-5 message x\n",
+			[]string{"the server closed the connection", "resume with --last-event-id=-5"}},
 		{"an id that cannot be shown", sends("id: \u202e\ndata: x\n\n"), []string{"--no-reconnect"}, 0, "\"\\u202e\" message x\n",
 			[]string{"the server closed the connection"}},
 		{"one connection, cut", cuts(two), []string{"--no-reconnect"}, 1, "1 message a\n2 message b\n",
@@ -121,7 +123,7 @@ fluxwire: the stream is complete
 		ids = append(ids, req.Header.Get("Last-Event-ID"))
 	}
 	if want := []string{"", "1", "2", "2", "9"}; !slices.Equal(ids, want) {
-		t.Errorf("asked to go on after %q, want %q", ids, want)
+		t.Errorf("asked to resume after %q, want %q", ids, want)
 	}
 }
 
@@ -326,6 +328,20 @@ func TestWrongUsage(t *testing.T) {
 		if !oneLineOf(r.stderr) || !strings.HasPrefix(r.stderr, "fluxwire: "+tt.command+": ") ||
 			!strings.HasSuffix(r.stderr, "(fluxwire "+tt.command+" --help lists the flags)\n") || !strings.Contains(r.stderr, tt.says) {
 			t.Errorf("%s %q: standard error %q, want one line that says %q", tt.command, tt.args, r.stderr, tt.says)
+		}
+	}
+}
+
+// A fault of a header or a body does not show its value.
+func TestWrongUsage_secrets(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "headers")
+	if err := os.WriteFile(file, []byte("X-Key: a\nAuthorization s3cret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, header := range []string{"Authorization s3cret", "Authorization: s3cret\x00", "@" + file} {
+		r := play(t, nil, "tail", "--header", header, "--data=s3cret", "--nope", base)
+		if r.code != 2 || strings.Contains(r.stderr, "s3cret") || !strings.Contains(r.stderr, "--header: ") {
+			t.Errorf("--header %q: %+v; want exit code 2, and a fault of --header without its value", header, r)
 		}
 	}
 }

@@ -34,6 +34,7 @@ var imports = map[string]string{
 	"time":     "time",
 
 	"echo":       "github.com/labstack/echo/v4",
+	"echov4":     "github.com/fluxwire-go/fluxwire/handlers/echov4",
 	"prometheus": "github.com/prometheus/client_golang/prometheus",
 	"rxgo":       "github.com/reactivex/rxgo/v2",
 

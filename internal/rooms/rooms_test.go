@@ -20,17 +20,24 @@ var rooms = map[string][]string{
 	"internal/socket":    {},
 	"internal/buildinfo": {},
 	"internal/show":      {},
+	"internal/reading":   {"sse", "eventlog"},
 	"streams":            {"sse", "internal/window"},
 	"streams/rx":         {"streams"},
 	"eventlog":           {"sse", "internal/window"},
-	"hub":                {"sse", "streams", "eventlog", "internal/window"},
-	"handlers":           {"sse", "streams", "eventlog", "hub", "internal/socket", "internal/show"},
-	"client":             {"sse", "streams", "internal/show"},
-	"metrics":            {"hub", "handlers", "internal/buildinfo"},
-	"web":                {},
-	"internal/service":   {"sse", "streams", "streams/rx", "hub", "handlers", "metrics", "web"},
-	"internal/cli":       {"client", "sse", "internal/service", "internal/buildinfo", "internal/show"},
-	"":                   {"internal/cli"},
+	"hub":                {"sse", "streams", "eventlog", "internal/window", "internal/reading"},
+
+	"handlers":                  {"sse", "streams", "hub", "internal/socket", "internal/reading", "handlers/internal/answer", "handlers/internal/session", "handlers/internal/carry"},
+	"handlers/echov4":           {"handlers", "handlers/internal/answer"},
+	"handlers/internal/answer":  {"sse"},
+	"handlers/internal/session": {"sse", "internal/reading", "internal/show"},
+	"handlers/internal/carry":   {"sse", "streams", "eventlog", "hub", "internal/socket", "internal/reading", "handlers/internal/session"},
+
+	"client":           {"sse", "streams", "internal/show"},
+	"metrics":          {"hub", "handlers", "internal/buildinfo"},
+	"web":              {},
+	"internal/service": {"sse", "streams", "streams/rx", "hub", "handlers", "handlers/echov4", "metrics", "web"},
+	"internal/cli":     {"client", "sse", "internal/service", "internal/buildinfo", "internal/show"},
+	"":                 {"internal/cli"},
 
 	// For tests alone: the rooms above may import these in their tests only.
 	"eventlog/logtest": {"eventlog"},
@@ -46,7 +53,7 @@ var rooms = map[string][]string{
 
 var importers = map[string][]string{
 	"github.com/reactivex/rxgo":           {"streams/rx", "internal/service"},
-	"github.com/labstack/echo":            {"handlers", "internal/service"},
+	"github.com/labstack/echo":            {"handlers/echov4", "internal/service"},
 	"github.com/prometheus/client_golang": {"metrics", "internal/service"},
 	"testing":                             {"eventlog/logtest", "internal/nginx", "internal/pages", "internal/require", "internal/service/servicetest", "internal/testkit"},
 	"github.com/alecthomas/kong":          {"internal/cli"},
@@ -55,8 +62,8 @@ var importers = map[string][]string{
 	"github.com/stretchr/testify":         {},
 }
 
-// standardOnly are the rooms that need nothing beside the standard library.
-var standardOnly = []string{"sse", "internal/window", "internal/socket", "streams", "eventlog", "hub", "client", "internal/buildinfo", "internal/show"}
+// standardOnly are the rooms that need nothing but the standard library.
+var standardOnly = []string{"sse", "internal/window", "internal/reading", "internal/socket", "streams", "eventlog", "hub", "handlers", "handlers/internal/answer", "handlers/internal/session", "handlers/internal/carry", "client", "internal/buildinfo", "internal/show"}
 
 type goPackage struct {
 	ImportPath string

@@ -14,8 +14,8 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/memnet"
 )
 
-// With a delay before the drain a load balancer hears that the service is not
-// ready while everything goes on; new streams are sent elsewhere.
+// During the drain delay the service answers that it is not ready, and open streams
+// continue; new streams are sent elsewhere.
 func TestDrainDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService(t, Config{DrainDelay: 5 * time.Second, Transport: handlers.Portable})
@@ -66,7 +66,7 @@ func TestDrainDelay(t *testing.T) {
 		}
 		until("event: periodic-event")
 		if _, late := get("/events"); !strings.HasPrefix(late, "event: stream.bye\n") {
-			t.Errorf("who comes now gets %q", late)
+			t.Errorf("a new stream gets %q, want stream.bye", late)
 		}
 		until("event: stream.bye")
 		if got := time.Since(began); got != 5*time.Second {

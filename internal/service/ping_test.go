@@ -53,7 +53,7 @@ func TestPing(t *testing.T) {
 				s := newService(t, Config{})
 				defer s.builtin.live.Close()
 				defer s.builtin.pongs.Close()
-				cursor := s.builtin.pongs.Feed().Subscribe(hub.Live(), hub.ToOldest, hub.Filter{})
+				cursor := s.builtin.pongs.Feed().Subscribe(hub.Live(), hub.PolicyToOldest, hub.Filter{})
 
 				r := httptest.NewRequest(tt.method, "/ping?"+tt.query, strings.NewReader(tt.body))
 				if tt.kind != "" {

@@ -18,6 +18,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/service"
 	"github.com/fluxwire-go/fluxwire/internal/service/servicetest"
 	"github.com/fluxwire-go/fluxwire/internal/testkit"
+	"github.com/fluxwire-go/fluxwire/sse"
 )
 
 // A host is an address in memory at which one service after the other listens.
@@ -75,7 +76,7 @@ func (h *host) serve(t *testing.T) (stop func()) {
 // A follower is what a client of /stream-sse has got.
 type follower struct {
 	connections int
-	gaps        []client.Gap
+	gaps        []sse.Gap
 	ids         []string
 	before      int      // events that came before the first gap
 	pongs       []string // their data
@@ -93,7 +94,7 @@ func (h *host) follow(t *testing.T) (stop func() *follower) {
 		for ev, err := range client.Follow[[]byte](ctx, servicetest.MemURL+"/stream-sse",
 			client.HTTPClient(&http.Client{Transport: transport}),
 			client.OnConnect(func(*http.Response) { f.connections++ }),
-			client.OnGap(func(g client.Gap) {
+			client.OnGap(func(g sse.Gap) {
 				if len(f.gaps) == 0 {
 					f.before = len(f.ids)
 				}
@@ -199,7 +200,7 @@ func TestTheServiceIsStartedAgain(t *testing.T) {
 		if f.connections != 3 {
 			t.Errorf("%d connections, want 3", f.connections)
 		}
-		if len(f.gaps) != 1 || f.gaps[0].Reason != "restart" || f.gaps[0].Missed != -1 || f.before != 5 {
+		if len(f.gaps) != 1 || f.gaps[0].Reason != "restart" || f.gaps[0].Missed != nil || f.before != 5 {
 			t.Fatalf("gaps %+v after %d events; want one of an unknown size, restart, after 5", f.gaps, f.before)
 		}
 		if last := f.ids[f.before-1]; f.gaps[0].From != last {

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/fluxwire-go/fluxwire/handlers"
+	"github.com/fluxwire-go/fluxwire/handlers/echov4"
 	"github.com/fluxwire-go/fluxwire/metrics"
 	"github.com/fluxwire-go/fluxwire/web"
 )
@@ -22,9 +23,9 @@ var readMethods = []string{http.MethodGet, http.MethodHead}
 func (s *Service) routes() http.Handler {
 	e := newEcho()
 	for _, route := range s.streamRoutes() {
-		e.Any(route.path, handlers.Echo(route.handler))
+		e.Any(route.path, echov4.Handler(route.handler))
 	}
-	e.Any("/ping", echo.WrapHandler(s.streams.Methods("GET, POST", http.HandlerFunc(s.ping))))
+	e.Any("/ping", echo.WrapHandler(s.streams.Methods(http.HandlerFunc(s.ping), "GET", "POST")))
 	page := echo.WrapHandler(web.Handler())
 	for _, path := range web.Paths() {
 		e.Match(readMethods, path, page)
@@ -54,8 +55,8 @@ func (s *Service) operations(e *echo.Echo) {
 	registry.MustRegister(
 		metrics.NewBuildCollector(),
 		metrics.NewCollector(s.streams),
-		metrics.NewTopicCollector(s.builtin.live.Feed()),
-		metrics.NewTopicCollector(s.builtin.pongs.Feed()),
+		metrics.NewTopicCollector(s.builtin.live),
+		metrics.NewTopicCollector(s.builtin.pongs),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)

@@ -148,7 +148,7 @@ func TestStalledStreamIsCut(t *testing.T) {
 	} {
 		t.Run(tt.what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				transport, _ := serveTLS(t, service.Config{Heartbeat: -1})
+				transport, _ := serveTLS(t, service.Config{Heartbeat: -1, Pace: -1})
 				transport.ForceAttemptHTTP2 = tt.http2
 				const window = 64 << 10
 				transport.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: window}

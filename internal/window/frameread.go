@@ -40,7 +40,7 @@ func (f *Frames) pending(seq uint64) (s *frameSegment, first, next uint64) {
 			return s, first, next
 		}
 		// Nothing was pending at the moment when next was loaded, unless the frames
-		// were dropped under way: then there may be others.
+		// were dropped meanwhile: then there may be others.
 		if before == after {
 			return nil, first, first
 		}
@@ -68,13 +68,13 @@ func (f *Frames) Time(seq uint64) (at time.Time, ok bool) {
 }
 
 // Seek returns the number of the first readable frame whose time is t or later: the
-// cursor of a reader who wants everything since then. Without one it is the number of
-// the next frame.
+// cursor of a reader who wants everything since then. If there is no such frame, it is
+// the number of the next one.
 func (f *Frames) Seek(t time.Time) (seq uint64) {
 	first, next := f.Bounds()
 	return first + uint64(sort.Search(int(next-first), func(i int) bool {
 		at, ok := f.Time(first + uint64(i))
-		return ok && !at.Before(t) // a frame that went under way was the older one
+		return ok && !at.Before(t) // a frame that was dropped meanwhile was older
 	}))
 }
 
@@ -91,13 +91,26 @@ func (f *Frames) Bounds() (first, next uint64) {
 }
 
 // Wait returns a channel that is closed when there is something to read at the cursor
-// seq, or the window has ended. It may be closed for less than that: the reader looks
-// again. Who gives up waiting has nothing to undo.
-func (f *Frames) Wait(seq uint64) <-chan struct{} { return f.bell.Wait(max(seq, f.base) - f.base) }
+// seq, or the window has ended. It may be closed for less than that, so the reader looks
+// again. All who wait share the channel. Abandoning it needs no cleanup.
+func (f *Frames) Wait(seq uint64) <-chan struct{} {
+	ch := f.signal.join()
+	if _, ended := f.signal.ended(); ended || f.directory.Load().end() > seq {
+		return closed
+	}
+	return ch
+}
 
-// Wake wakes all who wait, although there is nothing new in the window.
-func (f *Frames) Wake() { f.bell.Wake() }
+// Wake wakes all who wait, although there is nothing new in the window. They look
+// again, and see what the caller did before Wake.
+func (f *Frames) Wake() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, ended := f.signal.ended(); !ended { // once ended, nobody waits
+		f.signal.wake()
+	}
+}
 
 // Ended reports whether the window has ended, and with what error. What was appended
-// before may still be pending: who wants all of it asks first and reads then.
-func (f *Frames) Ended() (err error, ended bool) { return f.bell.Ended() }
+// before may still be pending: to be sure to get all of it, call Ended before Read.
+func (f *Frames) Ended() (err error, ended bool) { return f.signal.ended() }

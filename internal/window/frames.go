@@ -52,13 +52,13 @@ type FramesConfig struct {
 //     when it adds or drops one.
 //   - segment.next is stored after the bytes and the mark of the frames below it were
 //     written, and those are never written again. segment.marks is stored before
-//     that, so who loads next first finds a mark for each frame below it.
+//     that. A reader that loads next before marks sees a mark for each frame below next.
 //   - first only rises, and it rises before the frame is published that needs the
-//     room, and before the directory loses a segment. Who loads a directory and then
-//     first finds first in or behind that directory; who loads next and then first
-//     sees no more frames and bytes than the bounds allow.
-//   - bell has one element of no size for each frame. It is told of a frame after
-//     segment.next, so who is woken by it, or finds it ended, finds the frame.
+//     room, and before the directory loses a segment. A reader that loads directory,
+//     then first, sees a first that is in the directory or behind it; a reader that
+//     loads next, then first, sees no more frames and bytes than the bounds allow.
+//   - The signal is given after segment.next was stored, so a reader that it wakes, or
+//     that finds it ended, finds the frame.
 type Frames struct {
 	maxFrames uint64
 	maxBytes  int
@@ -68,9 +68,9 @@ type Frames struct {
 
 	directory atomic.Pointer[frameDirectory]
 	first     atomic.Uint64
-	bell      *Window[struct{}]
+	signal    signal
 
-	mu     sync.Mutex // serialises Append, Expire and Close
+	mu     sync.Mutex // serializes Append, Expire, Wake and Close
 	size   int        // bytes of the next segment
 	newest int64      // time of the newest frame
 	bytes  int        // in the readable frames
@@ -85,8 +85,6 @@ func NewFrames(cfg FramesConfig) *Frames {
 		maxBytes:  16 << 20,
 		maxAge:    time.Hour,
 		base:      cmp.Or(cfg.First, 1),
-		// The bell's elements take no memory: it never needs a second segment.
-		bell: New[struct{}](Config{Keep: 1, Segment: 1 << 30}),
 	}
 	if cfg.MaxFrames > 0 {
 		f.maxFrames = uint64(cfg.MaxFrames)
@@ -97,6 +95,7 @@ func NewFrames(cfg FramesConfig) *Frames {
 	if cfg.MaxAge > 0 {
 		f.maxAge = cfg.MaxAge
 	}
+	f.signal.init()
 	f.segment = max(1<<10, min(f.maxBytes/16, maxSegment))
 	f.size = min(f.segment, firstSegment)
 	f.first.Store(f.base)
@@ -105,10 +104,10 @@ func NewFrames(cfg FramesConfig) *Frames {
 }
 
 // Append adds one frame made of parts, which are copied, and returns its number.
-// Numbers run without holes, and a reader sees all of a frame or nothing of it.
+// Numbers have no holes, and a reader sees all of a frame or nothing of it.
 //
-// at is the frame's time. Time does not run backwards here: a frame with an earlier
-// time than the one before it gets that one's time. Frames that are too old at that
+// at is the frame's time. A frame with an earlier time than the one before it gets the
+// time of that one. Frames that are too old at that
 // time, or in the way of the bounds, are dropped first.
 //
 // Append never waits for a reader, however many there are. It fails with
@@ -123,7 +122,7 @@ func (f *Frames) Append(at time.Time, parts ...[]byte) (seq uint64, err error) {
 	defer f.mu.Unlock()
 	d := f.directory.Load()
 	seq = d.end()
-	if _, ended := f.bell.Ended(); ended {
+	if _, ended := f.signal.ended(); ended {
 		return seq, ErrEnded
 	}
 	if size > f.maxBytes {
@@ -160,7 +159,7 @@ func (f *Frames) Append(at time.Time, parts ...[]byte) (seq uint64, err error) {
 	}
 	s.append(f.newest, size, parts)
 	f.bytes += size
-	_, _ = f.bell.Append(struct{}{}) // cannot have ended: that takes mu
+	f.signal.wake()
 	if f.dead > 0 {
 		f.publish(d, nil)
 	}
@@ -190,22 +189,26 @@ func (f *Frames) Expire(now time.Time) {
 	}
 }
 
-// Close ends the window: nothing is appended any more, waiting readers are woken, and
-// [Frames.Ended] tells err to all who ask from now on. What is kept stays readable,
-// and Expire goes on dropping it. The first call counts. Close waits for no reader.
+// Close ends the window: Append fails from now on, waiting readers are woken, and
+// [Frames.Ended] returns err. What is kept stays readable, and Expire still drops it.
+// Only the first call counts.
+//
+// Close returns when the goroutine that wakes readers has ended. It waits for no
+// reader.
 func (f *Frames) Close(err error) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.bell.Close(err)
+	f.signal.end(err)
+	f.mu.Unlock()
+	f.signal.waker.Wait()
 }
 
-// tooOld tells whether frame first, the oldest, is too old at the time now.
+// tooOld reports whether frame first, the oldest, is too old at the time now.
 func (f *Frames) tooOld(d *frameDirectory, first uint64, now int64) bool {
 	return now-d.segments[f.dead].mark(first).at > int64(f.maxAge)
 }
 
-// shift counts out frame first, the oldest, and returns the next one. The caller
-// holds mu and makes it known.
+// shift drops frame first, the oldest, from the counts and returns the number of the
+// next one. The caller holds mu and stores that number in f.first.
 func (f *Frames) shift(d *frameDirectory, first uint64) uint64 {
 	s := d.segments[f.dead]
 	start, end := s.span(first, first+1)
@@ -222,7 +225,7 @@ func (f *Frames) shift(d *frameDirectory, first uint64) uint64 {
 func (f *Frames) publish(d *frameDirectory, s *frameSegment) *frameDirectory {
 	live := d.segments[f.dead:]
 	// Always copied: readers have the old list, and a shorter one of the same array
-	// would pin the dead.
+	// would pin the dead segments.
 	next := &frameDirectory{next: d.end(), segments: make([]*frameSegment, len(live), len(live)+1)}
 	copy(next.segments, live)
 	if s != nil {

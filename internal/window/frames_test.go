@@ -84,7 +84,7 @@ func readFrames(t testing.TB, f *window.Frames) (h held) {
 	}
 }
 
-func TestFramesFromEveryNumber(t *testing.T) {
+func TestFramesReadFromEveryNumber(t *testing.T) {
 	for _, first := range []uint64{0, 1, 1000} {
 		f := window.NewFrames(window.FramesConfig{MaxBytes: 20_000, First: first})
 		first = max(first, 1)
@@ -271,7 +271,7 @@ func TestEmptyFrames(t *testing.T) {
 	}
 }
 
-func TestALargeFrameComesAlone(t *testing.T) {
+func TestLargeFrameHasOwnSegment(t *testing.T) {
 	f := window.NewFrames(window.FramesConfig{})
 	add(t, f, start, 100)
 	add(t, f, start, 1<<20)
@@ -283,8 +283,8 @@ func TestALargeFrameComesAlone(t *testing.T) {
 	}
 }
 
-// What is pending comes in few slices: one for each segment.
-func TestFramesComeTogether(t *testing.T) {
+// Pending frames come in few slices: one for each segment.
+func TestReadReturnsAllPending(t *testing.T) {
 	for _, size := range []int{100, 1000, 3000} {
 		f := window.NewFrames(window.FramesConfig{MaxBytes: 4 << 20})
 		for range 3000 {
@@ -297,7 +297,7 @@ func TestFramesComeTogether(t *testing.T) {
 	}
 }
 
-// A reader who holds a slice sees the same bytes whatever becomes of the window.
+// A slice that a reader holds does not change, whatever happens to the window.
 func TestFramesAreNeverRewritten(t *testing.T) {
 	f := window.NewFrames(window.FramesConfig{MaxBytes: 200_000})
 	type slice struct {
@@ -363,7 +363,7 @@ func TestFramesClose(t *testing.T) {
 	})
 }
 
-func TestAppendWakesReaders(t *testing.T) {
+func TestFramesWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := window.NewFrames(window.FramesConfig{})
 		for range 3 {
@@ -383,8 +383,8 @@ func TestAppendWakesReaders(t *testing.T) {
 	})
 }
 
-// Readers of all kinds beside writers, retention and the end: each reader sees every
-// frame whole, in order, or counts it as gone, and never more than the bounds.
+// With readers of all kinds, writers, retention and the end at the same time: each reader
+// sees every frame whole, in order, or counts it as gone, and never more than the bounds.
 func TestFramesConcurrently(t *testing.T) {
 	for name, cfg := range map[string]window.FramesConfig{
 		"by count": {MaxFrames: 50},
@@ -565,7 +565,7 @@ func TestFramesMemoryIsBounded(t *testing.T) {
 	}
 }
 
-func TestReadAllocatesNothing(t *testing.T) {
+func TestFramesReadAllocs(t *testing.T) {
 	f := window.NewFrames(window.FramesConfig{})
 	for range 10_000 {
 		add(t, f, start, 100)

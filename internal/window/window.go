@@ -1,46 +1,41 @@
-// Package window is an append-only list of segments with cursors: what is appended,
-// any number of readers see, each at its own pace, and none of them can hold back
-// the writer or another reader.
+// Package window has append-only lists of segments with cursors: any number of readers
+// see what is appended, each at its own pace, and no reader can hold back the writer or
+// another reader. [Window] has elements of any type, [Frames] has numbered frames of
+// bytes.
 //
-// The elements are numbered from zero. A cursor is such a number, a plain uint64
-// that the reader keeps: subscribing is [Window.End], leaving is forgetting the
-// number. [Window.Read] gives everything that is pending at a cursor in one segment
-// as one slice; a cursor older than what is kept learns from the same call how much
-// it has missed. Use T = byte for frames of bytes (a frame never straddles two
-// segments), any other T for values.
+// A cursor is the number of the next element wanted, a plain uint64 that the reader
+// keeps: subscribing is loading the number of the next element, and leaving is
+// forgetting it. Read returns everything that is pending at a cursor in one segment as
+// one slice; the reader of a cursor that is older than what is kept learns from the same
+// call how much it has missed.
 //
-// A segment is never rewritten. Retention drops the oldest segment as a whole, and
-// the garbage collector frees it once the last slice of it is gone. A slow reader
-// pins the one segment its slice points into and never a chain of them: segments do
+// A segment is never rewritten. Retention drops the oldest segment as a whole, and the
+// garbage collector frees it once the last slice of it is gone. A slow reader pins the
+// one segment that its slice points into and never a chain of them, because segments do
 // not link to each other.
 package window
 
 import (
 	"cmp"
-	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
 )
 
-// ErrEnded is returned by [Window.Append] after [Window.Close].
-var ErrEnded = errors.New("window: append: the window has ended")
-
 // Config sets the bounds of a [Window]. The zero Config works.
 type Config struct {
 	// Keep is how many of the newest elements are kept at least. Older ones are kept
-	// only as far as they share a segment with them: fewer than Keep plus one segment
+	// only if they share a segment with one of these: fewer than Keep plus one segment
 	// in all. Defaults to 1024.
 	Keep int
 	// Segment is how many elements a segment holds. The first segments are smaller
-	// and double until they reach it, so that a quiet window is a small one. A frame
-	// larger than that has a segment of its own. Defaults to a quarter of Keep, at
-	// most 65,536.
+	// and double until they reach it, so that a quiet window is a small one. Defaults to
+	// a quarter of Keep, at most 65,536.
 	Segment int
 }
 
-// A Window is an append-only list of segments. Its methods may be called by any
-// number of goroutines at once. Use [New].
+// A Window is an append-only list of elements, numbered from zero. Its methods may be
+// called by any number of goroutines at once. Use [New].
 //
 // Readers take no lock. What they touch, and why that is safe:
 //
@@ -49,23 +44,14 @@ type Config struct {
 //   - segment.end is stored after the elements below it were written, and no element
 //     below it is ever written again. A reader looks only below an end it has
 //     loaded, so writes and reads never meet in one element.
-//   - ended is stored after the last element.
-//   - call is what waiting readers wait on. A reader takes it, counts itself in, and
-//     then looks for elements once more; the writer stores an element and then looks
-//     at the count of the current call. Go's atomics have one total order, so one of
-//     the two sees the other, or the call was already replaced and is being closed:
-//     no wake-up is lost.
+//   - The signal ends after the last element was stored.
 type Window[T any] struct {
 	keep, segment int
 
 	directory atomic.Pointer[directory[T]]
-	ended     atomic.Pointer[ending]
-	call      atomic.Pointer[call]
+	signal    signal
 
-	asked atomic.Int32 // calls the waker has been asked to close; it runs while there are any
-	waker sync.WaitGroup
-
-	mu sync.Mutex // serialises Append, Trim and Close
+	mu sync.Mutex // serializes Append and Close
 }
 
 // A directory lists the segments, oldest first, each beginning where the one before
@@ -82,8 +68,6 @@ type segment[T any] struct {
 	buf  []T // of full length from the start; readers look below end only
 }
 
-type ending struct{ err error }
-
 // New returns an empty window.
 func New[T any](cfg Config) *Window[T] {
 	w := &Window[T]{keep: cfg.Keep, segment: cfg.Segment}
@@ -94,35 +78,30 @@ func New[T any](cfg Config) *Window[T] {
 		w.segment = max(1, min(w.keep/4, 64<<10))
 	}
 	w.directory.Store(&directory[T]{})
-	w.call.Store(newCall())
+	w.signal.init()
 	return w
 }
 
-// Append adds frame behind everything appended before and returns the position of
-// its first element. The elements of one frame stay next to each other in one
-// segment, and readers see all of them or none. The frame is copied.
+// Append adds v as the last element and returns its position.
 //
 // Append never waits for a reader, and the time it takes does not depend on how many
 // are waiting: if there are more than a few, a goroutine of the window wakes them.
 // It fails with [ErrEnded] after [Window.Close].
-func (w *Window[T]) Append(frame ...T) (pos uint64, err error) {
+func (w *Window[T]) Append(v T) (pos uint64, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	d := w.directory.Load()
-	if w.ended.Load() != nil {
+	if _, ended := w.signal.ended(); ended {
 		return d.end(), ErrEnded
 	}
-	if len(frame) == 0 {
-		return d.end(), nil
-	}
 	s := d.last()
-	if s == nil || s.room() < len(frame) {
-		d, s = w.extend(d, len(frame))
+	if s == nil || s.full() {
+		d, s = w.extend(d)
 	}
 	pos = s.end.Load()
-	copy(s.buf[pos-s.base:], frame)
-	s.end.Store(pos + uint64(len(frame)))
-	w.wake()
+	s.buf[pos-s.base] = v
+	s.end.Store(pos + 1)
+	w.signal.wake()
 
 	expired := 0
 	for expired+1 < len(d.segments) && d.end()-d.segments[expired+1].base >= uint64(w.keep) {
@@ -132,13 +111,13 @@ func (w *Window[T]) Append(frame ...T) (pos uint64, err error) {
 	return pos, nil
 }
 
-// extend adds an empty segment with room for n elements.
-func (w *Window[T]) extend(d *directory[T], n int) (*directory[T], *segment[T]) {
+// extend adds an empty segment.
+func (w *Window[T]) extend(d *directory[T]) (*directory[T], *segment[T]) {
 	size := w.segment / 16
 	if last := d.last(); last != nil {
 		size = 2 * len(last.buf)
 	}
-	s := &segment[T]{base: d.end(), buf: make([]T, max(1, n, min(size, w.segment)))}
+	s := &segment[T]{base: d.end(), buf: make([]T, max(1, min(size, w.segment)))}
 	s.end.Store(s.base)
 	segments := append(slices.Clip(d.segments), s) // clipped: copied, since readers have the old list
 	d = &directory[T]{first: segments[0].base, segments: segments}
@@ -158,48 +137,31 @@ func (w *Window[T]) drop(d *directory[T], n int) {
 	w.directory.Store(next)
 }
 
-// Trim drops the segments that lie wholly before the position before. Elements
-// before it that share a segment with later ones stay.
-func (w *Window[T]) Trim(before uint64) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	d := w.directory.Load()
-	n := 0
-	for n < len(d.segments) && d.segments[n].end.Load() <= before {
-		n++
-	}
-	w.drop(d, n)
-}
-
-// Close ends the window: nothing is appended any more, waiting readers are woken,
-// and [Window.Ended] tells err to all who ask from now on. What is kept stays
-// readable. The first call counts, later ones change nothing.
+// Close ends the window: Append fails from now on, waiting readers are woken, and
+// [Window.Ended] returns err. What is kept stays readable. Only the first call counts.
 //
 // Close returns when the goroutine that wakes readers has ended. It waits for no
 // reader.
 func (w *Window[T]) Close(err error) {
 	w.mu.Lock()
-	if w.ended.CompareAndSwap(nil, &ending{err}) {
-		w.wake()
-	}
+	w.signal.end(err)
 	w.mu.Unlock()
-	w.waker.Wait()
+	w.signal.waker.Wait()
 }
 
 // Ended reports whether the window has ended, and with what error. What was appended
 // before may still be pending.
-func (w *Window[T]) Ended() (err error, ended bool) {
-	if e := w.ended.Load(); e != nil {
-		return e.err, true
-	}
-	return nil, false
-}
+func (w *Window[T]) Ended() (err error, ended bool) { return w.signal.ended() }
 
-// Bounds returns the positions of the oldest element kept and of the one that will
-// be appended next. They are equal when nothing is kept.
-func (w *Window[T]) Bounds() (first, end uint64) {
-	d := w.directory.Load()
-	return d.first, d.end()
+// Wait returns a channel that is closed when there is something to read at pos, or the
+// window has ended. It may be closed for less than that, so the reader looks again. All
+// who wait share the channel. Abandoning it needs no cleanup.
+func (w *Window[T]) Wait(pos uint64) <-chan struct{} {
+	ch := w.signal.join()
+	if _, ended := w.signal.ended(); ended || w.End() > pos {
+		return closed
+	}
+	return ch
 }
 
 // End returns the position of the element that will be appended next: the cursor of
@@ -258,5 +220,5 @@ func (d *directory[T]) find(pos uint64) *segment[T] {
 	return d.segments[i]
 }
 
-// room returns how many elements s has room for.
-func (s *segment[T]) room() int { return len(s.buf) - int(s.end.Load()-s.base) }
+// full reports whether s has no room for another element.
+func (s *segment[T]) full() bool { return s.end.Load()-s.base == uint64(len(s.buf)) }

@@ -79,7 +79,7 @@ func TestSegmentsGrow(t *testing.T) {
 	}
 }
 
-func TestCursorPastTheEndWaitsForItsPosition(t *testing.T) {
+func TestReadPastTheEnd(t *testing.T) {
 	w := window.New[uint64](window.Config{Segment: 64})
 	fill(t, w, 3)
 	for end := uint64(3); end <= 10; end++ {
@@ -117,109 +117,6 @@ func TestRetention(t *testing.T) {
 	}
 }
 
-func TestTrim(t *testing.T) {
-	w := window.New[uint64](window.Config{Keep: 1000, Segment: 10})
-	fill(t, w, 100)
-	for before := range uint64(100) {
-		w.Trim(before)
-		first, end := w.Bounds()
-		if first > before || first+10 <= before || end != 100 {
-			t.Fatalf("after Trim(%d) the bounds are %d, %d", before, first, end)
-		}
-		if next, missed := drain(t, w, 0); next != 100 || missed != first {
-			t.Fatalf("after Trim(%d) a cursor at 0 came to %d and missed %d", before, next, missed)
-		}
-	}
-	w.Trim(1000)
-	if first, end := w.Bounds(); first != 100 || end != 100 {
-		t.Errorf("after all was trimmed the bounds are %d, %d; want 100, 100", first, end)
-	}
-	if items, at := w.Read(42); len(items) != 0 || at != 100 {
-		t.Errorf("Read(42) of a trimmed window = %v, %d; want nothing, 100", items, at)
-	}
-	fill(t, w, 103)
-	if next, missed := drain(t, w, 99); next != 103 || missed != 1 {
-		t.Errorf("a cursor at 99 came to %d and missed %d; want 103 and 1", next, missed)
-	}
-}
-
-// frame returns a frame of n bytes that can be told from its neighbours.
-func frame(id byte, n int) []byte { return bytes.Repeat([]byte{id}, n) }
-
-func TestFramesNeverStraddleASegment(t *testing.T) {
-	const segment = 64
-	w := window.New[byte](window.Config{Keep: 1 << 20, Segment: segment})
-	rng := rand.New(rand.NewPCG(1, 2))
-	type placed struct {
-		pos  uint64
-		data []byte
-	}
-	var frames []placed
-	for id := range 2000 {
-		n := rng.IntN(segment)
-		if id%100 == 99 {
-			n += segment + rng.IntN(1000) // larger than a segment
-		}
-		f := frame(byte(id), n)
-		pos, err := w.Append(f...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		frames = append(frames, placed{pos, slices.Clone(f)})
-		clear(f) // the window has its own copy
-	}
-	total := uint64(0)
-	for _, f := range frames {
-		if f.pos != total {
-			t.Fatalf("a frame is at %d, want %d: positions have no holes", f.pos, total)
-		}
-		total += uint64(len(f.data))
-		items, at := w.Read(f.pos)
-		if at != f.pos || len(items) < len(f.data) || !bytes.Equal(items[:len(f.data)], f.data) {
-			t.Fatalf("the frame at %d does not come in one slice: %d of its %d bytes", f.pos, len(items), len(f.data))
-		}
-		if cap(items) != len(items) {
-			t.Fatal("a slice leads into bytes that are still to be written")
-		}
-	}
-	if w.End() != total {
-		t.Errorf("End = %d, want %d", w.End(), total)
-	}
-	// All that is pending in a segment is one slice: far fewer reads than frames.
-	reads := 0
-	for pos := uint64(0); pos < total; reads++ {
-		items, at := w.Read(pos)
-		pos = at + uint64(len(items))
-	}
-	if reads > int(total)/segment*2 {
-		t.Errorf("%d reads for %d bytes in segments of %d", reads, total, segment)
-	}
-}
-
-func TestALargeFrameHasItsOwnSegment(t *testing.T) {
-	w := window.New[byte](window.Config{Keep: 100, Segment: 10})
-	_, _ = w.Append(frame(1, 5)...)
-	_, _ = w.Append(frame(2, 1000)...)
-	_, _ = w.Append(frame(3, 5)...)
-	if items, at := w.Read(0); len(items) != 1000 || at != 5 {
-		t.Errorf("Read(0) = %d bytes at %d; want the large frame alone, at 5", len(items), at)
-	}
-	_, _ = w.Append(frame(4, 95)...) // with this, 100 follow the large frame
-	if first, _ := w.Bounds(); first != 1005 {
-		t.Errorf("the oldest element is at %d, want 1005: the large frame is no longer needed", first)
-	}
-}
-
-func TestAppendNothing(t *testing.T) {
-	w := window.New[byte](window.Config{})
-	for range 2 {
-		if pos, err := w.Append(); pos != w.End() || err != nil {
-			t.Errorf("Append of an empty frame = %d, %v", pos, err)
-		}
-		_, _ = w.Append(1, 2, 3)
-	}
-}
-
 func TestClose(t *testing.T) {
 	w := window.New[uint64](window.Config{})
 	fill(t, w, 5)
@@ -239,14 +136,11 @@ func TestClose(t *testing.T) {
 			t.Errorf("reading after the end came to %d and missed %d; want 5 and 0", next, missed)
 		}
 	}
-	if _, err := w.Append(); err != window.ErrEnded {
-		t.Errorf("Append of an empty frame = %v, want %v", err, window.ErrEnded)
-	}
 }
 
 // A reader that stands still in an old slice pins the segment of that slice, and
 // nothing that came after it.
-func TestASlowReaderPinsOneSegment(t *testing.T) {
+func TestSlowReaderPinsOneSegment(t *testing.T) {
 	const keep, segment, n = 64, 16, 10_000
 	type value struct{ _ [64]byte }
 	var freed atomic.Int64
@@ -288,24 +182,25 @@ func TestASlowReaderPinsOneSegment(t *testing.T) {
 	runtime.KeepAlive(w)
 }
 
-func TestAQuietWindowIsSmall(t *testing.T) {
+func TestQuietWindowIsSmall(t *testing.T) {
 	const segment = 64 << 10
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	windows := make([]*window.Window[byte], 1000)
 	for i := range windows {
 		windows[i] = window.New[byte](window.Config{Keep: 16 << 20, Segment: segment})
-		_, _ = windows[i].Append(frame(1, 100)...)
+		_, _ = windows[i].Append(1)
 	}
 	runtime.ReadMemStats(&after)
 	if each := (after.TotalAlloc - before.TotalAlloc) / uint64(len(windows)); each > segment/8 {
-		t.Errorf("a window with one frame takes %d bytes, want no more than an eighth of a segment", each)
+		t.Errorf("a window with one element takes %d bytes, want no more than an eighth of a segment", each)
 	}
 	runtime.KeepAlive(windows)
 }
 
-// Random frames, trims and reads, beside a plain slice that keeps everything.
-func TestAgainstASlice(t *testing.T) {
+// TestWindowAgainstSlice appends and reads at random, beside a plain slice that keeps
+// everything.
+func TestWindowAgainstSlice(t *testing.T) {
 	for seed := range uint64(100) {
 		rng := rand.New(rand.NewPCG(seed, 0))
 		cfg := window.Config{Keep: 1 + rng.IntN(300), Segment: 1 + rng.IntN(100)}
@@ -313,19 +208,13 @@ func TestAgainstASlice(t *testing.T) {
 		var all []byte
 		first := uint64(0) // what Bounds said last
 		for range 500 {
-			switch rng.IntN(10) {
-			case 0:
-				w.Trim(uint64(rng.IntN(len(all) + 1)))
-			default:
-				f := make([]byte, rng.IntN(40)*rng.IntN(5))
-				for i := range f {
-					f[i] = byte(rng.Uint32())
-				}
-				pos, err := w.Append(f...)
+			for range rng.IntN(40) * rng.IntN(5) {
+				v := byte(rng.Uint32())
+				pos, err := w.Append(v)
 				if pos != uint64(len(all)) || err != nil {
 					t.Fatalf("seed %d: Append = %d, %v; want %d, nil", seed, pos, err, len(all))
 				}
-				all = append(all, f...)
+				all = append(all, v)
 			}
 			oldest, end := w.Bounds()
 			if oldest < first || end != uint64(len(all)) {
@@ -336,6 +225,9 @@ func TestAgainstASlice(t *testing.T) {
 			items, at := w.Read(pos)
 			if at != max(pos, first) || !bytes.Equal(items, all[at:at+uint64(len(items))]) || (len(items) == 0) != (at == end) {
 				t.Fatalf("seed %d: Read(%d) = %d bytes at %d, with the bounds %d, %d", seed, pos, len(items), at, first, end)
+			}
+			if cap(items) != len(items) {
+				t.Fatal("a slice leads into elements that are still to be written")
 			}
 		}
 	}

@@ -18,8 +18,8 @@ func even(v int) bool { return v%2 == 0 }
 
 func add(acc, v int) int { return acc + v }
 
-// rxOperators is the pipeline in RxGo, with functions as RxGo takes them. Options
-// of the last operator hold for all of it.
+// rxOperators is the pipeline in RxGo, with functions that are not wrapped. The options
+// of the last operator apply to the whole pipeline.
 func rxOperators(in rxgo.Observable, opts ...rxgo.Option) rxgo.Observable {
 	return in.
 		Map(func(_ context.Context, v any) (any, error) { return triple(v.(int)), nil }).
@@ -32,7 +32,7 @@ func rxOperators(in rxgo.Observable, opts ...rxgo.Option) rxgo.Observable {
 		}, opts...)
 }
 
-// guardedOperators is the same with wrapped functions.
+// guardedOperators is rxOperators with wrapped functions.
 func guardedOperators(ctx context.Context, in rxgo.Observable) rxgo.Observable {
 	return in.
 		Map(Func(func(_ context.Context, v int) (int, error) { return triple(v), nil })).
@@ -40,13 +40,13 @@ func guardedOperators(ctx context.Context, in rxgo.Observable) rxgo.Observable {
 		Scan(Func2(func(_ context.Context, acc, v int) (int, error) { return add(acc, v), nil }))
 }
 
-// typedOperators is the pipeline of streams.
+// typedOperators is the pipeline in streams.
 func typedOperators(in streams.Observable[int]) streams.Observable[int] {
 	return streams.Scan(streams.Map(in, triple).Filter(even), 0, add)
 }
 
-// calls is the pipeline as anybody would write it without a library. It is not
-// inlined, for the functions of a pipeline are values.
+// calls is the pipeline written without a library. It is not inlined, because the
+// functions of a pipeline are values.
 //
 //go:noinline
 func calls(f func(int) int, keep func(int) bool, scan func(acc, v int) int, receive func(int)) {
@@ -59,7 +59,7 @@ func calls(f func(int) int, keep func(int) bool, scan func(acc, v int) int, rece
 	}
 }
 
-// BenchmarkPipeline is the cost of an int of the source in a pipeline of three
+// BenchmarkPipeline measures the cost of one int of the source in a pipeline of three
 // operators.
 func BenchmarkPipeline(b *testing.B) {
 	observe := func(build func() rxgo.Observable, opts ...rxgo.Option) func(*testing.B) int {
@@ -131,9 +131,8 @@ func BenchmarkPipeline(b *testing.B) {
 	}
 }
 
-// BenchmarkOpenTakeOneLeave is the cost of a subscriber that opens a pipeline of
-// three operators, takes one value and leaves. It counts until nothing of the
-// pipeline's last operator is running.
+// BenchmarkOpenTakeOneLeave measures a subscriber that opens a pipeline of three
+// operators, takes one value and stops, until the last operator has ended.
 func BenchmarkOpenTakeOneLeave(b *testing.B) {
 	takeOne := func(o streams.Observable[int]) func(*testing.B) {
 		return func(b *testing.B) {

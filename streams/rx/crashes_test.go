@@ -16,11 +16,11 @@ import (
 	"github.com/reactivex/rxgo/v2"
 )
 
-// A crash is a fault of RxGo's that ends the process, or leaves in it what cannot
-// be cleared away. TestCrashes runs each in a process of its own.
+// A crash is a fault of RxGo that ends the process, or leaves something in it that
+// cannot be freed. TestCrashes runs each in its own process.
 type crash struct {
 	name string // the first column of a table in docs/rxgo.md
-	want string // a pattern of what the process says, with a stack of RxGo's, as it fails
+	want string // a pattern in the output of the failing process, which also names RxGo
 	run  func()
 }
 
@@ -59,7 +59,7 @@ var crashes = []crash{
 		at := func(any) time.Time { return time.Time{} }
 		return in.Filter(none).Join(joiner, rxgo.Empty(), at, rxgo.WithDuration(time.Second))
 	})},
-	{"Count and every other Single, observed twice", sendOnClosed, twice(func(in rxgo.Observable) rxgo.Iterable {
+	{"Count and other Singles, observed twice", sendOnClosed, twice(func(in rxgo.Observable) rxgo.Iterable {
 		return in.Count()
 	})},
 	{"BackOffRetry, cancelled", closedTwice, func() {
@@ -75,8 +75,8 @@ var crashes = []crash{
 		rxgo.Just(1)().GroupBy(1, func(rxgo.Item) int { return -1 })
 	}},
 	{"BufferWithTime, cancelled while its source fails", dataRace, func() {
-		// One goroutine closes the channel while another may be sending on it. The
-		// race detector sees that soon; the panic takes luck, and some processors.
+		// One goroutine closes the channel while another may be sending to it. The race
+		// detector finds that soon; the panic is rare and needs several processors.
 		for i := range 10_000 {
 			ctx, cancel := context.WithCancel(context.Background())
 			items := rxgo.Thrown(errBoom).BufferWithTime(rxgo.WithDuration(time.Hour), rxgo.WithContext(ctx)).Observe()
@@ -110,8 +110,8 @@ var crashes = []crash{
 	}},
 }
 
-// untilStays waits until one goroutine of RxGo's has stood for a while in the
-// frames given, and returns its stack.
+// untilStays waits until one of RxGo's goroutines has been in the given frames for a
+// while, and returns its stack.
 func untilStays(frames ...string) string {
 	var before string
 	for n := 0; n < 20; {
@@ -139,8 +139,8 @@ func (noWait) Reset() {}
 
 func none(any) bool { return false }
 
-// twice returns a function that observes what build makes, reads it to its end,
-// and observes it once more.
+// twice returns a function that observes the result of build, reads it to its end, and
+// observes it again.
 func twice(build func(in rxgo.Observable) rxgo.Iterable) func() {
 	return func() {
 		o := build(rxgo.Just(1, 2, 3)())
@@ -150,8 +150,7 @@ func twice(build func(in rxgo.Observable) rxgo.Iterable) func() {
 	}
 }
 
-// Each of these still ends the process: who repairs RxGo, or replaces it, takes
-// the row out of the documentation.
+// Each crash still happens. If one no longer does, remove it here and in docs/rxgo.md.
 func TestCrashes(t *testing.T) {
 	for _, c := range crashes {
 		if c.want == dataRace && !raceDetector() {

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// The testify that RxGo asks for brings a yaml.v2 that scanners flag; the newer
-// one that go.mod asks for does not.
-func TestNoOldYAMLIsBuilt(t *testing.T) {
+// The version of testify that RxGo requires imports a yaml.v2 that security scanners
+// flag. The newer version that go.mod requires does not.
+func TestDependenciesHaveNoOldYAML(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").Output()
 	if err != nil {
 		t.Fatal(err)

@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// The tables of docs/rxgo.md and the tests that stand behind them have the same
-// rows.
+// The tables of docs/rxgo.md have a row for each test case, and no other rows.
 func TestDocumentation(t *testing.T) {
 	page, err := os.ReadFile("../../docs/rxgo.md")
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/reactivex/rxgo/v2"
 )
 
-// A ticker that is a plain RxGo pipeline becomes a stream of server-sent events.
-// Each subscriber has a pipeline of its own, which ends with the subscription.
+// An RxGo ticker becomes a stream of server-sent events. Each subscription builds its
+// own pipeline, which ends with the subscription.
 func ExampleFrom() {
 	ticks := rx.From[string](func(ctx context.Context) rxgo.Observable {
 		return rxgo.Interval(rxgo.WithDuration(time.Millisecond), rxgo.WithContext(ctx)).
@@ -88,11 +88,11 @@ func ExamplePredicate() {
 	// Output: panicked: true
 }
 
-// A stream in RxGo's hands.
+// A stream becomes an RxGo Observable.
 func ExampleTo() {
 	squares := streams.Map(streams.Range(1, 4), func(n int) int { return n * n })
 	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel() // always: it frees what is left of a pipeline
+	defer cancel() // ends the goroutines of the pipeline
 	for item := range rx.To(squares).Skip(2).Observe(rxgo.WithContext(ctx)) {
 		fmt.Println(item.V, item.E)
 	}
@@ -101,10 +101,10 @@ func ExampleTo() {
 	// 16 <nil>
 }
 
-// A stream as the argument of an RxGo operator.
-func ExampleIterable() {
+// A stream becomes the argument of an RxGo operator.
+func ExampleTo_argument() {
 	o := rx.From[string](func(ctx context.Context) rxgo.Observable {
-		header := rx.Iterable[string](streams.Of("name", "value"))
+		header := rx.To(streams.Of("name", "value"))
 		return rxgo.Just("a", "1")().StartWith(header, rxgo.WithContext(ctx))
 	})
 	for v, err := range o.All(context.Background()) {

@@ -10,9 +10,9 @@ import (
 	"github.com/reactivex/rxgo/v2"
 )
 
-// A fault is something RxGo gets wrong without ending the process. Each pin fails
-// when RxGo does better than docs/rxgo.md says, and runs in virtual time unless
-// it has to do with a mutex: time stands still while a goroutine waits for one.
+// A fault is something that RxGo does wrong without ending the process. Its pin fails
+// if RxGo does better than docs/rxgo.md says. Pins run in virtual time unless they
+// involve a mutex, because virtual time stops while a goroutine waits for one.
 type fault struct {
 	name  string // the first column of a table in docs/rxgo.md
 	pin   func(t *testing.T)
@@ -20,7 +20,7 @@ type fault struct {
 }
 
 var faults = []fault{
-	{name: "Interval and FromEventSource, observed anew while one observer does not read", mutex: true, pin: func(t *testing.T) {
+	{name: "Interval and FromEventSource, with a stuck observer", mutex: true, pin: func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		events := make(chan rxgo.Item)
@@ -35,12 +35,12 @@ var faults = []fault{
 		eventually(t, "Observe waits for a lock", func() bool {
 			return len(goroutines("eventSourceIterable).Observe", "sync.RWMutex.Lock")) > 0
 		})
-		<-reads // lets it go
+		<-reads // lets the goroutine end
 		<-observed
 	}},
 
-	// What is shared between subscribers.
-	{name: "Interval, one of several observers leaves", pin: func(t *testing.T) {
+	// State that subscribers share.
+	{name: "Interval, one observer leaves", pin: func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		ticks := rxgo.Interval(rxgo.WithDuration(step), rxgo.WithContext(ctx))
@@ -49,10 +49,10 @@ var faults = []fault{
 			t.Fatalf("two observers that read got %d ticks in 30 steps, want 2 for each", n)
 		}
 		if n := count(stays, nil, 30*step); n > 1 {
-			t.Errorf("when one has left, the other got %d ticks of 30, want the source to be frozen", n)
+			t.Errorf("when one has left, the other got %d ticks of 30, want at most 1: the source blocks", n)
 		}
 	}},
-	{name: "FromEventSource, one of several observers leaves", pin: func(t *testing.T) {
+	{name: "FromEventSource, one observer leaves", pin: func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		events := make(chan rxgo.Item)
@@ -67,10 +67,10 @@ var faults = []fault{
 			}
 		}()
 		if n := count(stays, nil, 30*step); n > 0 {
-			t.Errorf("the observer that reads got %d events of 30, want the source to be frozen", n)
+			t.Errorf("the observer that reads got %d events of 30, want at most 1: the source blocks", n)
 		}
 	}},
-	{name: "a connectable Observable, one of several observers leaves", pin: func(t *testing.T) {
+	{name: "a connectable Observable, one observer leaves", pin: func(t *testing.T) {
 		events := make(chan rxgo.Item, 30)
 		for i := range cap(events) {
 			events <- rxgo.Of(i)
@@ -79,7 +79,7 @@ var faults = []fault{
 		leaves, stays := source.Observe(), source.Observe()
 		_, disconnect := source.Connect(context.Background())
 		if n := count(stays, nil, 30*step); n > 0 {
-			t.Errorf("the observer that reads got %d items of 30, want the source to be frozen", n)
+			t.Errorf("the observer that reads got %d items of 30, want at most 1: the source blocks", n)
 		}
 		disconnect()
 		synctest.Wait()
@@ -88,7 +88,7 @@ var faults = []fault{
 			t.Error("disconnecting freed the observer that reads")
 		default:
 		}
-		count(stays, leaves, step) // reads for the one that left, which lets all go
+		count(stays, leaves, step) // reads for the one that left, which lets all goroutines end
 	}},
 	{name: "FromChannel, observed twice", pin: func(t *testing.T) {
 		items := make(chan rxgo.Item, 4)
@@ -102,7 +102,7 @@ var faults = []fault{
 			t.Errorf("the second observer got %v, want what the first one left: [1 2 3]", got)
 		}
 	}},
-	{name: "Merge, Concat, Amb, CombineLatest, StartWith, ZipFromIterable, Retry, BackOffRetry, Sample and Create, observed twice", pin: func(t *testing.T) {
+	{name: "Create and the operators below, observed twice", pin: func(t *testing.T) {
 		ctx := rxgo.WithContext(t.Context())
 		in := func() rxgo.Observable { return numbers(t.Context(), 3, nil) }
 		for name, o := range map[string]rxgo.Observable{
@@ -146,7 +146,7 @@ var faults = []fault{
 		}
 	}},
 
-	// Goroutines that stay.
+	// Goroutines that are left behind.
 	{name: "Merge, left early", pin: leaks(func(ctx context.Context, in ...rxgo.Observable) rxgo.Observable {
 		return rxgo.Merge(in, rxgo.WithContext(ctx))
 	})},
@@ -162,7 +162,7 @@ var faults = []fault{
 	{name: "Sample, with an operator behind it, left early", pin: leaks(func(ctx context.Context, in ...rxgo.Observable) rxgo.Observable {
 		return in[0].Sample(in[1], rxgo.WithContext(ctx))
 	})},
-	{name: "StartWith, whose Iterable fails, with an operator behind it, left early", pin: leaks(func(ctx context.Context, in ...rxgo.Observable) rxgo.Observable {
+	{name: "StartWith, whose Iterable fails, left early", pin: leaks(func(ctx context.Context, in ...rxgo.Observable) rxgo.Observable {
 		return in[0].StartWith(numbers(ctx, 2, errBoom), rxgo.WithContext(ctx))
 	})},
 	{name: "WindowWithCount, left early", pin: func(t *testing.T) {
@@ -172,9 +172,9 @@ var faults = []fault{
 		}).Run(t.Context(), func(w rxgo.Observable) bool { window = w; time.Sleep(20 * step); return false })
 		synctest.Wait()
 		if len(rxGoroutines()) == 0 {
-			t.Error("no goroutine stays, want the one that fills the window")
+			t.Error("no goroutine is left, want the one that fills the window")
 		}
-		all(window.Observe()) // lets it go
+		all(window.Observe()) // lets the goroutine end
 	}},
 	{name: "Range, cancelled", pin: func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -196,7 +196,7 @@ var faults = []fault{
 		synctest.Wait()
 		select {
 		case <-disposed:
-			t.Error("ended with its context, want it to go on")
+			t.Error("ended with its context, want it to continue")
 		default:
 		}
 		close(items)
@@ -214,7 +214,7 @@ var faults = []fault{
 			t.Errorf("ended %v after its context, want it to sleep for the whole hour", d)
 		}
 	}},
-	{name: "Amb, of nothing but empty Observables", pin: func(t *testing.T) {
+	{name: "Amb, of empty Observables only", pin: func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		items := rxgo.Amb([]rxgo.Observable{rxgo.Empty(), rxgo.Empty()}, rxgo.WithContext(ctx)).Observe()
@@ -247,7 +247,7 @@ var faults = []fault{
 			t.Errorf("Take(1) gave %v and ended after %v; want [1], and the end only with the second item, after an hour", got, d)
 		}
 	}},
-	{name: "SkipLast", pin: gives([]any{1, 2}, func() rxgo.Observable { return rxgo.Just(1, 2, 3, 4, 5)().SkipLast(2) })}, // right is 1 2 3
+	{name: "SkipLast", pin: gives([]any{1, 2}, func() rxgo.Observable { return rxgo.Just(1, 2, 3, 4, 5)().SkipLast(2) })}, // correct: 1 2 3
 	{name: "Debounce, whose source completes", pin: gives(nil, func() rxgo.Observable { return rxgo.Just(1)().Debounce(every(1)) })},
 	{name: "Sample, whose source fails or completes", pin: func(t *testing.T) {
 		got := all(numbers(t.Context(), 3, errBoom).Sample(rxgo.Interval(every(1), rxgo.WithContext(t.Context())), rxgo.WithContext(t.Context())).Observe())
@@ -286,7 +286,7 @@ var faults = []fault{
 			return rxgo.Thrown(err)
 		}).Observe()
 		if got := all(items); got != nil || calls != 1000 {
-			t.Errorf("the function was called %d times and %v came out; want it to be called for its own errors, for ever", calls, got)
+			t.Errorf("the function was called %d times and %v came out; want calls for its own errors without end", calls, got)
 		}
 	}},
 	{name: "OnErrorReturn and OnErrorReturnItem", pin: func(t *testing.T) {
@@ -302,7 +302,7 @@ var faults = []fault{
 	}},
 	{name: "Count, whose source fails", pin: func(t *testing.T) {
 		if item, err := rxgo.Just(1, errBoom)().Count().Get(); err != nil || item.E != nil || item.V != int64(1) {
-			t.Errorf("got %v, %v; want a count of 1 and no word of the error", item, err)
+			t.Errorf("got %v, %v; want a count of 1 and no error", item, err)
 		}
 	}},
 	{name: "WithErrorStrategy(ContinueOnError)", pin: func(t *testing.T) {
@@ -333,7 +333,7 @@ var faults = []fault{
 		}
 	}},
 	{name: "Just, given a slice", pin: gives([]any{byte('h'), byte('i')}, func() rxgo.Observable { return rxgo.Just([]byte("hi"))() })},
-	{name: "Timer", pin: gives(nil, func() rxgo.Observable { return rxgo.Timer(every(1)) })}, // right is one item
+	{name: "Timer", pin: gives(nil, func() rxgo.Observable { return rxgo.Timer(every(1)) })}, // correct: one item
 	{name: "DoOnNext, DoOnError and DoOnCompleted", pin: func(t *testing.T) {
 		runs := 0
 		o := rxgo.Defer([]rxgo.Producer{func(context.Context, chan<- rxgo.Item) { runs++ }})
@@ -356,7 +356,7 @@ var faults = []fault{
 			<-items
 		}
 		if d := time.Since(start); d%step == 0 {
-			t.Errorf("a tick came %v after the start, want it off the beat of %v", d, step)
+			t.Errorf("a tick came %v after the start, want it not to be a multiple of %v", d, step)
 		}
 	}},
 	{name: "options given at the end of a pipeline", pin: func(t *testing.T) {
@@ -385,9 +385,9 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// leaks returns a pin for an operator that, with a Map behind it, leaves a
-// goroutine when a slow subscriber leaves, although every context is passed and
-// cancelled. It does so by lot: select picks between the cancellation and an item.
+// leaks returns a pin for an operator that, with a Map behind it, leaves a goroutine
+// behind when a slow subscriber stops, although every context is passed on and
+// cancelled. It does so at random: select picks the cancellation or an item.
 func leaks(build func(ctx context.Context, in ...rxgo.Observable) rxgo.Observable) func(t *testing.T) {
 	return func(t *testing.T) {
 		for range 100 {
@@ -399,16 +399,16 @@ func leaks(build func(ctx context.Context, in ...rxgo.Observable) rxgo.Observabl
 			o.Run(t.Context(), func(any) bool { time.Sleep(20 * step); return false })
 			synctest.Wait()
 			left := len(rxGoroutines())
-			all(leaky.Observe()) // lets them go
+			all(leaky.Observe()) // lets the goroutines end
 			if left > 0 {
 				return
 			}
 		}
-		t.Error("100 subscribers have left and no goroutine stays")
+		t.Error("100 subscribers have stopped and no goroutine is left")
 	}
 }
 
-// gives returns a pin for a pipeline that emits want, and should not.
+// gives returns a pin for a pipeline that emits want, which is wrong.
 func gives(want []any, build func() rxgo.Observable) func(t *testing.T) {
 	return func(t *testing.T) {
 		if got := all(build().Observe(rxgo.WithContext(t.Context()))); !reflect.DeepEqual(got, want) {
@@ -417,7 +417,7 @@ func gives(want []any, build func() rxgo.Observable) func(t *testing.T) {
 	}
 }
 
-// all returns the values of items until it is closed.
+// all returns the values and errors of items until it is closed.
 func all(items <-chan rxgo.Item) []any {
 	var got []any
 	for item := range items {
@@ -430,7 +430,7 @@ func all(items <-chan rxgo.Item) []any {
 	return got
 }
 
-// count returns how many items a and b give within d.
+// count returns how many items come from a and b within d.
 func count(a, b <-chan rxgo.Item, d time.Duration) int {
 	n := 0
 	end := time.After(d)

@@ -12,72 +12,74 @@ import (
 )
 
 var (
-	// ErrItemType is matched when an RxGo item is not of the type it was announced
-	// as: by [From], by [Via] or by the parameter of a wrapped function. The message
-	// names both types. Announce the type that the pipeline emits, or convert in a
-	// Map.
+	// ErrItemType is matched when an RxGo item does not have the type that [From],
+	// [Via] or a wrapped function expects. The message names both types. Use the type
+	// that the pipeline emits, or convert the items in a Map.
 	ErrItemType = errors.New("rx: wrong item type")
 
 	// ErrNoObservable is matched when a function that should return an
-	// rxgo.Observable returns nil, or one whose Observe gives no channel.
+	// rxgo.Observable returns nil, or an Observable whose Observe returns nil.
 	ErrNoObservable = errors.New("rx: no Observable")
 )
 
-// How long a subscription that ends waits for RxGo to close its channel.
+// A subscription that ends waits this long for RxGo to close its channel.
 const (
-	// drainIdle is the time without an item after which RxGo is given up. It is
-	// far above what a goroutine that has been cancelled takes to notice, on a busy
-	// machine too.
+	// drainIdle is the longest wait for one item. A goroutine that was cancelled
+	// notices it far sooner, on a busy machine too.
 	drainIdle = 100 * time.Millisecond
-	// drainTotal is the time for a producer that ignores its context but has an end.
+	// drainTotal is the longest wait in total. It is for producers that ignore their
+	// context but end by themselves.
 	drainTotal = time.Second
 )
 
-// From returns the stream of the values that an RxGo pipeline emits, in its order.
+// From returns a stream of the values that an RxGo pipeline emits, in the pipeline's
+// order.
 //
-// build is called once for each subscription, and makes a new pipeline each time:
-// most of RxGo's sources start when they are built, and many of its operators end
-// the process when they are observed twice. Its context ends with the subscription.
-// Pass it on, with rxgo.WithContext, to every source and operator that starts
-// something or takes a second Observable (Interval, FromEventSource, FlatMap,
-// ZipFromIterable, StartWith, Retry, Sample, Debounce, BufferWithTime, GroupBy); the
-// operators that take one item at a time get it from From.
+// Each subscription calls build once, and build must make a new pipeline each time:
+// most RxGo sources start when they are built, and many RxGo operators end the process
+// when they are observed twice. ctx ends with the subscription. Pass it on, with
+// rxgo.WithContext, to every source and operator that starts something or takes a
+// second Observable (Interval, FromEventSource, FlatMap, ZipFromIterable, StartWith,
+// Retry, Sample, Debounce, BufferWithTime, GroupBy). Operators that take one item at a
+// time get it from From.
 //
 // The stream ends
 //
 //   - with nil, when RxGo closes its channel;
-//   - with the error of the first error item, as it is;
+//   - with the error of the first error item, unchanged;
 //   - with [ErrItemType], when an item is not a T. A nil item is a value if T is an
-//     interface type, and is refused otherwise;
+//     interface type, and an error otherwise;
 //   - with [ErrNoObservable], when build returns nil;
-//   - with a [*streams.PanicError], when build panics, or a function that [Func] and
-//     its like have wrapped. Other functions run on goroutines of RxGo's, where a
-//     panic ends the process;
+//   - with a [*streams.PanicError], when build panics or a function wrapped by [Func]
+//     or another wrapper does. Functions that are not wrapped run on RxGo's
+//     goroutines, where a panic ends the process;
 //   - with context.Cause(ctx), when the subscription is cancelled, whether or not
 //     RxGo notices.
 //
-// Whichever it is, the context of build is cancelled, and From goes on receiving in
-// the subscriber's goroutine until RxGo closes the channel: that frees an operator
-// that sends without looking at its context, and the close is the last thing an
-// operator does. From waits 100 ms for an item or the close, and one second in all,
-// because some sources never close their channel when they are cancelled: Range,
-// FromChannel and Never, and Interval and FromEventSource when an item is waiting
-// to be received. Any operator behind these does close. What is received meanwhile
-// is dropped, so a channel that outlives the subscription is better read with
-// [streams.FromChannel] than with RxGo's.
+// Then From cancels ctx and keeps receiving in the subscriber's goroutine until RxGo
+// closes the channel. Receiving frees an operator that sends without checking its
+// context, and the close is the last thing an operator does. From waits 100 ms for an
+// item or the close, and one second in total, because some sources never close their
+// channel when they are cancelled: Range, FromChannel and Never, and Interval and
+// FromEventSource when an item is waiting to be received. An operator behind them
+// does close. From drops the items that it receives during this time. To read a
+// channel that outlives the subscription, use [streams.FromChannel], not RxGo's.
 //
-// No goroutine of From's own is left. RxGo's goroutines in front of the last
-// operator have no handle to wait for; those of the operators that docs/rxgo.md
-// calls sound end with the context.
+// From itself leaves no goroutine behind. RxGo gives no way to wait for the goroutines
+// in front of its last operator. Those of the operators that docs/rxgo.md calls sound
+// end with the context.
 func From[T any](build func(ctx context.Context) rxgo.Observable) streams.Observable[T] {
+	if build == nil {
+		return streams.Throw[T](errors.New("rx: From: nil function"))
+	}
 	return streams.Create(func(ctx context.Context, emit func(T) bool) error {
 		_, err := receive(ctx, &subscription{}, build, emit)
 		return err
 	})
 }
 
-// receive is one subscription to the pipeline that build makes. It reports
-// whether the pipeline completed by itself.
+// receive runs one subscription to the pipeline that build makes. It reports whether
+// the pipeline completed by itself.
 func receive[T any](ctx context.Context, sub *subscription, build func(context.Context) rxgo.Observable, emit func(T) bool) (completed bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -21,7 +21,7 @@ func collect[T any](ctx context.Context, o streams.Observable[T]) ([]T, error) {
 	return got, err
 }
 
-// just is the From of the items given, an error among them being an error item.
+// just returns From of a pipeline that emits the items. An error becomes an error item.
 func just[T any](items ...any) streams.Observable[T] {
 	return From[T](func(context.Context) rxgo.Observable { return rxgo.Just(items...)() })
 }
@@ -36,7 +36,7 @@ func TestFromBuildsForEachSubscription(t *testing.T) {
 	var contexts []context.Context
 	o := From[int](func(ctx context.Context) rxgo.Observable {
 		contexts = append(contexts, ctx)
-		// Observed twice, this one would end the process.
+		// FlatMap ends the process when it is observed twice.
 		return rxgo.Just(1, 2)().FlatMap(ItemToObservable(func(v int) rxgo.Observable { return rxgo.Just(v)() }), rxgo.WithContext(ctx))
 	})
 	if len(contexts) != 0 {
@@ -52,7 +52,7 @@ func TestFromBuildsForEachSubscription(t *testing.T) {
 	}
 	for i, ctx := range contexts {
 		if ctx.Err() == nil {
-			t.Errorf("the context of subscription %d lives on", i)
+			t.Errorf("the context of subscription %d has not ended", i)
 		}
 	}
 }
@@ -64,7 +64,7 @@ func TestFromEndsWithTheFirstErrorItem(t *testing.T) {
 	}
 }
 
-func TestFromRefusesOtherTypes(t *testing.T) {
+func TestFromRejectsOtherTypes(t *testing.T) {
 	of := func(v any) func(context.Context) rxgo.Observable {
 		return func(context.Context) rxgo.Observable {
 			return rxgo.Defer([]rxgo.Producer{func(ctx context.Context, next chan<- rxgo.Item) { next <- rxgo.Of(v) }})
@@ -78,7 +78,7 @@ func TestFromRefusesOtherTypes(t *testing.T) {
 		{"another type", From[string](of(1)).Run(t.Context(), nil), []string{"string", "int"}},
 		{"an error as a value", From[string](of(errBoom)).Run(t.Context(), nil), []string{"string", "*errors.errorString"}},
 		{"an interface that is not implemented", From[error](of(1)).Run(t.Context(), nil), []string{"error", "int"}},
-		{"nil for a type that is no interface", From[*int](of(nil)).Run(t.Context(), nil), []string{"*int", "<nil>"}},
+		{"nil for a type that is not an interface", From[*int](of(nil)).Run(t.Context(), nil), []string{"*int", "<nil>"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if !errors.Is(tt.err, ErrItemType) {
@@ -99,16 +99,16 @@ func TestFromRefusesOtherTypes(t *testing.T) {
 	})
 }
 
-// unobservable is an rxgo.Observable whose Observe gives no channel.
+// unobservable is an rxgo.Observable whose Observe returns nil.
 type unobservable struct{ rxgo.Observable }
 
 func (unobservable) Observe(...rxgo.Option) <-chan rxgo.Item { return nil }
 
-func TestFromWithoutAnObservable(t *testing.T) {
+func TestFromErrNoObservable(t *testing.T) {
 	for name, o := range map[string]rxgo.Observable{
-		"nil":                     nil,
-		"a nil pointer":           (*rxgo.ObservableImpl)(nil),
-		"nothing to receive from": unobservable{},
+		"nil":           nil,
+		"a nil pointer": (*rxgo.ObservableImpl)(nil),
+		"no channel":    unobservable{},
 	} {
 		err := From[int](func(context.Context) rxgo.Observable { return o }).Run(t.Context(), nil)
 		if !errors.Is(err, ErrNoObservable) {
@@ -117,14 +117,14 @@ func TestFromWithoutAnObservable(t *testing.T) {
 	}
 }
 
-func TestFromPanics(t *testing.T) {
-	t.Run("of build are the stream's error", func(t *testing.T) {
+func TestFromPanic(t *testing.T) {
+	t.Run("in build is the stream's error", func(t *testing.T) {
 		err := From[int](func(context.Context) rxgo.Observable { panic(errBoom) }).Run(t.Context(), nil)
 		if p, ok := errors.AsType[*streams.PanicError](err); !ok || p.Value != errBoom {
 			t.Errorf("ended with %v, want a PanicError of %v", err, errBoom)
 		}
 	})
-	t.Run("of the consumer pass, and free the pipeline", func(t *testing.T) {
+	t.Run("in the consumer passes and ends the pipeline", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			o := From[int](func(ctx context.Context) rxgo.Observable { return numbers(ctx, -1, nil) })
 			func() {
@@ -137,18 +137,18 @@ func TestFromPanics(t *testing.T) {
 			}()
 			synctest.Wait()
 			if stacks := rxGoroutines(); len(stacks) > 0 {
-				t.Errorf("%d goroutines stay:\n%s", len(stacks), strings.Join(stacks, "\n\n"))
+				t.Errorf("%d goroutines are left:\n%s", len(stacks), strings.Join(stacks, "\n\n"))
 			}
 		})
 	})
 }
 
-func TestFromEndsWithTheCauseOfTheCancellation(t *testing.T) {
+func TestFromCancelled(t *testing.T) {
 	for name, pipeline := range map[string]func(ctx context.Context) rxgo.Observable{
-		"although RxGo closes its channel":      func(ctx context.Context) rxgo.Observable { return numbers(ctx, -1, nil) },
-		"although RxGo does not close it":       func(context.Context) rxgo.Observable { return rxgo.Never() },
-		"although an item waits to be received": func(context.Context) rxgo.Observable { return rxgo.Range(0, 1000) },
-		"although RxGo makes an error item of it": func(ctx context.Context) rxgo.Observable {
+		"RxGo closes its channel":           func(ctx context.Context) rxgo.Observable { return numbers(ctx, -1, nil) },
+		"RxGo does not close its channel":   func(context.Context) rxgo.Observable { return rxgo.Never() },
+		"an item is waiting to be received": func(context.Context) rxgo.Observable { return rxgo.Range(0, 1000) },
+		"RxGo emits an error item for it": func(ctx context.Context) rxgo.Observable {
 			return numbers(ctx, -1, nil).Map(func(ctx context.Context, v any) (any, error) {
 				<-ctx.Done()
 				return nil, ctx.Err()
@@ -173,31 +173,31 @@ func TestFromEndsWithTheCauseOfTheCancellation(t *testing.T) {
 	}
 }
 
-// Whoever leaves waits for RxGo, but not for ever.
-func TestFromDrains(t *testing.T) {
+// When the subscriber stops, From waits for RxGo, but not for ever.
+func TestFromDrain(t *testing.T) {
 	type producer = func(ctx context.Context, next chan<- rxgo.Item)
 	for _, tt := range []struct {
 		name    string
 		produce producer
-		want    time.Duration // that leaving takes
-		stays   bool          // until somebody reads what the producer sends
+		want    time.Duration // from the stop to the return of Run
+		stays   bool          // the producer is still running then
 	}{
-		{"at once, if RxGo closes its channel", func(ctx context.Context, next chan<- rxgo.Item) {
+		{"ends at once if RxGo closes its channel", func(ctx context.Context, next chan<- rxgo.Item) {
 			for rxgo.Of(1).SendContext(ctx, next) {
 			}
 		}, 0, false},
-		{"as long as a producer that ignores its context has something to say", func(_ context.Context, next chan<- rxgo.Item) {
+		{"waits for a producer that ignores its context and ends", func(_ context.Context, next chan<- rxgo.Item) {
 			for range 8 {
 				next <- rxgo.Of(1)
 				time.Sleep(drainIdle / 2)
 			}
 		}, 4 * drainIdle, false},
-		{"until a producer has been silent for drainIdle", func(_ context.Context, next chan<- rxgo.Item) {
+		{"ends when a producer has sent nothing for drainIdle", func(_ context.Context, next chan<- rxgo.Item) {
 			next <- rxgo.Of(1)
 			next <- rxgo.Of(2)
 			time.Sleep(time.Hour)
 		}, drainIdle, true},
-		{"for drainTotal, however much is sent", func(_ context.Context, next chan<- rxgo.Item) {
+		{"ends after drainTotal if a producer keeps sending", func(_ context.Context, next chan<- rxgo.Item) {
 			for range 60 {
 				next <- rxgo.Of(1)
 				time.Sleep(drainIdle / 2)
@@ -211,16 +211,16 @@ func TestFromDrains(t *testing.T) {
 					items = rxgo.Defer([]rxgo.Producer{tt.produce}).Observe(rxgo.WithContext(ctx))
 					return rxgo.FromChannel(items)
 				})
-				var left time.Time
-				if err := o.Run(t.Context(), func(int) bool { left = time.Now(); return false }); err != nil {
+				var stopped time.Time
+				if err := o.Run(t.Context(), func(int) bool { stopped = time.Now(); return false }); err != nil {
 					t.Errorf("ended with %v", err)
 				}
-				if took := time.Since(left); took != tt.want {
-					t.Errorf("leaving took %v, want %v", took, tt.want)
+				if took := time.Since(stopped); took != tt.want {
+					t.Errorf("stopping took %v, want %v", took, tt.want)
 				}
 				synctest.Wait()
 				if stays := len(rxGoroutines()) > 0; stays != tt.stays {
-					t.Errorf("the producer stays: %v, want %v", stays, tt.stays)
+					t.Errorf("the producer is still running: %t, want %t", stays, tt.stays)
 				}
 				all(items)
 			})

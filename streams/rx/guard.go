@@ -15,25 +15,33 @@ import (
 // build gets.
 type subscription struct {
 	fail    context.CancelCauseFunc // ends the subscription with an error
-	handled func()                  // the pipeline has dealt with its source's error; nil in From
+	handled func()                  // tells Via that the pipeline handled its source's error; nil in From
 }
 
 type subscriptionKey struct{}
 
 // subscriptionOf returns the subscription whose context ctx is, or descends from.
-// It panics if there is none; who names the caller.
-func subscriptionOf(ctx context.Context, who string) *subscription {
+// It panics if there is no subscription; caller is the function to name then.
+func subscriptionOf(ctx context.Context, caller string) *subscription {
 	sub, ok := ctx.Value(subscriptionKey{}).(*subscription)
 	if !ok {
-		panic(fmt.Sprintf("rx: %s: the context is not the one that From or Via gave to build", who))
+		panic(fmt.Sprintf("rx: %s: the context is not the one that From or Via gave to build", caller))
 	}
 	return sub
+}
+
+// checkFunc panics if the function given to a wrapper is nil.
+func checkFunc(missing bool, caller string) {
+	if missing {
+		panic("rx: " + caller + ": nil function")
+	}
 }
 
 // Func returns f as an rxgo.Func, for Map, Distinct and DistinctUntilChanged. A
 // panic of f, and an item that is not a T ([ErrItemType]), become the error that
 // the rxgo.Func returns, and so the stream's.
 func Func[T, R any](f func(ctx context.Context, v T) (R, error)) rxgo.Func {
+	checkFunc(f == nil, "Func")
 	return func(ctx context.Context, v any) (out any, err error) {
 		defer func() {
 			if p := recover(); p != nil {
@@ -52,9 +60,10 @@ func Func[T, R any](f func(ctx context.Context, v T) (R, error)) rxgo.Func {
 // items that are not an A and a B ([ErrItemType]), become the error that the
 // rxgo.Func2 returns, and so the stream's.
 //
-// RxGo's Scan has no seed and begins with nil. A nil in the first place is the zero
-// value of A.
+// RxGo's Scan has no seed and starts with nil. If the first argument is nil, f gets
+// the zero value of A.
 func Func2[A, B, R any](f func(ctx context.Context, a A, b B) (R, error)) rxgo.Func2 {
+	checkFunc(f == nil, "Func2")
 	return func(ctx context.Context, a, b any) (out any, err error) {
 		defer func() {
 			if p := recover(); p != nil {
@@ -79,10 +88,12 @@ func Func2[A, B, R any](f func(ctx context.Context, a A, b B) (R, error)) rxgo.F
 // TakeUntil. ctx is the context that [From] or [Via] gave to build.
 //
 // A predicate cannot return an error. When f panics, or an item is not a T, the
-// subscription fails with that error: the rxgo.Predicate returns false, nothing
-// more is emitted, and what is still in RxGo's channels is dropped. Predicate
-// itself panics if ctx is not from From or Via, for then there is no one to tell.
+// subscription fails with that error: the rxgo.Predicate returns false, nothing more
+// is emitted, and the items that are still in RxGo's channels are dropped. Predicate
+// itself panics if ctx is not from From or Via, because no subscription could receive
+// the error.
 func Predicate[T any](ctx context.Context, f func(T) bool) rxgo.Predicate {
+	checkFunc(f == nil, "Predicate")
 	sub := subscriptionOf(ctx, "Predicate")
 	return func(v any) (ok bool) {
 		defer sub.failOnPanic()
@@ -96,8 +107,9 @@ func Predicate[T any](ctx context.Context, f func(T) bool) rxgo.Predicate {
 }
 
 // ShouldRetry returns f as the condition of Retry. A panic of f fails the
-// subscription, as that of a [Predicate] does.
+// subscription, as in [Predicate].
 func ShouldRetry(ctx context.Context, f func(error) bool) func(error) bool {
+	checkFunc(f == nil, "ShouldRetry")
 	sub := subscriptionOf(ctx, "ShouldRetry")
 	return func(err error) (retry bool) {
 		defer sub.failOnPanic()
@@ -107,10 +119,11 @@ func ShouldRetry(ctx context.Context, f func(error) bool) func(error) bool {
 
 // Distribution returns f as the distribution of GroupBy: the number of the group
 // that a value belongs to. A panic of f, and an item that is not a T, fail the
-// subscription, as those of a [Predicate] do; a negative number, for which RxGo
-// panics, is an rxgo.IndexOutOfBoundError, as one that is too high is. An error
-// item goes to group 0.
+// subscription, as in [Predicate]. A number that is negative or too high is an
+// rxgo.IndexOutOfBoundError; RxGo alone would panic for a negative one. An error item
+// goes to group 0.
 func Distribution[T any](ctx context.Context, f func(T) int) func(rxgo.Item) int {
+	checkFunc(f == nil, "Distribution")
 	sub := subscriptionOf(ctx, "Distribution")
 	return func(item rxgo.Item) (group int) {
 		if item.Error() {
@@ -132,9 +145,10 @@ func Distribution[T any](ctx context.Context, f func(T) int) func(rxgo.Item) int
 
 // ItemToObservable returns f as an rxgo.ItemToObservable, for FlatMap. A panic of f,
 // a nil result ([ErrNoObservable]) and an item that is not a T ([ErrItemType])
-// become an Observable that fails with that error. An error item does not reach f,
-// as it would in RxGo: it is passed on.
+// become an Observable that fails with that error. An error item is passed on. (RxGo
+// alone would call f with it.)
 func ItemToObservable[T any](f func(v T) rxgo.Observable) rxgo.ItemToObservable {
+	checkFunc(f == nil, "ItemToObservable")
 	return func(item rxgo.Item) (o rxgo.Observable) {
 		if item.Error() {
 			return rxgo.Thrown(item.E)
@@ -148,20 +162,21 @@ func ItemToObservable[T any](f func(v T) rxgo.Observable) rxgo.ItemToObservable 
 }
 
 // ErrorToObservable returns f as an rxgo.ErrorToObservable, for OnErrorResumeNext.
-// ctx is the context that [From] or [Via] gave to build; in Via the error counts as
-// handled.
+// ctx is the context that [From] or [Via] gave to build. In Via the error then counts
+// as handled.
 //
-// A panic of f, a nil result ([ErrNoObservable]), and an error of the Observable
-// that f returns fail the subscription, as the panic of a [Predicate] does. (RxGo
-// would call f for its own error, too, and so on for ever.)
+// A panic of f, a nil result ([ErrNoObservable]), and an error of the Observable that
+// f returns fail the subscription, as in [Predicate]. (RxGo alone would call f again
+// for that error, without end.)
 func ErrorToObservable(ctx context.Context, f func(err error) rxgo.Observable) rxgo.ErrorToObservable {
+	checkFunc(f == nil, "ErrorToObservable")
 	sub := subscriptionOf(ctx, "ErrorToObservable")
 	return func(err error) rxgo.Observable {
 		if sub.handled != nil {
 			sub.handled()
 		}
 		resumed := observable("ErrorToObservable", func() rxgo.Observable { return f(err) })
-		// RxGo would call f for the error of what f returned, too, and so on for ever.
+		// An error item of resumed must not reach RxGo, which would call f again for it.
 		return rxgo.Defer([]rxgo.Producer{func(ctx context.Context, next chan<- rxgo.Item) {
 			defer sub.failOnPanic()
 			items := resumed.Observe(rxgo.WithContext(ctx))
@@ -185,9 +200,10 @@ func ErrorToObservable(ctx context.Context, f func(err error) rxgo.Observable) r
 }
 
 // Producer returns f as an rxgo.Producer, for Defer. A panic of f becomes the last
-// item, an error. f should send with rxgo.Item.SendContext and the context it gets:
-// a plain send to next keeps its goroutine for ever if nobody receives.
+// item, an error. f should send with rxgo.Item.SendContext and its ctx, because a
+// plain send to next blocks for ever if nobody receives.
 func Producer(f func(ctx context.Context, next chan<- rxgo.Item)) rxgo.Producer {
+	checkFunc(f == nil, "Producer")
 	return func(ctx context.Context, next chan<- rxgo.Item) {
 		defer func() {
 			if p := recover(); p != nil {
@@ -198,16 +214,16 @@ func Producer(f func(ctx context.Context, next chan<- rxgo.Item)) rxgo.Producer 
 	}
 }
 
-// observable calls f for who. A panic and a nil result become an Observable that
-// fails.
-func observable(who string, f func() rxgo.Observable) (o rxgo.Observable) {
+// observable calls f, the function given to caller. A panic and a nil result become an
+// Observable that fails.
+func observable(caller string, f func() rxgo.Observable) (o rxgo.Observable) {
 	defer func() {
 		if p := recover(); p != nil {
 			o = rxgo.Thrown(panicError(p))
 		}
 	}()
 	if o = f(); isNil(o) {
-		return rxgo.Thrown(fmt.Errorf("%w: the function of %s returned nil", ErrNoObservable, who))
+		return rxgo.Thrown(fmt.Errorf("%w: the function of %s returned nil", ErrNoObservable, caller))
 	}
 	return o
 }
@@ -218,17 +234,18 @@ func isNil(o rxgo.Observable) bool {
 	return o == nil || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
-// failOnPanic must be deferred by itself.
+// failOnPanic fails the subscription if the deferring function panics. It must be
+// deferred directly, because it calls recover.
 func (s *subscription) failOnPanic() {
 	if p := recover(); p != nil {
 		s.fail(panicError(p))
 	}
 }
 
-// panicError returns a recovered panic as the error that streams makes of one.
+// panicError returns the *streams.PanicError of a recovered panic.
 func panicError(p any) error {
 	if err, ok := p.(*streams.PanicError); ok {
-		return err // the first stack is the one that helps
+		return err // the first stack shows where the panic began
 	}
 	return &streams.PanicError{Value: p, Stack: debug.Stack()}
 }

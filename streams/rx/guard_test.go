@@ -14,15 +14,15 @@ import (
 	"github.com/reactivex/rxgo/v2"
 )
 
-// endless is a source that goes on until its context ends: only the guard under
-// test can end a pipeline behind it.
+// endless is a source that emits until its context ends, so that only the wrapper
+// under test can end the pipeline.
 func endless(ctx context.Context) rxgo.Observable {
 	return To(streams.Range(0, math.MaxInt), rxgo.WithContext(ctx))
 }
 
-// Each wrapped function, called with a value it panics for, with one of another
-// type, or returning nil, ends the stream with an error that says so.
-func TestGuardedFunctions(t *testing.T) {
+// A wrapped function that panics, gets a value of another type or returns nil ends the
+// stream with an error that says so.
+func TestWrappedFunctionErrors(t *testing.T) {
 	boom := func() { panic(errBoom) }
 	for _, tt := range []struct {
 		name  string
@@ -106,7 +106,7 @@ func TestGuardedFunctions(t *testing.T) {
 				return
 			}
 			p, ok := errors.AsType[*streams.PanicError](err)
-			if !ok || !strings.Contains(string(p.Stack), "TestGuardedFunctions") {
+			if !ok || !strings.Contains(string(p.Stack), "TestWrappedFunctionErrors") {
 				t.Errorf("ended with %#v, want a PanicError with the stack of the panic", err)
 			}
 		})
@@ -118,9 +118,9 @@ func flat(ctx context.Context, groups rxgo.Observable) rxgo.Observable {
 	return groups.FlatMap(ItemToObservable(func(group rxgo.Observable) rxgo.Observable { return group }), rxgo.WithContext(ctx))
 }
 
-// A function that cannot return an error fails the subscription: no value that
-// comes behind its panic is emitted.
-func TestGuardFailsBeforeTheNextValue(t *testing.T) {
+// A function that cannot return an error fails the subscription. No value after its
+// panic is emitted.
+func TestPredicatePanicDropsLaterValues(t *testing.T) {
 	for range 200 {
 		got, err := collect(t.Context(), Via[int, int](streams.Range(0, 100), func(ctx context.Context, in rxgo.Observable) rxgo.Observable {
 			return in.Filter(Predicate(ctx, func(v int) bool {
@@ -130,14 +130,14 @@ func TestGuardFailsBeforeTheNextValue(t *testing.T) {
 				return true
 			}), rxgo.WithBufferedChannel(16))
 		}))
-		// What was still in RxGo's channels when the function panicked is dropped.
+		// The values that RxGo's channels held when the function panicked are dropped.
 		if !errors.Is(err, errBoom) || len(got) > 3 || !slices.Equal(got, []int{0, 1, 2}[:len(got)]) {
 			t.Fatalf("got %v, %v; want no more than [0 1 2], and %v", got, err, errBoom)
 		}
 	}
 }
 
-func TestGuardErrorsPass(t *testing.T) {
+func TestFuncReturnsTheFunctionsError(t *testing.T) {
 	fails := func(context.Context, int) (int, error) { return 1, errBoom }
 	if _, err := Func(fails)(t.Context(), 1); err != errBoom {
 		t.Errorf("Func returned %v, want %v", err, errBoom)
@@ -147,8 +147,8 @@ func TestGuardErrorsPass(t *testing.T) {
 	}
 }
 
-// The panic of a stream that a function ranges over keeps its first stack.
-func TestGuardPassesAPanicErrorOn(t *testing.T) {
+// If a function panics with a *PanicError, the error keeps its first stack.
+func TestFuncKeepsAPanicError(t *testing.T) {
 	first := &streams.PanicError{Value: errBoom}
 	if _, err := Func(func(context.Context, int) (int, error) { panic(first) })(t.Context(), 1); err != first {
 		t.Errorf("Func returned %v, want the PanicError that was its panic", err)
@@ -167,12 +167,12 @@ func TestErrorToObservableEndsWithTheSubscription(t *testing.T) {
 		}
 		synctest.Wait()
 		if stacks := rxGoroutines(); len(stacks) > 0 {
-			t.Errorf("%d goroutines stay:\n%s", len(stacks), strings.Join(stacks, "\n\n"))
+			t.Errorf("%d goroutines are left:\n%s", len(stacks), strings.Join(stacks, "\n\n"))
 		}
 	})
 }
 
-func TestFuncTakesRxGosOwn(t *testing.T) {
+func TestFuncOfAnRxGoFunc(t *testing.T) {
 	var f rxgo.Func = func(_ context.Context, v any) (any, error) { return v, nil }
 	for _, v := range []any{nil, 1, "a"} {
 		if got, err := Func(f)(t.Context(), v); got != v || err != nil {
@@ -181,7 +181,7 @@ func TestFuncTakesRxGosOwn(t *testing.T) {
 	}
 }
 
-func TestFunc2TakesNilAsTheZeroValueToStartWith(t *testing.T) {
+func TestFunc2StartsWithTheZeroValue(t *testing.T) {
 	got, err := collect(t.Context(), From[string](func(context.Context) rxgo.Observable {
 		return rxgo.Just(1, 2, 3)().Scan(Func2(func(_ context.Context, acc string, v int) (string, error) {
 			return acc + string(rune('0'+v)), nil
@@ -230,9 +230,9 @@ func TestProducer(t *testing.T) {
 	}
 }
 
-// A function that has nowhere to send its error needs a subscription: without
-// one, that is said where it is wrapped, not when it panics.
-func TestGuardsThatNeedTheContextOfBuild(t *testing.T) {
+// A function that cannot return an error needs a subscription. Without one the wrapper
+// panics at once, and not when the function does.
+func TestWrappersRejectAnotherContext(t *testing.T) {
 	for name, wrap := range map[string]func(){
 		"Predicate":         func() { Predicate(t.Context(), func(int) bool { return true }) },
 		"ShouldRetry":       func() { ShouldRetry(t.Context(), func(error) bool { return true }) },
@@ -247,5 +247,36 @@ func TestGuardsThatNeedTheContextOfBuild(t *testing.T) {
 			}()
 			wrap()
 		}()
+	}
+}
+
+// A nil function is named by its wrapper, and by the stream if build wraps it.
+func TestNilFunctions(t *testing.T) {
+	o := streams.Of(1)
+	for name, wrap := range map[string]func(ctx context.Context){
+		"Func":              func(context.Context) { Func[int, int](nil) },
+		"Func2":             func(context.Context) { Func2[int, int, int](nil) },
+		"Predicate":         func(ctx context.Context) { Predicate[int](ctx, nil) },
+		"ShouldRetry":       func(ctx context.Context) { ShouldRetry(ctx, nil) },
+		"Distribution":      func(ctx context.Context) { Distribution[int](ctx, nil) },
+		"ItemToObservable":  func(context.Context) { ItemToObservable[int](nil) },
+		"ErrorToObservable": func(ctx context.Context) { ErrorToObservable(ctx, nil) },
+		"Producer":          func(context.Context) { Producer(nil) },
+	} {
+		_, err := collect(t.Context(), Via[int, int](o, func(ctx context.Context, in rxgo.Observable) rxgo.Observable {
+			wrap(ctx)
+			return in
+		}))
+		if want := "rx: " + name + ": nil function"; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s of nil: the stream ended with %v, want %q", name, err, want)
+		}
+	}
+	for want, o := range map[string]streams.Observable[int]{
+		"rx: From: nil function": From[int](nil),
+		"rx: Via: nil function":  Via[int, int](o, nil),
+	} {
+		if _, err := collect(t.Context(), o); err == nil || err.Error() != want {
+			t.Errorf("the stream ended with %v, want %q", err, want)
+		}
 	}
 }

@@ -20,8 +20,8 @@ var errBoom = errors.New("boom")
 // step is the time between two values of a test source.
 const step = 10 * time.Millisecond
 
-// numbers is a well-behaved RxGo source: 0, 1, 2 … every step, n of them (for
-// ever if n < 0), then fail if that is not nil.
+// numbers is a correct RxGo source: it emits 0, 1, 2 …, one every step, and after n
+// values an error item if fail is not nil. If n < 0 it does not end.
 func numbers(ctx context.Context, n int, fail error) rxgo.Observable {
 	return rxgo.Defer([]rxgo.Producer{func(ctx context.Context, next chan<- rxgo.Item) {
 		for i := 0; i != n; i++ {
@@ -48,8 +48,8 @@ func sum(_ context.Context, acc, v int) (int, error) { return acc + v, nil }
 
 func less(limit int) func(int) bool { return func(v int) bool { return v < limit } }
 
-// every returns a duration of n steps and a quarter, so that in a test's time no
-// tick falls on the same instant as a value.
+// every returns a duration of n steps and a quarter, so that no tick is due at the same
+// time as a value.
 func every(n int) rxgo.Duration { return rxgo.WithDuration(time.Duration(n)*step + step/4) }
 
 // A sound is an RxGo source or operator that docs/rxgo.md calls sound. Exactly
@@ -59,14 +59,14 @@ type sound struct {
 	source   func(ctx context.Context) rxgo.Observable
 	operator func(ctx context.Context, in rxgo.Observable) rxgo.Observable
 	endless  bool  // the source never ends
-	want     []any // what is emitted until the end; for operators, on 0, 1, 2, 3, 4
-	fails    error // what the source ends with
-	swallows bool  // an error of what is in front does not come out
-	lastOnly bool  // only sound as the last operator of a pipeline
-	mutex    bool  // waits for a mutex behind a slow reader, where virtual time stands still
+	want     []any // the values until the end; of an operator, for the source 0, 1, 2, 3, 4
+	fails    error // the error that the source ends with
+	swallows bool  // an error of its source is dropped
+	lastOnly bool  // sound only as the last operator of a pipeline
+	mutex    bool  // waits for a mutex while its reader is slow, which stops virtual time
 }
 
-// sounds is the documentation's list of what is sound, in its order.
+// sounds lists the sound sources and operators, in the order of docs/rxgo.md.
 var sounds = []sound{
 	{name: "Defer", source: func(ctx context.Context) rxgo.Observable { return numbers(ctx, 3, nil) }, want: []any{0, 1, 2}},
 	{name: "Just", source: func(context.Context) rxgo.Observable { return rxgo.Just(1, 2, 3)() }, want: []any{1, 2, 3}},
@@ -113,8 +113,7 @@ var sounds = []sound{
 		return fails.OnErrorResumeNext(ErrorToObservable(ctx, func(error) rxgo.Observable { return rxgo.Just(-1, -2)() }))
 	}, want: []any{0, 1, -1, -2}, swallows: true},
 
-	// From here on: sound because they are rebuilt for every subscription with
-	// its context.
+	// The rest is sound because each subscription builds it with its own context.
 	{name: "Interval", source: func(ctx context.Context) rxgo.Observable {
 		return rxgo.Interval(every(1), rxgo.WithContext(ctx))
 	}, endless: true},
@@ -122,7 +121,7 @@ var sounds = []sound{
 		events := make(chan rxgo.Item)
 		go func() {
 			defer close(events)
-			// The source reads from the start: what comes before Observe is lost.
+			// The source starts to read when it is built: earlier items are lost.
 			time.Sleep(step)
 			for i := range 3 {
 				if !rxgo.Of(i).SendContext(ctx, events) {
@@ -167,8 +166,8 @@ var sounds = []sound{
 	}, want: []any{0, 2, 4, 1, 3}},
 }
 
-// open returns the sound pipeline behind, if it is an operator, n numbers that
-// end with fail.
+// open returns the source, or the operator with a source of n numbers that ends with
+// fail.
 func (s sound) open(ctx context.Context, n int, fail error) rxgo.Observable {
 	if s.source != nil {
 		return s.source(ctx)
@@ -176,7 +175,7 @@ func (s sound) open(ctx context.Context, n int, fail error) rxgo.Observable {
 	return s.operator(ctx, numbers(ctx, n, fail))
 }
 
-// Whatever way a subscription ends, no goroutine of RxGo's stays.
+// However a subscription ends, none of RxGo's goroutines is left.
 func TestSoundOperatorsLeaveNoGoroutine(t *testing.T) {
 	for _, s := range sounds {
 		t.Run(s.name, func(t *testing.T) {
@@ -186,7 +185,7 @@ func TestSoundOperatorsLeaveNoGoroutine(t *testing.T) {
 						run(t)
 						synctest.Wait()
 						if stacks := rxGoroutines(); len(stacks) > 0 {
-							t.Errorf("%d goroutines stay:\n%s", len(stacks), strings.Join(stacks, "\n\n"))
+							t.Errorf("%d goroutines are left:\n%s", len(stacks), strings.Join(stacks, "\n\n"))
 						}
 					})
 				})
@@ -215,7 +214,7 @@ func TestSoundOperatorsLeaveNoGoroutine(t *testing.T) {
 				})
 			}
 			if s.endless || len(s.want) > 0 {
-				way("leave at the first value", func(t *testing.T) {
+				way("stop at the first value", func(t *testing.T) {
 					n := 0
 					err := From[any](pipeline(-1, nil)).Run(t.Context(), func(any) bool { n++; return false })
 					if n != 1 || err != nil {
@@ -224,12 +223,12 @@ func TestSoundOperatorsLeaveNoGoroutine(t *testing.T) {
 				})
 				slow := func(any) bool { time.Sleep(20 * step); return false }
 				if !s.mutex {
-					way("leave with every stage backed up", func(t *testing.T) {
+					way("stop with every stage backed up", func(t *testing.T) {
 						From[any](pipeline(-1, nil)).Run(t.Context(), slow)
 					})
 				}
 				if !s.mutex && !s.lastOnly {
-					way("leave with every stage backed up and an operator behind", func(t *testing.T) {
+					way("stop with every stage backed up and an operator behind", func(t *testing.T) {
 						From[any](func(ctx context.Context) rxgo.Observable {
 							return s.open(ctx, -1, nil).Map(Func(func(_ context.Context, v any) (any, error) { return v, nil }))
 						}).Run(t.Context(), slow)
@@ -245,7 +244,7 @@ func TestSoundOperatorsLeaveNoGoroutine(t *testing.T) {
 				})
 			}
 			if s.operator != nil || s.endless {
-				way("cancel in silence", func(t *testing.T) {
+				way("cancel before the first value", func(t *testing.T) {
 					ctx, cancel := context.WithTimeoutCause(t.Context(), step/4, errBoom)
 					defer cancel()
 					got, err := collect(ctx, From[any](pipeline(-1, nil)))
@@ -258,8 +257,8 @@ func TestSoundOperatorsLeaveNoGoroutine(t *testing.T) {
 	}
 }
 
-// BufferWithTime waits for a mutex while its reader is slow, where virtual time
-// stands still: the rows above leave it out.
+// BufferWithTime waits for a mutex while its reader is slow, which stops virtual time.
+// So it needs a test without virtual time.
 func TestBufferWithTimeBackedUpLeavesNoGoroutine(t *testing.T) {
 	o := From[any](func(ctx context.Context) rxgo.Observable {
 		endless := rxgo.Defer([]rxgo.Producer{func(ctx context.Context, next chan<- rxgo.Item) {
@@ -274,19 +273,18 @@ func TestBufferWithTimeBackedUpLeavesNoGoroutine(t *testing.T) {
 		})
 		return false
 	})
-	eventually(t, "no goroutine stays", func() bool { return len(rxGoroutines()) == 0 })
+	eventually(t, "no goroutine is left", func() bool { return len(rxGoroutines()) == 0 })
 }
 
-// rxGoroutines returns the stacks of the goroutines that RxGo has started and
-// that have not ended.
+// rxGoroutines returns the stacks of the running goroutines that RxGo has started.
 func rxGoroutines() []string {
 	return append(goroutines("created by github.com/reactivex/rxgo/"), goroutines("created by github.com/teivah/onecontext")...)
 }
 
 var bubble = regexp.MustCompile(`synctest bubble \d+\]`)
 
-// goroutines returns the stacks that hold all of the frames. In a bubble these
-// are the bubble's.
+// goroutines returns the stacks that contain all of the frames. In a bubble it returns
+// only stacks of that bubble.
 func goroutines(frames ...string) []string {
 	buf := make([]byte, 1<<20)
 	stacks := strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n")
@@ -296,7 +294,7 @@ func goroutines(frames ...string) []string {
 	})
 }
 
-// eventually waits for what a goroutine outside any bubble will do.
+// eventually waits until done returns true. It is for goroutines outside of a bubble.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for range 10_000 {
@@ -305,5 +303,5 @@ func eventually(t *testing.T, what string, done func() bool) {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	t.Fatalf("%s: not in 10,000 looks", what)
+	t.Fatalf("%s: still not after 10,000 checks", what)
 }

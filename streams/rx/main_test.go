@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// crashEnv names the crash that this process is to run instead of the tests.
+// crashEnv is the variable that names a crash. A process that has it runs the crash
+// instead of the tests.
 const crashEnv = "FLUXWIRE_TEST_RX_CRASH"
 
 func TestMain(m *testing.M) {
@@ -18,7 +19,7 @@ func TestMain(m *testing.M) {
 	for _, c := range crashes {
 		if c.name == name {
 			c.run()
-			// The end comes on another goroutine, some microseconds from here.
+			// The panic comes on another goroutine, within microseconds.
 			time.Sleep(10 * time.Second)
 		}
 	}

@@ -13,27 +13,19 @@ import (
 	"github.com/reactivex/rxgo/v2"
 )
 
-// bridges are the ways to hand a stream to RxGo.
-var bridges = map[string]func(streams.Observable[int]) rxgo.Iterable{
-	"To":       func(o streams.Observable[int]) rxgo.Iterable { return To(o) },
-	"Iterable": func(o streams.Observable[int]) rxgo.Iterable { return Iterable[int](o) },
-}
-
 func TestToEmitsValuesThenTheError(t *testing.T) {
-	for name, to := range bridges {
-		if got := all(to(streams.Of(1, 2)).Observe()); !reflect.DeepEqual(got, []any{1, 2}) {
-			t.Errorf("%s gave %v, want [1 2]", name, got)
-		}
-		fails := streams.Concat(streams.Of(1), streams.Throw[int](errBoom))
-		if got := all(to(fails).Observe()); !reflect.DeepEqual(got, []any{1, errBoom}) {
-			t.Errorf("%s gave %v, want [1 %v]", name, got, errBoom)
-		}
+	if got := all(To(streams.Of(1, 2)).Observe()); !reflect.DeepEqual(got, []any{1, 2}) {
+		t.Errorf("got %v, want [1 2]", got)
+	}
+	fails := streams.Concat(streams.Of(1), streams.Throw[int](errBoom))
+	if got := all(To(fails).Observe()); !reflect.DeepEqual(got, []any{1, errBoom}) {
+		t.Errorf("got %v, want [1 %v]", got, errBoom)
 	}
 }
 
-func TestToKeepsValuesAsTheyAre(t *testing.T) {
-	// Just panics for the first, flattens the second, and makes an error item of
-	// the third.
+func TestToKeepsValuesUnchanged(t *testing.T) {
+	// rxgo.Just panics for the first, emits the elements of the second, and makes an
+	// error item of the third.
 	want := []any{nil, []int{1, 2}, errBoom}
 	for item := range To(streams.Of(want...)).Observe() {
 		if item.E != nil || !reflect.DeepEqual(item.V, want[0]) {
@@ -42,62 +34,54 @@ func TestToKeepsValuesAsTheyAre(t *testing.T) {
 		want = want[1:]
 	}
 	if len(want) > 0 {
-		t.Errorf("%v did not come", want)
+		t.Errorf("%v are missing", want)
 	}
 }
 
 func TestToRunsForEachObserver(t *testing.T) {
-	for name, to := range bridges {
-		t.Run(name, func(t *testing.T) {
-			var mu sync.Mutex
-			runs := 0
-			o := to(streams.Defer(func(context.Context) streams.Observable[int] {
-				mu.Lock()
-				defer mu.Unlock()
-				runs++
-				return streams.Of(1, 2)
-			}))
-			if runs != 0 {
-				t.Error("the stream ran before anybody observed")
-			}
-			var wg sync.WaitGroup
-			for range 10 {
-				wg.Go(func() {
-					if got := all(o.Observe()); !reflect.DeepEqual(got, []any{1, 2}) {
-						t.Errorf("got %v, want [1 2]", got)
-					}
-				})
-			}
-			wg.Wait()
-			if runs != 10 {
-				t.Errorf("%d runs for 10 observers", runs)
+	var mu sync.Mutex
+	runs := 0
+	o := To(streams.Defer(func(context.Context) streams.Observable[int] {
+		mu.Lock()
+		defer mu.Unlock()
+		runs++
+		return streams.Of(1, 2)
+	}))
+	if runs != 0 {
+		t.Error("the stream ran before anybody observed")
+	}
+	var wg sync.WaitGroup
+	for range 10 {
+		wg.Go(func() {
+			if got := all(o.Observe()); !reflect.DeepEqual(got, []any{1, 2}) {
+				t.Errorf("got %v, want [1 2]", got)
 			}
 		})
+	}
+	wg.Wait()
+	if runs != 10 {
+		t.Errorf("%d runs for 10 observers", runs)
 	}
 }
 
-func TestToCostsOneGoroutineUntilItsContextEnds(t *testing.T) {
-	for name, to := range bridges {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				ctx, cancel := context.WithCancel(t.Context())
-				before := len(goroutines())
-				items := to(ticks(-1, nil)).Observe(rxgo.WithContext(ctx))
-				<-items
-				if n := len(goroutines()) - before; n != 1 {
-					t.Errorf("an observer costs %d goroutines, want 1", n)
-				}
-				cancel()
-				synctest.Wait()
-				if stacks := rxGoroutines(); len(stacks) > 0 {
-					t.Errorf("%d goroutines stay:\n%s", len(stacks), strings.Join(stacks, "\n\n"))
-				}
-				if got := all(items); got != nil {
-					t.Errorf("got %v after the cancellation, want nothing", got)
-				}
-			})
-		})
-	}
+func TestToRunsOneGoroutineUntilItsContextEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		before := len(goroutines())
+		items := To(ticks(-1, nil)).Observe(rxgo.WithContext(ctx))
+		<-items
+		if n := len(goroutines()) - before; n != 1 {
+			t.Errorf("an observer costs %d goroutines, want 1", n)
+		}
+		cancel()
+		synctest.Wait()
+		if stacks := rxGoroutines(); len(stacks) > 0 {
+			t.Errorf("%d goroutines are left:\n%s", len(stacks), strings.Join(stacks, "\n\n"))
+		}
+		if got := all(items); got != nil {
+			t.Errorf("got %v after the cancellation, want nothing", got)
+		}
+	})
 }
 
 func TestToOptions(t *testing.T) {
@@ -105,7 +89,7 @@ func TestToOptions(t *testing.T) {
 		t.Errorf("the channel holds %d items, want 16", c)
 	}
 
-	t.Run("with spare capacity are no data race", func(t *testing.T) {
+	t.Run("with spare capacity", func(t *testing.T) {
 		opts := append(make([]rxgo.Option, 0, 8), rxgo.WithBufferedChannel(1))
 		o := To(streams.Of(1), opts...)
 		var wg sync.WaitGroup
@@ -116,7 +100,7 @@ func TestToOptions(t *testing.T) {
 	})
 }
 
-// A panic on a goroutine of RxGo's would end the process.
+// A panic on one of RxGo's goroutines would end the process.
 func TestToPanicIsAnErrorItem(t *testing.T) {
 	for name, o := range map[string]streams.Observable[int]{
 		"of an operator": streams.Map(streams.Of(1), func(int) int { panic(errBoom) }),
@@ -129,9 +113,9 @@ func TestToPanicIsAnErrorItem(t *testing.T) {
 	}
 }
 
-func TestIterableIsAnArgument(t *testing.T) {
+func TestToAsArgument(t *testing.T) {
 	ctx := rxgo.WithContext(t.Context())
-	it := Iterable[int](streams.Of(1, 2))
+	it := To(streams.Of(1, 2))
 	for name, tt := range map[string]struct {
 		o    rxgo.Observable
 		want []any
@@ -146,7 +130,7 @@ func TestIterableIsAnArgument(t *testing.T) {
 
 	t.Run("Sample", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			clock := Iterable[int](streams.Interval(2*step + step/2))
+			clock := To(streams.Interval(2*step + step/2))
 			o := From[int](func(ctx context.Context) rxgo.Observable {
 				return numbers(ctx, 5, nil).Sample(clock, rxgo.WithContext(ctx))
 			})
@@ -159,8 +143,8 @@ func TestIterableIsAnArgument(t *testing.T) {
 	rxgo.Assert(t.Context(), t, it, rxgo.HasItems(1, 2), rxgo.HasNoError())
 }
 
-// There and back.
-func TestFromTo(t *testing.T) {
+// A stream that goes through To and From is the same stream.
+func TestFromOfTo(t *testing.T) {
 	fails := streams.Concat(streams.Of(1, 2), streams.Throw[int](errBoom))
 	got, err := collect(t.Context(), From[int](func(context.Context) rxgo.Observable { return To(fails) }))
 	if err != errBoom || !reflect.DeepEqual(got, []int{1, 2}) {

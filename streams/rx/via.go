@@ -2,6 +2,7 @@ package rx
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -9,25 +10,27 @@ import (
 	"github.com/reactivex/rxgo/v2"
 )
 
-// Via puts RxGo operators into the middle of a stream: build gets src as an
-// rxgo.Observable and returns what it has put behind it. For build, its context and
-// the ends of the stream, what [From] says holds.
+// Via puts RxGo operators into the middle of a stream. build gets src as an
+// rxgo.Observable, appends operators to it, and returns the result. When build is
+// called, its context, and how the stream ends are as in [From].
 //
-// Each observation of in is a run of src, on a goroutine of RxGo's, so that Retry
-// runs src anew. Its context is that of the subscription and that of the
-// observation, whichever ends first. When the stream ends, Via waits for the runs
-// of src to end: nothing of it is left running.
+// Each observation of in is a run of src on one of RxGo's goroutines, so Retry runs
+// src again. The context of a run ends with the subscription or with the observation,
+// whichever ends first. When the stream ends, Via waits until all runs of src have
+// ended.
 //
-// An error of src goes into the pipeline as an error item, and ends the stream
-// once. If the pipeline swallows it and completes, as that of Sample or
-// OnErrorReturnItem does, the stream ends with it nevertheless: a source that fails
-// must not look like one that completed. To handle an error inside the pipeline,
-// use Retry, or OnErrorResumeNext with [ErrorToObservable].
+// An error of src goes into the pipeline as an error item. If the pipeline drops it
+// and completes, as with Sample or OnErrorReturnItem, the stream still ends with that
+// error: a source that fails must not look like one that completed. To handle an
+// error inside the pipeline, use Retry, or OnErrorResumeNext with [ErrorToObservable].
 //
 //	tens := rx.Via[int, []any](numbers, func(ctx context.Context, in rxgo.Observable) rxgo.Observable {
 //		return in.BufferWithCount(10)
 //	})
 func Via[T, R any](src streams.Observable[T], build func(ctx context.Context, in rxgo.Observable) rxgo.Observable) streams.Observable[R] {
+	if build == nil {
+		return streams.Throw[R](errors.New("rx: Via: nil function"))
+	}
 	return streams.Create(func(ctx context.Context, emit func(R) bool) error {
 		in := source[T]{o: src}
 		defer in.join() // also when emit panics
@@ -42,8 +45,8 @@ func Via[T, R any](src streams.Observable[T], build func(ctx context.Context, in
 	})
 }
 
-// A source is the stream in front of an RxGo pipeline. Each observation of it is
-// a run.
+// A source is the stream in front of an RxGo pipeline. Each observation of it runs the
+// stream.
 type source[T any] struct {
 	o    streams.Observable[T]
 	runs sync.WaitGroup
@@ -52,10 +55,10 @@ type source[T any] struct {
 	ended   bool // the subscription is over: no run may start
 	started int  // runs so far
 
-	// How the last run ended, if with an error that the pipeline was told.
+	// The error of the last run, if it was sent to the pipeline.
 	err     error
-	told    chan<- rxgo.Item
-	handled bool
+	sentTo  chan<- rxgo.Item
+	handled bool // by ErrorToObservable
 }
 
 // observable returns s for a subscription whose context is ctx.
@@ -84,19 +87,19 @@ func (s *source[T]) start() (run int, ok bool) {
 	}
 	s.runs.Add(1)
 	s.started++
-	s.err, s.told, s.handled = nil, nil, false
+	s.err, s.sentTo, s.handled = nil, nil, false
 	return s.started, true
 }
 
-func (s *source[T]) failed(run int, err error, told chan<- rxgo.Item) {
+func (s *source[T]) failed(run int, err error, sentTo chan<- rxgo.Item) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if run == s.started { // else the pipeline has already tried again
-		s.err, s.told = err, told
+	if run == s.started { // otherwise the pipeline has already retried
+		s.err, s.sentTo = err, sentTo
 	}
 }
 
-// join waits for the runs of the source. Their context is cancelled by then.
+// join waits for the runs of the source, whose context must have been cancelled.
 func (s *source[T]) join() {
 	s.mu.Lock()
 	s.ended = true
@@ -115,8 +118,9 @@ func (s *source[T]) markHandled() {
 func (s *source[T]) lost() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// The error was the last item of its run: what is still buffered was not received.
-	if s.err == nil || s.handled || len(s.told) > 0 {
+	// The error was the last item of its run. If the channel still holds items, the
+	// pipeline has not received the error.
+	if s.err == nil || s.handled || len(s.sentTo) > 0 {
 		return nil
 	}
 	return fmt.Errorf("rx: Via: the pipeline completed although its source failed (handle errors with ErrorToObservable): %w", s.err)

@@ -15,8 +15,8 @@ import (
 	"github.com/reactivex/rxgo/v2"
 )
 
-// ticks emits 0, 1, 2 … every step, n of them (for ever if n < 0), and then ends
-// with err.
+// ticks emits 0, 1, 2 …, one every step, and ends with err after n values. If n < 0 it
+// does not end.
 func ticks(n int, err error) streams.Observable[int] {
 	return streams.Create(func(ctx context.Context, emit func(int) bool) error {
 		for i := 0; i != n; i++ {
@@ -33,8 +33,8 @@ func ticks(n int, err error) streams.Observable[int] {
 	})
 }
 
-// Every sound operator works in the middle of a stream, for two subscribers at
-// once, and gives the same as it does in RxGo.
+// Every sound operator works in the middle of a stream with two subscribers at once,
+// and emits what it emits in RxGo.
 func TestViaSoundOperators(t *testing.T) {
 	for _, s := range sounds {
 		if s.operator == nil {
@@ -57,10 +57,10 @@ func TestViaSoundOperators(t *testing.T) {
 	}
 }
 
-func TestViaSharedBySubscribers(t *testing.T) {
+func TestViaBuildsForEachSubscription(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := Via[int, int](ticks(3, nil), func(ctx context.Context, in rxgo.Observable) rxgo.Observable {
-			return in.Debounce(rxgo.WithDuration(step/2), rxgo.WithContext(ctx)) // observed twice, it would end the process
+			return in.Debounce(rxgo.WithDuration(step/2), rxgo.WithContext(ctx)) // ends the process when it is observed twice
 		})
 		var wg sync.WaitGroup
 		for range 10 {
@@ -74,12 +74,12 @@ func TestViaSharedBySubscribers(t *testing.T) {
 	})
 }
 
-// Whatever an operator does with error items, the error of the source is the
-// stream's, and comes once.
+// The error of the source is the stream's, and comes once, whatever an operator does
+// with error items.
 func TestViaErrorOfTheSource(t *testing.T) {
 	for _, s := range sounds {
 		if s.operator == nil || s.name == "OnErrorResumeNext" {
-			continue // which is there to deal with the error
+			continue // it handles the error
 		}
 		t.Run(s.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -91,19 +91,19 @@ func TestViaErrorOfTheSource(t *testing.T) {
 		})
 	}
 
-	swallow := func(_ context.Context, in rxgo.Observable) rxgo.Observable {
+	drop := func(_ context.Context, in rxgo.Observable) rxgo.Observable {
 		return in.OnErrorReturnItem(-1)
 	}
 	for name, build := range map[string]func(context.Context, rxgo.Observable) rxgo.Observable{
-		"swallowed": swallow,
-		"swallowed behind a buffered channel": func(ctx context.Context, in rxgo.Observable) rxgo.Observable {
-			return swallow(ctx, in.Map(Func(double), rxgo.WithBufferedChannel(8)))
+		"dropped": drop,
+		"dropped behind a buffered channel": func(ctx context.Context, in rxgo.Observable) rxgo.Observable {
+			return drop(ctx, in.Map(Func(double), rxgo.WithBufferedChannel(8)))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := collect(t.Context(), Via[int, int](streams.Throw[int](errBoom), build))
 			if !slices.Equal(got, []int{-1}) || !errors.Is(err, errBoom) || !strings.Contains(err.Error(), "ErrorToObservable") {
-				t.Errorf("got %v, %v; want the item, and then the error with what to do about it", got, err)
+				t.Errorf("got %v, %v; want [-1], and the error with a hint", got, err)
 			}
 		})
 	}
@@ -139,7 +139,7 @@ func TestViaHandledError(t *testing.T) {
 			t.Errorf("got %v, %v in %d runs; want [1 1 2], nil in 3", got, err, runs)
 		}
 	})
-	t.Run("the error of a resumed source is not", func(t *testing.T) {
+	t.Run("but not the error of the source in the resumption", func(t *testing.T) {
 		_, err := collect(t.Context(), Via[int, int](fails, func(ctx context.Context, in rxgo.Observable) rxgo.Observable {
 			return in.OnErrorResumeNext(ErrorToObservable(ctx, func(error) rxgo.Observable { return in.OnErrorReturnItem(-1) }))
 		}))
@@ -149,8 +149,7 @@ func TestViaHandledError(t *testing.T) {
 	})
 }
 
-// A pipeline may complete before its source: what becomes of the source then is
-// of no interest.
+// If a pipeline completes before its source, the source's error does not matter.
 func TestViaCompletesBeforeItsSource(t *testing.T) {
 	for name, opts := range map[string][]rxgo.Option{"": nil, "behind a buffered channel": {rxgo.WithBufferedChannel(8)}} {
 		t.Run(name, func(t *testing.T) {
@@ -167,10 +166,10 @@ func TestViaCompletesBeforeItsSource(t *testing.T) {
 	}
 }
 
-// When Run returns, the source has ended and cleared away.
+// When Run returns, the source has ended and released what it holds.
 func TestViaWaitsForItsSource(t *testing.T) {
 	for name, consume := range map[string]func(cancel func(), n int) bool{
-		"the subscriber leaves": func(_ func(), n int) bool { return n < 3 },
+		"the subscriber stops": func(_ func(), n int) bool { return n < 3 },
 		"the subscription is cancelled": func(cancel func(), n int) bool {
 			if n == 3 {
 				cancel()
@@ -186,7 +185,7 @@ func TestViaWaitsForItsSource(t *testing.T) {
 				ended := false
 				src := streams.Create(func(ctx context.Context, emit func(int) bool) error {
 					defer func() {
-						time.Sleep(time.Minute) // a source may be slow to clear away
+						time.Sleep(time.Minute) // a source that releases slowly
 						ended = true
 					}()
 					return ticks(-1, nil).Run(ctx, emit)
@@ -201,7 +200,7 @@ func TestViaWaitsForItsSource(t *testing.T) {
 				}
 				synctest.Wait()
 				if stacks := rxGoroutines(); len(stacks) > 0 {
-					t.Errorf("%d goroutines stay:\n%s", len(stacks), strings.Join(stacks, "\n\n"))
+					t.Errorf("%d goroutines are left:\n%s", len(stacks), strings.Join(stacks, "\n\n"))
 				}
 			})
 		})
@@ -209,7 +208,7 @@ func TestViaWaitsForItsSource(t *testing.T) {
 }
 
 func TestViaObservation(t *testing.T) {
-	t.Run("ends with a context of its own", func(t *testing.T) {
+	t.Run("ends with its own context", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			got, err := collect(t.Context(), Via[int, int](ticks(-1, nil), func(ctx context.Context, in rxgo.Observable) rxgo.Observable {
 				short, cancel := context.WithTimeout(ctx, 3*step+step/2)
@@ -221,7 +220,7 @@ func TestViaObservation(t *testing.T) {
 			}
 		})
 	})
-	t.Run("that comes too late gives nothing", func(t *testing.T) {
+	t.Run("after the end emits nothing", func(t *testing.T) {
 		runs := 0
 		src := streams.Create(func(context.Context, func(int) bool) error { runs++; return nil })
 		var late rxgo.Observable
@@ -233,7 +232,7 @@ func TestViaObservation(t *testing.T) {
 			t.Errorf("got %v in %d runs; want nothing, and only the run of the subscription", got, runs)
 		}
 	})
-	t.Run("that is never made runs nothing", func(t *testing.T) {
+	t.Run("that is never made does not run the source", func(t *testing.T) {
 		src := streams.Create(func(context.Context, func(int) bool) error { t.Error("the source ran"); return nil })
 		got, err := collect(t.Context(), Via[int, int](src, func(context.Context, rxgo.Observable) rxgo.Observable { return rxgo.Just(1)() }))
 		if err != nil || !slices.Equal(got, []int{1}) {
@@ -250,7 +249,7 @@ func TestViaPanicOfTheSource(t *testing.T) {
 	}
 }
 
-func TestViaEndsWithTheCauseOfTheCancellation(t *testing.T) {
+func TestViaCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeoutCause(t.Context(), 3*step+step/2, errBoom)
 		defer cancel()

@@ -1,4 +1,4 @@
-// Package lesson checks what the lessons print.
+// Package lesson checks the output of the lessons.
 package lesson
 
 import (
@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Prints runs main and fails t unless what it writes to the standard output is
-// want. Lessons of one process must not run at the same time: there is one
+// Prints runs main and fails t unless main writes want to the standard output. Two
+// lessons of one process must not run at the same time, because a process has only one
 // standard output.
 func Prints(t *testing.T, main func(), want string) {
 	t.Helper()
@@ -16,8 +16,8 @@ func Prints(t *testing.T, main func(), want string) {
 	}
 }
 
-// printed returns what main writes to the standard output. It goes to a file
-// rather than a pipe, which nobody would read while main runs.
+// printed returns what main writes to the standard output. It redirects the output to a
+// file, because nothing would read a pipe while main runs.
 func printed(t *testing.T, main func()) string {
 	t.Helper()
 	f, err := os.CreateTemp(t.TempDir(), "stdout")

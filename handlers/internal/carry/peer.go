@@ -1,0 +1,135 @@
+package carry
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// A Peer is what a [Blocking] driver writes to.
+type Peer interface {
+	// head sends what comes before the first byte, if that has not been sent.
+	head() (first bool, err error)
+	// write sends b, and returns when it is with the kernel, or kept.
+	write(b []byte) (n int, err error)
+	// deadline is when a write that is under way, or begins later, fails; the zero time
+	// is never. It may be called while another goroutine writes.
+	deadline(t time.Time)
+}
+
+// A Response is the peer that a response writer leads to.
+type Response struct {
+	W       http.ResponseWriter
+	Control *http.ResponseController // of the writer that flushes
+	Head    func(http.ResponseWriter)
+
+	started bool
+}
+
+// Started reports whether the status has been written.
+func (r *Response) Started() bool { return r.started }
+
+func (r *Response) start() {
+	if !r.started {
+		r.started = true
+		r.Head(r.W)
+	}
+}
+
+func (r *Response) head() (first bool, err error) {
+	if r.started {
+		return false, nil
+	}
+	r.start()
+	return true, r.Control.Flush()
+}
+
+func (r *Response) write(b []byte) (int, error) {
+	r.start()
+	n, err := r.W.Write(b)
+	if err == nil {
+		err = r.Control.Flush()
+	}
+	return n, err
+}
+
+// deadline does nothing for a writer without deadlines, such as a test's recorder.
+func (r *Response) deadline(t time.Time) { r.Control.SetWriteDeadline(t) }
+
+// Put writes b, which is not a session's, within timeout. It counts the bytes of st, if
+// that is not nil.
+func (r *Response) Put(b []byte, timeout time.Duration, st *Stream) error {
+	r.deadline(time.Now().Add(timeout))
+	n, err := r.write(b)
+	if st != nil {
+		st.bytes = uint64(n)
+		st.Route.Bytes.Add(uint64(n))
+	}
+	if err != nil {
+		return fmt.Errorf("handlers: write: %w", err)
+	}
+	r.deadline(time.Time{}) // it is not for the connection's next request
+	return nil
+}
+
+// Reset resets an HTTP/1.0 connection, of which the end is also the end of the
+// answer: closed, what was cut would look whole. It is what nginx speaks to the
+// servers behind it unless it is told otherwise.
+func (r *Response) Reset() {
+	conn, _, err := r.Control.Hijack()
+	if err != nil {
+		return
+	}
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn() // TLS would say goodbye, as if all were well
+	}
+	if c, ok := conn.(interface{ SetLinger(sec int) error }); ok {
+		c.SetLinger(0)
+	}
+	conn.Close()
+}
+
+// An Array is the peer of a stream that is answered by one JSON array. It keeps the
+// events until the array is whole, so that the answer's status can tell whether it is.
+type Array struct {
+	// Max bounds the size of the array in bytes.
+	Max int
+	// TooLarge makes the error for an array over Max.
+	TooLarge func(max int) error
+
+	body []byte
+}
+
+// A failure is the error of a peer that ends the stream as failed, not as left.
+type failure struct{ error }
+
+func (f failure) Unwrap() error { return f.error }
+
+func (a *Array) head() (bool, error) { return false, nil }
+func (a *Array) deadline(time.Time)  {}
+
+func (a *Array) write(b []byte) (int, error) {
+	if len(a.body) == 0 {
+		a.body = append(a.body, '[')
+	}
+	if len(a.body)+len(b) > a.Max {
+		return len(b), failure{a.TooLarge(a.Max)}
+	}
+	a.body = append(a.body, b...)
+	for i := len(a.body) - len(b); i < len(a.body); i++ {
+		if a.body[i] == '\n' { // there are none inside a line
+			a.body[i] = ','
+		}
+	}
+	return len(b), nil
+}
+
+// Bytes returns the array.
+func (a *Array) Bytes() []byte {
+	if len(a.body) == 0 {
+		return []byte("[]\n")
+	}
+	a.body[len(a.body)-1] = ']'
+	return append(a.body, '\n')
+}
