@@ -111,7 +111,7 @@ func counts(srv *handlers.Server) map[string]uint64 {
 		c["ended_"+string(reason)] = n
 	}
 	for reason, n := range route.Gaps {
-		c["gaps_"+reason] = n
+		c["gaps_"+string(reason)] = n
 	}
 	return c
 }
