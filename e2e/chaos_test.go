@@ -28,7 +28,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// What TestChaos does, and what tells its other processes what to be.
+// The size of TestChaos, and the variables that tell its other processes their part.
 const (
 	chaosEvents = 100_000
 	// chaosStep is how many events are published with each new connection: so the
@@ -47,9 +47,9 @@ const (
 	chaosDir  = "FLUXWIRE_TEST_CHAOS_DIR"
 )
 
-// TestChaos has a topic consumed by processes that are killed at any moment, through
-// a network that fails in every way it can. Each consumer has applied every event
-// once, in order.
+// TestChaos: processes that are killed at any moment consume a topic, through a
+// network that fails in every way it can. Each consumer applies every event once, in
+// order.
 func TestChaos(t *testing.T) {
 	if role := os.Getenv(chaosRole); role != "" {
 		if err := consume(role, os.Getenv(chaosURL), os.Getenv(chaosDir)); err != nil {
@@ -408,7 +408,7 @@ type chaosProxy struct {
 	fates       [fates]int
 }
 
-// listen has the proxy take connections until it is closed.
+// listen makes the proxy take connections until it is closed.
 func (p *chaosProxy) listen() (err error) {
 	if p.ln, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		return err

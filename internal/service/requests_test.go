@@ -68,7 +68,8 @@ func TestUnfinishedRequestIsCut(t *testing.T) {
 	}
 }
 
-// TestUnreadAnswerIsCut: nor does a client that asks for much and reads nothing.
+// TestUnreadAnswerIsCut: a client that reads nothing of its answer does not keep its
+// connection for long.
 func TestUnreadAnswerIsCut(t *testing.T) {
 	for _, path := range []string{"/metrics", "/app.js", "/ping", "/nowhere"} {
 		synctest.Test(t, func(t *testing.T) {

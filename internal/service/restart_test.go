@@ -192,7 +192,7 @@ func TestTheServiceIsStartedAgain(t *testing.T) {
 		stop = h.serve(t)
 		h.ping(t, "early")
 		time.Sleep(30500 * time.Millisecond)
-		h.cut() // a gap is told once: not again to who comes back
+		h.cut() // a gap is told once, not again after another cut
 		time.Sleep(10 * time.Second)
 		f := following()
 		stop()
