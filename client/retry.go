@@ -23,7 +23,7 @@ func Retry(p RetryPolicy) Option {
 }
 
 // A RetryPolicy says when a stream that has lost its connection reconnects. The zero
-// value is a good policy.
+// value works well.
 //
 // The wait is Delay, or the time that the server has named: a retry: field, which stays
 // in force, or a [ByeError], which counts once. It is multiplied by Factor once for

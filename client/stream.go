@@ -44,8 +44,8 @@ type stream struct {
 	handle func(sse.Event, error) error
 	// dec is used for all connections: it keeps the last event id and the
 	// reconnection time between them.
-	dec *sse.Decoder
-	pos *position // nil without a cursor
+	dec   *sse.Decoder
+	saver *saver // nil without a PositionStore
 
 	connected bool          // a connection has been an event stream
 	waits     int           // number of waits since the last good attempt
@@ -98,7 +98,7 @@ func follow(ctx context.Context, c *config, handle func(sse.Event, error) error)
 
 // wait waits for the next attempt, or returns why there will be no other.
 func (s *stream) wait(ctx context.Context, o outcome) error {
-	if err := s.pos.save(ctx); err != nil {
+	if err := s.saver.save(ctx); err != nil {
 		return err
 	}
 	if o.good {
@@ -234,7 +234,7 @@ func (s *stream) read(parent, ctx context.Context, res *http.Response) (o outcom
 			if _, ok := errors.AsType[*sse.EventTooLargeError](err); !ok {
 				// The watchdog cancels ctx.
 				err = cancelled(ctx, err)
-				if e, ok := errors.AsType[*CursorError](err); ok {
+				if e, ok := errors.AsType[*PositionError](err); ok {
 					return outcome{err: e}
 				}
 				if err := s.handled(parent); err != nil {

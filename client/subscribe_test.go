@@ -34,7 +34,7 @@ func TestSubscribe(t *testing.T) {
 			record{"next 1", "error client: the server ended the stream: dry"}, "client: the server ended the stream: dry"},
 		{"a status", answer(404, ""), nil,
 			record{"error client: the server answered 404 Not Found"}, "client: the server answered 404 Not Found"},
-		{"errors that surface", sends("data: 1\n\nid: 2\ndata: x\n\ndata: 3\n\n"), []Option{DecodeErrors(PolicySurface), NoReconnect()},
+		{"errors that surface", sends("data: 1\n\nid: 2\ndata: x\n\ndata: 3\n\n"), []Option{DecodeErrors(ReactionSurface), NoReconnect()},
 			record{"next 1", `error client: decode: event (id "2", name ""): sse: data: invalid character 'x' looking for beginning of value: x`, "next 3", "complete"}, ""},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -170,7 +170,7 @@ func TestObserve(t *testing.T) {
 		if _, err := run(t.Context()); !isDecodeError(err) {
 			t.Errorf("an event that does not decode: %v", err)
 		}
-		if got, err := run(t.Context(), DecodeErrors(PolicySurface), NoReconnect()); err != nil || !slices.Equal(got, []int{2}) {
+		if got, err := run(t.Context(), DecodeErrors(ReactionSurface), NoReconnect()); err != nil || !slices.Equal(got, []int{2}) {
 			t.Errorf("events that cannot surface: %v, %v; want [2], nil", got, err)
 		}
 		ctx, cancel := context.WithCancelCause(t.Context())
