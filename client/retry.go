@@ -2,7 +2,6 @@ package client
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -151,16 +150,4 @@ func retryAfter(h http.Header) time.Duration {
 		now = time.Now()
 	}
 	return max(0, at.Sub(now))
-}
-
-// sleep waits for d. If ctx ends before, it returns the cause of ctx.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-t.C:
-		return nil
-	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/internal/show"
+	"github.com/fluxwire-go/fluxwire/internal/sleep"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
@@ -125,7 +126,7 @@ func (s *stream) wait(ctx context.Context, o outcome) error {
 	if s.onRetry != nil {
 		s.onRetry(o.err, d)
 	}
-	return sleep(ctx, d)
+	return sleep.For(ctx, d, nil)
 }
 
 // reconnectionTime returns what the server has set (named is true), else our default.
