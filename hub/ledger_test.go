@@ -490,7 +490,7 @@ func asyncLedger(t *testing.T, seed uint64, total map[string]uint64) {
 	log := newFakeLog(20+rng.IntN(300), seed)
 	log.faults = rng.Float64() * 0.3
 	topic := open(t, Config{
-		Log: log, Logger: quiet(), Events: 5 + rng.IntN(60),
+		Log: log, Logger: discard(), Events: 5 + rng.IntN(60),
 		Backoff: Backoff{Min: time.Millisecond, Max: time.Second},
 	})
 	<-topic.feed.filled

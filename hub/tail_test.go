@@ -12,7 +12,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/eventlog"
 )
 
-func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // numbers writes the numbers from a to b as read does.
 func numbers(a, b int) string {
@@ -146,7 +146,7 @@ func TestReplayOvertakenByRetention(t *testing.T) {
 func TestTailOvertakenByRetention(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newFakeLog(1000, 1)
-		topic := open(t, Config{Log: log, Events: 100, Logger: quiet()})
+		topic := open(t, Config{Log: log, Events: 100, Logger: discard()})
 		waitIdle()
 		c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 		behind := topic.Feed().Subscribe(Live(), PolicyCut, Filter{})
@@ -185,7 +185,7 @@ func TestTailOvertakenByRetention(t *testing.T) {
 func TestLogIsCreatedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newFakeLog(1000, 1)
-		topic := open(t, Config{Log: log, Logger: quiet()})
+		topic := open(t, Config{Log: log, Logger: discard()})
 		oldest := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 		latest := topic.Feed().Subscribe(Live(), PolicyToLatest, Filter{})
 		cut := topic.Feed().Subscribe(Live(), PolicyCut, Filter{})
@@ -216,8 +216,8 @@ func TestLogIsCreatedAgain(t *testing.T) {
 func TestEventLargerThanWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newFakeLog(1000, 1)
-		small := open(t, Config{Log: log, Bytes: 1000, Logger: quiet()})
-		large := open(t, Config{Log: log, Logger: quiet()}) // another node, with another config
+		small := open(t, Config{Log: log, Bytes: 1000, Logger: discard()})
+		large := open(t, Config{Log: log, Logger: discard()}) // another node, with another config
 		waitIdle()
 		c := small.Feed().Subscribe(Live(), PolicyCut, Filter{})
 		whale := strings.Repeat("w", 5000)
@@ -234,13 +234,13 @@ func TestEventLargerThanWindow(t *testing.T) {
 func TestLogUnavailable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newFakeLog(1000, 1)
-		writer := open(t, Config{Log: log, Logger: quiet()})
+		writer := open(t, Config{Log: log, Logger: discard()})
 		putNumbers(t, writer, 1, 100)
 		log.faults = 1 // half of all calls, and Bounds always
 		log.mu.Lock()
 		log.faults = 1e9
 		log.mu.Unlock()
-		topic := open(t, Config{Log: log, Events: 10, Logger: quiet()})
+		topic := open(t, Config{Log: log, Events: 10, Logger: discard()})
 		c := topic.Feed().Subscribe(Earliest(), PolicyToOldest, Filter{})
 		check(t, "while it is away", read(t, c), "")
 		log.mu.Lock()
@@ -254,7 +254,7 @@ func TestLogUnavailable(t *testing.T) {
 		log.mu.Lock()
 		log.faults = 1e9
 		log.mu.Unlock()
-		topic = open(t, Config{Log: log, Events: 10, Logger: quiet()})
+		topic = open(t, Config{Log: log, Events: 10, Logger: discard()})
 		c = topic.Feed().Subscribe(After("5"), PolicyToOldest, Filter{})
 		got := make(chan string)
 		go func() { got <- read(t, c) }()
