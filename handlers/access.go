@@ -107,6 +107,7 @@ type refusal struct {
 
 var (
 	refusedDraining = &refusal{string(ReasonShutdown), http.StatusServiceUnavailable, "the server is shutting down; try again elsewhere, or later"}
+	refusedGrant    = &refusal{string(ReasonGrant), http.StatusUnauthorized, "the grant was withdrawn; authenticate again"}
 	refusedTotal    = &refusal{"limit", http.StatusServiceUnavailable, "the server has reached its maximum of open streams; try again later"}
 )
 

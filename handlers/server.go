@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,7 +25,8 @@ type Server struct {
 
 	mu       sync.Mutex
 	open     map[*carry.Stream]struct{}
-	subjects map[string]int // open streams of each
+	subjects map[string][]*carry.Stream // open streams of each
+	openings map[*opening]struct{}      // requests that Authorize is asked about
 	routes   map[string]*carry.Route
 	draining bool
 	drained  chan struct{} // closed once draining and open is empty
@@ -44,7 +46,8 @@ func New(cfg Config) (*Server, error) {
 		base:     time.Now(),
 		random:   rand.Float64,
 		open:     make(map[*carry.Stream]struct{}),
-		subjects: make(map[string]int),
+		subjects: make(map[string][]*carry.Stream),
+		openings: make(map[*opening]struct{}),
 		routes:   make(map[string]*carry.Route),
 		drained:  make(chan struct{}),
 	}
@@ -130,20 +133,74 @@ func (s *Server) Draining() bool {
 	return s.draining
 }
 
-// add enters st among the open streams, or says why it may not run.
-func (s *Server) add(st *carry.Stream) *refusal {
+// End ends the open streams of a subject as if their grants expired now: with a
+// stream.bye whose reason is "grant". It returns how many streams those are, and does not
+// wait for them to end. The subject is the one of their [Grant] or, where that has none,
+// the address of their client.
+//
+// Take away the right first, so that [Config.Authorize] refuses the clients when they
+// connect again, and then call End. A request that Authorize has not answered at that
+// time, or whose stream has not been opened yet, gets no stream; it does not count.
+func (s *Server) End(subject string) int {
+	s.check("Server.End")
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for o := range s.openings {
+		o.ended = append(o.ended, subject)
+	}
+	streams := s.subjects[subject]
+	for _, st := range streams {
+		st.Revoke()
+	}
+	return len(streams)
+}
+
+// An opening is a request for a stream from before Authorize is asked until the stream
+// is open.
+type opening struct {
+	ended []string // the subjects whose streams were ended meanwhile
+}
+
+// begin enters a request, if Authorize will be asked about it.
+func (s *Server) begin() *opening {
+	if s.cfg.Authorize == nil {
+		return nil
+	}
+	o := new(opening)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.openings[o] = struct{}{}
+	return o
+}
+
+// forget removes a request, for which a stream is open or will not be.
+func (s *Server) forget(o *opening) {
+	if o == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.openings, o)
+}
+
+// add enters st, which o asked for, among the open streams, or says why it may not run.
+func (s *Server) add(st *carry.Stream, o *opening) *refusal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	of := s.subjects[st.Subject]
 	switch total, each := s.cfg.MaxStreams, s.cfg.MaxStreamsPerSubject; {
+	case o != nil && slices.Contains(o.ended, st.Subject):
+		return refusedGrant
 	case s.draining:
 		return refusedDraining
 	case total > 0 && len(s.open) >= total:
 		return refusedTotal
-	case each > 0 && s.subjects[st.Subject] >= each:
+	case each > 0 && len(of) >= each:
 		return refusedSubject(each)
 	}
 	s.open[st] = struct{}{}
-	s.subjects[st.Subject]++
+	st.Index = len(of)
+	s.subjects[st.Subject] = append(of, st)
 	st.Route.Opened.Add(1)
 	return nil
 }
@@ -152,7 +209,11 @@ func (s *Server) remove(st *carry.Stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.open, st)
-	if s.subjects[st.Subject]--; s.subjects[st.Subject] == 0 {
+	of := s.subjects[st.Subject]
+	last := len(of) - 1
+	of[st.Index], of[last].Index = of[last], st.Index
+	of[last] = nil
+	if s.subjects[st.Subject] = of[:last]; last == 0 {
 		delete(s.subjects, st.Subject)
 	}
 	if s.draining && len(s.open) == 0 {

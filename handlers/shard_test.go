@@ -888,17 +888,18 @@ func TestFastStreamsMayFinish(t *testing.T) {
 	}, Finish(5*time.Second))
 }
 
+// between has f called when a stream has been settled and not joined.
+func between(h *harness, f func(net.Conn)) {
+	take := h.srv.fast.take
+	h.srv.fast.take = func(conn net.Conn) (int, error) {
+		fd, err := take(conn)
+		f(conn)
+		return fd, err
+	}
+}
+
 // What happens while a connection is on its way from the handler to its shard.
 func TestOnTheWayToTheShard(t *testing.T) {
-	// between has f called when the stream has been settled and not joined.
-	between := func(h *harness, f func(net.Conn)) {
-		take := h.srv.fast.take
-		h.srv.fast.take = func(conn net.Conn) (int, error) {
-			fd, err := take(conn)
-			f(conn)
-			return fd, err
-		}
-	}
 	t.Run("the server drains", func(t *testing.T) {
 		quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 			between(h, func(net.Conn) {

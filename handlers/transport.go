@@ -171,16 +171,15 @@ type lane struct {
 	spot  reading.Spot // where the shard resumes
 }
 
-// lane returns the lane of a stream in format f, which is read by cursor. w is the
-// response writer.
-func (h *Handler) lane(w http.ResponseWriter, r *http.Request, f answer.Format, take uint64, cursor *hub.Cursor) *lane {
-	l := &lane{srv: h.srv}
-	fast := h.srv.fast
-	if fast == nil || cursor == nil || f != answer.EventStream {
+// lane returns the lane of the stream.
+func (x *exchange) lane() *lane {
+	l := &lane{srv: x.srv}
+	fast := x.srv.fast
+	if fast == nil || x.source.cursor == nil || x.format != answer.EventStream {
 		return l
 	}
-	if why := h.unfit(answer.Beneath(w), r, take); why != "" {
-		h.srv.slow(r, why)
+	if why := x.unfit(); why != "" {
+		x.srv.slow(x.r, why)
 		return l
 	}
 	l.shard = fast.shards[fast.turn.Add(1)%uint32(len(fast.shards))]
@@ -207,11 +206,12 @@ func (l *lane) expects(cursor *hub.Cursor) bool {
 }
 
 // unfit says why a topic's event stream has to stay with its handler, or "".
-func (h *Handler) unfit(w http.ResponseWriter, r *http.Request, take uint64) string {
-	if h.filter != nil {
+func (x *exchange) unfit() string {
+	r, fast := x.r, x.srv.fast
+	if x.filter != nil {
 		return "the handler has a filter"
 	}
-	if take > 0 {
+	if x.take > 0 {
 		return "the client asks for a number of events"
 	}
 	if r.ProtoMajor != 1 {
@@ -223,14 +223,14 @@ func (h *Handler) unfit(w http.ResponseWriter, r *http.Request, take uint64) str
 	if _, limited := r.Context().Deadline(); limited {
 		return "the request's context has a deadline"
 	}
-	if name := reflect.TypeOf(w).String(); name != "*http.response" {
+	if name := reflect.TypeOf(answer.Beneath(x.w)).String(); name != "*http.response" {
 		return "the response writer is wrapped in a " + name
 	}
 	addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	if !ok || !h.srv.fast.sockets(addr) {
+	if !ok || !fast.sockets(addr) {
 		return "the connection is no socket"
 	}
-	if h.srv.fast.isForeign(r) {
+	if fast.isForeign(r) {
 		return "the listener's connections give no access to their sockets"
 	}
 	return ""
@@ -260,12 +260,17 @@ func (s *Server) slow(r *http.Request, why string) {
 		slog.String("path", r.URL.Path), slog.String("remote", r.RemoteAddr))
 }
 
-// handOver leaves the stream to the shard, which expects it. The driver is closed, and
-// the client has everything that there was when settled looked. It returns true if the
-// stream is no longer the handler's: a shard carries it, or it has ended. If not, it fails
-// with err.
-func (h *Handler) handOver(d *carry.Blocking, res *carry.Response, r *http.Request, st *carry.Stream, to *lane) (handed bool, err error) {
-	fd, say, err := h.srv.fast.takeOver(res, r)
+// handOver leaves the stream to the shard of a lane, which expects it. The client has
+// everything that there was when the lane looked. It returns true if the stream is no
+// longer the handler's: a shard carries it, or it has ended. If not, it fails with err.
+func (x *exchange) handOver(to *lane) (handed bool, err error) {
+	x.driver.Open() // the opening words, if the source has not been run
+	if !x.driver.Session().Settled() {
+		to.shard.Forget()
+		return false, nil
+	}
+	fast := x.srv.fast
+	fd, say, err := fast.takeOver(x.res, x.r)
 	if say == nil {
 		to.shard.Forget()
 		return false, err
@@ -274,26 +279,29 @@ func (h *Handler) handOver(d *carry.Blocking, res *carry.Response, r *http.Reque
 		// There may be no way back to net/http: the client is asked to come again, and
 		// finds the portable transport then.
 		if _, foreign := errors.AsType[*socket.ForeignError](err); foreign {
-			h.srv.fast.foreign.Store(listenerOf(r), nil)
-			h.srv.fast.anyForeign.Store(true)
+			fast.foreign.Store(listenerOf(x.r), nil)
+			fast.anyForeign.Store(true)
 		}
-		h.srv.slow(r, err.Error())
-		say(session.Bye(string(ReasonMaxAge), h.srv.retry()))
+		x.srv.slow(x.r, err.Error())
+		say(session.Bye(string(ReasonMaxAge), x.srv.retry()))
 		to.shard.Forget()
-		st.End(session.MaxAge, err)
+		x.stream.End(session.MaxAge, err)
 		return true, nil
 	}
-	in := *d.Session()
+	in := *x.driver.Session()
 	in.Move(to.spot)
-	h.reader.Join() // the shard counts the stream out; the cursor is closed before
-	to.shard.Join(h, func() carry.Group {
-		return carry.Group{
-			Plan:      h.plan(answer.EventStream),
-			Reader:    reading.Hub.Reader(h.feed, int(h.policy)),
-			Heartbeat: int64(h.heartbeat(answer.EventStream)),
-		}
-	}, st, in, fd)
+	x.reader.Join() // the shard counts the stream out; the cursor is closed before
+	to.shard.Join(x.Handler, x.group, x.stream, in, fd)
 	return true, nil
+}
+
+// group opens a group of the handler's streams.
+func (h *Handler) group() carry.Group {
+	return carry.Group{
+		Plan:      h.plan(answer.EventStream),
+		Reader:    reading.Hub.Reader(h.feed, int(h.policy)),
+		Heartbeat: int64(h.heartbeat(answer.EventStream)),
+	}
 }
 
 // takeOver returns the descriptor of r's connection. At an error, say tells the client

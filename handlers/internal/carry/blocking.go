@@ -73,6 +73,7 @@ type Blocking struct {
 	writing atomic.Int64 // when the write under way began, plus one; 0 is none
 	limit   atomic.Int64 // when writes fail, whatever the client takes
 	hurry   atomic.Int64 // when the server began to drain, plus one; 0 is not yet
+	revoked atomic.Int64 // when the grant was withdrawn, plus one; 0 is not yet
 
 	timing  sync.WaitGroup // the timer, from arming until its function has returned
 	timerMu sync.Mutex     // never held while anything is written
@@ -299,7 +300,7 @@ func (d *Blocking) write(b []byte) (n int, err error) {
 			// deadline, and calls the write a success or the client gone in the end.
 			err = errors.Join(os.ErrDeadlineExceeded, err)
 		}
-		if err != nil || n == len(b) || d.hurry.Load() != 0 || now >= d.s.Due() {
+		if err != nil || n == len(b) || d.hurry.Load() != 0 || d.revoked.Load() != 0 || now >= d.s.Due() {
 			return n, err
 		}
 		began = now
@@ -309,23 +310,38 @@ func (d *Blocking) write(b []byte) (n int, err error) {
 // letters tells the session what came while a write held the lock, and reports whether
 // there was something.
 func (d *Blocking) letters() bool {
-	began := d.hurry.Swap(0)
-	if began == 0 {
-		return false
+	now := d.p.Now
+	defer func() { d.p.Now = now }()
+	revoked, hurry := d.revoked.Swap(0), d.hurry.Swap(0)
+	if revoked != 0 {
+		d.p.Now = revoked - 1 // the time for the last words counts from then
+		d.s.Leave(&d.p, session.Grant, nil)
 	}
-	d.p.Now, began = began-1, d.p.Now // the farewell counts from then
-	d.s.Tick(&d.p)                    // an age that was reached before is the reason
-	d.s.Drain(&d.p)
-	d.p.Now = began
-	return true
+	if hurry != 0 {
+		d.p.Now = hurry - 1 // the farewell counts from then
+		d.s.Tick(&d.p)      // an age that was reached before is the reason
+		d.s.Drain(&d.p)
+	}
+	return revoked != 0 || hurry != 0
 }
 
 // drain implements driver.
 func (d *Blocking) drain(*Stream) {
 	now := d.now()
-	if !d.hurry.CompareAndSwap(0, now+1) {
-		return
+	if d.hurry.CompareAndSwap(0, now+1) {
+		d.lookNow()
 	}
+}
+
+// revoke implements driver.
+func (d *Blocking) revoke(*Stream) {
+	if d.revoked.CompareAndSwap(0, d.now()+1) {
+		d.lookNow()
+	}
+}
+
+// lookNow has the timer's function called at once.
+func (d *Blocking) lookNow() {
 	d.timerMu.Lock()
 	defer d.timerMu.Unlock()
 	if !d.stopped {

@@ -215,6 +215,13 @@ func (g *group) drain(slot uint32) {
 	g.decided(slot)
 }
 
+// revoke ends a stream because its grant was withdrawn.
+func (g *group) revoke(slot uint32) {
+	g.pass.Now = g.shard.now
+	g.conns[slot].s.Leave(&g.pass, session.Grant, nil)
+	g.decided(slot)
+}
+
 // decided sends what a session has to say since its end was decided, or has ended.
 func (g *group) decided(slot uint32) {
 	c := &g.conns[slot]

@@ -161,6 +161,15 @@ func (s *Shard) drain(st *Stream) {
 	})
 }
 
+// revoke implements driver.
+func (s *Shard) revoke(st *Stream) {
+	s.post(func() {
+		if st.group != nil {
+			st.group.revoke(st.slot)
+		}
+	})
+}
+
 func (s *Shard) clock() int64 { return int64(time.Since(s.base)) }
 
 // Lags adds to lags how far the stream furthest behind is, for each route.

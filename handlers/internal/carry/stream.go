@@ -33,12 +33,14 @@ type Stream struct {
 	Finish  time.Duration // how long it may stay open while the server drains
 	Closed  func(*Stream, session.Reason, error)
 	Format  string // its media type
+	Index   int    // among the streams of its subject, for the Server
 
 	// Work has the goroutines of the source.
 	Work sync.WaitGroup
 
 	mu       sync.Mutex
 	drained  bool
+	revoked  bool
 	driver   driver
 	newest   func() uint64 // number that the topic's next event will get, or nil
 	live     uint64        // number of the event that was next when the stream began
@@ -56,6 +58,8 @@ type Stream struct {
 type driver interface {
 	// drain ends the stream because the server shuts down. It does not wait.
 	drain(*Stream)
+	// revoke ends the stream because its grant was withdrawn. It does not wait.
+	revoke(*Stream)
 }
 
 // Drain ends the stream because the server shuts down. It does not wait for the end.
@@ -68,12 +72,26 @@ func (st *Stream) Drain() {
 	}
 }
 
+// Revoke ends the stream as if its grant expired now. It does not wait for the end.
+func (st *Stream) Revoke() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.revoked = true
+	if st.driver != nil {
+		st.driver.revoke(st)
+	}
+}
+
 // carriedBy makes d the driver of the stream.
 func (st *Stream) carriedBy(d driver) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.driver = d; st.drained && d != nil {
+	st.driver = d
+	if d != nil && st.drained {
 		d.drain(st)
+	}
+	if d != nil && st.revoked {
+		d.revoke(st)
 	}
 }
 
