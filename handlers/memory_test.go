@@ -130,6 +130,15 @@ func (m *memory) newest() uint64 {
 	return m.conns[m.last].token
 }
 
+// tell has the set of the newest connection tell of events.
+func (m *memory) tell(events ...socket.Event) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, ev := range events {
+		m.conns[m.last].set.tell(ev)
+	}
+}
+
 // left is how many connections were taken and not closed.
 func (m *memory) left() int {
 	m.mu.Lock()

@@ -234,6 +234,12 @@ func (h *harness) oneShard() *carry.Shard {
 	return h.srv.fast.shards[0]
 }
 
+// openBy leaves the server one shard, which opens its sockets by open.
+func (h *harness) openBy(open func() (carry.Sockets, error)) {
+	cfg := h.srv.cfg
+	h.srv.fast.shards = []*carry.Shard{carry.NewShard(cfg.Logger, h.srv.base, cfg.Pace, open)}
+}
+
 // after sleeps until d after start, and then until all has come to rest.
 func after(start time.Time, d time.Duration) {
 	time.Sleep(time.Until(start.Add(d)))
@@ -708,12 +714,9 @@ func TestManyTopics(t *testing.T) {
 	}
 	virtual(t, Config{Transport: TransportFast}, mount, func(h *harness) {
 		shard := h.oneShard()
-		shard.NearLastID(10)
-		first := h.peer("/0")
-		shard.NearLastID(10) // once around
-		peers := []*peer{first}
-		for i := range topics - 1 {
-			peers = append(peers, h.peer(fmt.Sprintf("/%d", i+1)))
+		var peers []*peer
+		for i := range topics {
+			peers = append(peers, h.peer(fmt.Sprintf("/%d", i)))
 		}
 		if held := shard.Inspect(); held.Groups != topics || held.IDs != topics {
 			t.Errorf("%d groups with %d numbers, want %d", held.Groups, held.IDs, topics)
@@ -756,7 +759,7 @@ func TestSlotsAreUsedAgain(t *testing.T) {
 		if n := shard.Inspect().Slots; n != 2 {
 			t.Errorf("%d slots for two connections", n)
 		}
-		shard.Hear(socket.Event{Token: old, Gone: true}, socket.Event{Token: old + 5, Gone: true}, socket.Event{Token: old + 1<<40, Gone: true})
+		h.memory.tell(socket.Event{Token: old, Gone: true}, socket.Event{Token: old + 5, Gone: true}, socket.Event{Token: old + 1<<40, Gone: true})
 		add(h.t, topic, "x")
 		b.wants("in the slot of one that is gone", "x@0s")
 		stays.leave()

@@ -199,9 +199,7 @@ func TestAForeignListener(t *testing.T) {
 // The shards that cannot be started leave their streams to the handlers.
 func TestNoShardCanBeStarted(t *testing.T) {
 	transported(t, Config{Transport: TransportFast}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
-		for _, s := range h.srv.fast.shards {
-			s.OpenWith(func(func() (carry.Sockets, error)) (carry.Sockets, error) { return nil, syscall.EMFILE })
-		}
+		h.openBy(func() (carry.Sockets, error) { return nil, syscall.EMFILE })
 		a := h.peer("/")
 		add(h.t, topic, "x")
 		a.wants("by the handler", "x@0s")
@@ -215,13 +213,10 @@ func TestNoShardCanBeStarted(t *testing.T) {
 // A socket that cannot be watched ends its stream, and no other.
 func TestASocketThatCannotBeWatched(t *testing.T) {
 	quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
-		for _, s := range h.srv.fast.shards {
-			s.OpenWith(func(open func() (carry.Sockets, error)) (carry.Sockets, error) {
-				set, err := open()
-				return &unwatched{Sockets: set}, err
-			})
-		}
-		h.oneShard()
+		h.openBy(func() (carry.Sockets, error) {
+			set, err := h.memory.open()
+			return &unwatched{Sockets: set}, err
+		})
 		a := h.peer("/")
 		b := h.peer("/")
 		add(h.t, topic, "x")

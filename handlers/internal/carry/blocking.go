@@ -350,6 +350,8 @@ func (d *Blocking) lookNow() {
 	}
 }
 
+func (d *Blocking) fast() bool { return false }
+
 // ring is the timer's function.
 func (d *Blocking) ring() {
 	defer d.timing.Done()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"os"
 	"strings"
 	"sync"
@@ -171,6 +170,26 @@ func TestDrainWhileAWriteIsStuck(t *testing.T) {
 			r.ended(session.Shutdown, true)
 			r.at(time.Second)
 			r.heard(byeDrained[:10])
+		})
+	})
+	t.Run("the peer takes no notice of the deadline", func(t *testing.T) {
+		driven(t, nil, func(r *rig) {
+			r.c.deaf = true
+			r.c.limit(0)
+			pushed := r.push(strings.Repeat("x", 3*slice))
+			r.st.Drain()
+			for range 2 {
+				time.Sleep(3 * time.Second)
+				r.c.grow(slice)
+				synctest.Wait()
+			}
+			select {
+			case <-pushed:
+			default:
+				t.Error("the second slice was written after the farewell")
+			}
+			r.c.grow(everything)
+			r.ended(session.Drained, true)
 		})
 	})
 	t.Run("between two slices", func(t *testing.T) {
@@ -648,42 +667,6 @@ func TestArrayIsBounded(t *testing.T) {
 	})
 }
 
-// sharded runs test in virtual time on a topic, and ends its streams.
-func sharded(t *testing.T, cfg hub.Config, test func(*schedule)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-		r := newSchedule(t, nil, make(tally))
-		r.topic.Close()
-		topic, err := hub.New[string](cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.topic, r.reader = topic, reading.Hub.Reader(topic.Feed(), int(r.policy))
-		test(r)
-		r.topic.Close()
-		r.serving.Wait()
-		r.shard.Wait()
-	})
-}
-
-// carried opens a stream that the shard carries.
-func (r *schedule) carried() *side {
-	s := r.open(1, hub.Live(), session.Never, false)
-	synctest.Wait()
-	if !s.st.Fast() {
-		r.t.Fatal("the stream is not the shard's")
-	}
-	return s
-}
-
-// following opens a stream that the blocking driver carries.
-func (r *schedule) following(start hub.Start) *side {
-	s := r.open(0, start, session.Never, false)
-	synctest.Wait()
-	return s
-}
-
 // A reader of a topic is not woken for each event: writes are paced.
 func TestFollowIsPaced(t *testing.T) {
 	sharded(t, hub.Config{}, func(r *schedule) {
@@ -743,25 +726,4 @@ func TestFollowEndsAtTheTake(t *testing.T) {
 			t.Errorf("ended %t by %v, got %q; want two events and the last words", s.over(), s.reason, got)
 		}
 	})
-}
-
-func TestShardCountsABrokenSocket(t *testing.T) {
-	for _, test := range []struct {
-		err  error
-		want session.Reason
-	}{
-		{nil, session.Left},
-		{syscall.ECONNRESET, session.Left},
-		{syscall.ETIMEDOUT, session.Stalled},
-	} {
-		sharded(t, hub.Config{}, func(r *schedule) {
-			s := r.carried()
-			s.c.broken = test.err
-			s.c.leave()
-			synctest.Wait()
-			if !s.over() || s.reason != test.want {
-				t.Errorf("a socket is gone by %v: ended %t by %v, want %v", test.err, s.over(), s.reason, test.want)
-			}
-		})
-	}
 }

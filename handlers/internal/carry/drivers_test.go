@@ -158,6 +158,9 @@ func (s *side) over() bool {
 	return s.ended
 }
 
+// group returns the group of a stream that a shard carries.
+func (s *side) group() *group { return s.st.driver.(*group) }
+
 // A pair is the same stream by both drivers.
 type pair struct {
 	blocking, shard *side
@@ -188,6 +191,8 @@ type schedule struct {
 	max     int // bytes of the largest event
 	take    uint64
 	timeout time.Duration
+	handler int     // of the streams that are opened
+	opened  []*side // in order
 	ended   bool
 	sent    int // bytes that were published in this step
 	events  int
@@ -274,7 +279,9 @@ func (r *schedule) now() int64 { return int64(time.Since(r.base)) }
 
 // open opens a stream by one of the drivers, as package handlers does.
 func (r *schedule) open(kind int, start hub.Start, expires int64, grant bool) *side {
+	handler := r.handler
 	s := &side{c: newClient(everything)}
+	r.opened = append(r.opened, s)
 	s.st = &Stream{Route: r.routes[kind], Remote: "mem", Opened: time.Now()}
 	s.st.Closed = func(_ *Stream, reason session.Reason, err error) {
 		s.mu.Lock()
@@ -322,7 +329,7 @@ func (r *schedule) open(kind int, start hub.Start, expires int64, grant bool) *s
 				in.Move(at)
 				r.reader.Join()
 				s.d = nil
-				r.shard.Join(r, func() Group {
+				r.shard.Join(handler, func() Group {
 					return Group{Plan: r.plan(), Reader: reading.Hub.Reader(r.topic.Feed(), int(r.policy)), Heartbeat: int64(r.beat)}
 				}, s.st, in, r.sockets.connect(s.c))
 				return
@@ -431,8 +438,10 @@ func (r *schedule) act() (differ bool) {
 			r.drain(p)
 		}
 	case what == 58:
+		r.narrow(p)
 		r.end("complete", r.topic.Complete)
 	case what == 59:
+		r.narrow(p)
 		r.end("fail", func() { r.topic.Fail(errors.New("broken")) })
 	case what == 60:
 		r.end("close", func() { r.topic.Close() })
@@ -521,10 +530,7 @@ func (r *schedule) stop(p *pair) {
 
 // some has the clients of p take some bytes.
 func (r *schedule) some(p *pair) {
-	n := 1 + r.s.below(40)
-	if r.s.below(4) == 0 {
-		n = 1 + r.s.below(100<<10)
-	}
+	n := 1 + r.s.below(choose(&r.s, 40, 40, 300, 1000, 100<<10))
 	r.note("take %d bytes", n)
 	r.seen["some bytes"]++
 	for _, s := range p.sides() {
@@ -585,17 +591,24 @@ func (r *schedule) sleep(d time.Duration) {
 	}
 }
 
+// narrow has the clients of p stop in what follows, in one of two schedules.
+func (r *schedule) narrow(p *pair) {
+	n := 1 + r.s.below(20)
+	if n > 10 || p.stopped || p.over() {
+		return
+	}
+	r.note("there is room for %d bytes", n)
+	r.seen["last words stuck"]++
+	for _, s := range p.sides() {
+		s.c.limit(n)
+	}
+	p.stopped, p.since = true, time.Now()
+}
+
 func (r *schedule) drain(p *pair) {
 	r.note("drain")
 	r.seen["drain"]++
-	if n := r.s.below(30); n > 0 && n < 10 && !p.stopped && !p.over() {
-		r.note("there is room for %d bytes", n)
-		r.seen["last words stuck"]++
-		for _, s := range p.sides() {
-			s.c.limit(n)
-		}
-		p.stopped, p.since = true, time.Now()
-	}
+	r.narrow(p)
 	if p.blocking.c.stuck() {
 		r.seen["drain while stuck"]++
 	}
@@ -718,7 +731,7 @@ func (r *schedule) spare() {
 			r.t.Errorf("stream %d at %v: room for %d bytes more by the blocking driver, %d by the shard", i, time.Since(r.base), a.c.roomLeft(), b.c.roomLeft())
 		}
 		x := r.session(b)
-		if p.stopped && a.c.roomLeft() == 0 && (!stuck || x.Unsent() == 0 && x.Spot().At <= r.reader.Newest()) {
+		if p.stopped && a.c.roomLeft() == 0 && (!stuck || x.State() < session.Leaving && x.Unsent() == 0 && x.Spot().At < r.reader.Newest()) {
 			a.c.grow(1)
 			b.c.grow(1)
 			synctest.Wait()
@@ -737,7 +750,7 @@ func (r *schedule) session(s *side) *session.Session {
 	if s.d != nil {
 		return &s.d.s
 	}
-	return &s.st.group.conns[s.st.slot].s
+	return &s.group().conns[s.st.slot].s
 }
 
 func (r *schedule) anyStuck() bool {
@@ -770,7 +783,7 @@ func (r *schedule) busy() bool {
 	soon := func(due int64) bool { return due > now-int64(clearance) && due < now+20*int64(clearance) }
 	for _, p := range r.pairs {
 		if s := p.shard; !s.over() && s.d == nil {
-			if g := s.st.group; soon(g.conns[s.st.slot].s.Due()) || soon(g.round.BeatDue()) {
+			if g := s.group(); soon(g.conns[s.st.slot].s.Due()) || soon(g.round.BeatDue()) {
 				return true
 			}
 		}

@@ -75,7 +75,8 @@ func (g *group) add(c conn) {
 		g.conns = append(g.conns, c)
 	}
 	g.live++
-	c.st.group, c.st.slot = g, slot
+	c.st.slot = slot
+	c.st.carriedBy(g)
 	g.shard.by(c.s.Due())
 	if err := g.shard.set.Add(int(c.fd), g.token(slot)); err != nil {
 		g.broken(slot, err)
@@ -208,18 +209,30 @@ func (g *group) beat(slot uint32) {
 	}
 }
 
-// drain ends a stream because the server shuts down.
-func (g *group) drain(slot uint32) {
-	g.pass.Now = g.shard.now
-	g.conns[slot].s.Drain(&g.pass)
-	g.decided(slot)
-}
+// drain implements driver.
+func (g *group) drain(st *Stream) { g.leave(st, session.Shutdown) }
 
-// revoke ends a stream because its grant was withdrawn.
-func (g *group) revoke(slot uint32) {
-	g.pass.Now = g.shard.now
-	g.conns[slot].s.Leave(&g.pass, session.Grant, nil)
-	g.decided(slot)
+// revoke implements driver.
+func (g *group) revoke(st *Stream) { g.leave(st, session.Grant) }
+
+// fast implements driver.
+func (g *group) fast() bool { return true }
+
+// leave has the loop end a stream for a reason that is not the topic's.
+func (g *group) leave(st *Stream, reason session.Reason) {
+	g.shard.post(func() {
+		c := &g.conns[st.slot]
+		if c.st != st {
+			return // it has ended
+		}
+		g.pass.Now = g.shard.now
+		if reason == session.Shutdown {
+			c.s.Drain(&g.pass)
+		} else {
+			c.s.Leave(&g.pass, reason, nil)
+		}
+		g.decided(st.slot)
+	})
 }
 
 // decided sends what a session has to say since its end was decided, or has ended.
@@ -283,7 +296,6 @@ func (g *group) close(slot uint32, reason session.Reason, err error, reset bool)
 	g.count()
 	st := c.st
 	st.events, st.bytes = c.s.Counts()
-	st.group = nil
 	*c = conn{gen: c.gen + 1}
 	g.free = append(g.free, slot)
 	if g.live--; g.live == 0 {

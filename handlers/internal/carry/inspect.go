@@ -1,7 +1,5 @@
 package carry
 
-import "github.com/fluxwire-go/fluxwire/internal/socket"
-
 // A Holding is what a [Shard] holds at a moment.
 type Holding struct {
 	Running  bool
@@ -12,7 +10,7 @@ type Holding struct {
 	Conns    int // open connections
 }
 
-// Inspect returns what the shard holds. It is for tests, as is what follows.
+// Inspect returns what the shard holds. It is for tests.
 func (s *Shard) Inspect() Holding {
 	var h Holding
 	ran := s.ask(func() {
@@ -30,38 +28,3 @@ func (s *Shard) Inspect() Holding {
 	}
 	return h
 }
-
-// ask has the loop call f and waits for that. It returns false if the shard is stopped.
-func (s *Shard) ask(f func()) bool {
-	done := make(chan struct{})
-	s.mu.Lock()
-	if !s.looping {
-		s.mu.Unlock()
-		return false
-	}
-	s.inbox = append(s.inbox, func() {
-		defer close(done)
-		f()
-	})
-	s.mu.Unlock()
-	s.poke()
-	<-done
-	return true
-}
-
-// OpenWith has the shard open its sockets by wrapping what it would open.
-func (s *Shard) OpenWith(wrap func(open func() (Sockets, error)) (Sockets, error)) {
-	open := s.open
-	s.open = func() (Sockets, error) { return wrap(open) }
-}
-
-// NearLastID has the numbers of groups wrap around n groups from now. The shard must be
-// stopped, or its loop is asked.
-func (s *Shard) NearLastID(n uint32) {
-	if !s.ask(func() { s.lastID = idMask - n }) {
-		s.lastID = idMask - n
-	}
-}
-
-// Hear has the loop handle events as if its sockets had told of them.
-func (s *Shard) Hear(events ...socket.Event) { s.ask(func() { s.handle(events) }) }

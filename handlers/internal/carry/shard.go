@@ -126,6 +126,24 @@ func (s *Shard) post(f func()) {
 	s.poke()
 }
 
+// ask has the loop call f and waits for that. It returns false if the shard is stopped.
+func (s *Shard) ask(f func()) bool {
+	done := make(chan struct{})
+	s.mu.Lock()
+	if !s.looping {
+		s.mu.Unlock()
+		return false
+	}
+	s.inbox = append(s.inbox, func() {
+		defer close(done)
+		f()
+	})
+	s.mu.Unlock()
+	s.poke()
+	<-done
+	return true
+}
+
 func (s *Shard) poke() {
 	select {
 	case s.wake <- struct{}{}:
@@ -145,30 +163,17 @@ func (s *Shard) arrived() {
 // Join hands a connection over, with the session of its stream. handler identifies the
 // handler, whose streams on one route make a group; open opens that.
 func (s *Shard) Join(handler any, open func() Group, st *Stream, in session.Session, fd int) {
+	st.carriedBy(s)
 	s.post(func() {
 		s.arrived()
 		s.group(handler, open, st.Route).add(conn{s: in, st: st, fd: int32(fd)})
 	})
-	st.carriedBy(s)
 }
 
-// drain implements driver.
-func (s *Shard) drain(st *Stream) {
-	s.post(func() {
-		if st.group != nil {
-			st.group.drain(st.slot)
-		}
-	})
-}
+// drain implements driver, for a stream that is on its way to its group: that drains it.
+func (s *Shard) drain(*Stream) {}
 
-// revoke implements driver.
-func (s *Shard) revoke(st *Stream) {
-	s.post(func() {
-		if st.group != nil {
-			st.group.revoke(st.slot)
-		}
-	})
-}
+func (s *Shard) fast() bool { return true }
 
 func (s *Shard) clock() int64 { return int64(time.Since(s.base)) }
 

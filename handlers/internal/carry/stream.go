@@ -46,9 +46,7 @@ type Stream struct {
 	live     uint64        // number of the event that was next when the stream began
 	position atomic.Uint64 // number of the event to be written next, of a Blocking driver
 
-	// For the shard's loop.
-	group *group
-	slot  uint32
+	slot uint32 // where its driver finds it
 
 	events, bytes uint64 // when it has ended
 	ended         atomic.Bool
@@ -60,6 +58,8 @@ type driver interface {
 	drain(*Stream)
 	// revoke ends the stream because its grant was withdrawn. It does not wait.
 	revoke(*Stream)
+	// fast reports whether the driver knows how far behind its streams are.
+	fast() bool
 }
 
 // Drain ends the stream because the server shuts down. It does not wait for the end.
@@ -99,8 +99,7 @@ func (st *Stream) carriedBy(d driver) {
 func (st *Stream) Fast() bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	_, fast := st.driver.(*Shard)
-	return fast
+	return st.driver != nil && st.driver.fast()
 }
 
 // Reads says that the stream reads a topic from spot on. newest returns the number that
@@ -118,7 +117,7 @@ func (st *Stream) Reads(newest func() uint64, spot reading.Spot) {
 func (st *Stream) Lag() uint64 {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if _, fast := st.driver.(*Shard); fast || st.newest == nil {
+	if st.newest == nil || st.driver != nil && st.driver.fast() {
 		return 0
 	}
 	end, next := st.newest(), st.position.Load()
