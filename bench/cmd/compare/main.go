@@ -55,6 +55,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	rounds := fs.Int("rounds", 10, "how often each benchmark runs in each checkout")
 	pattern := fs.String("bench", ".", "`pattern` of the names of benchmarks")
+	skip := fs.String("skip", "", "`pattern` of those left out, as of go test: in a list with |, names with fewer slashes first")
 	benchtime := fs.String("benchtime", "100ms", "how `long` each runs")
 	if err := fs.Parse(args); err != nil {
 		return err
@@ -83,7 +84,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 					if s.tests[side] == "" {
 						continue
 					}
-					cmd := exec.CommandContext(ctx, s.tests[side], "-test.run", "^$", "-test.bench", "^"+name+"$", "-test.benchtime", *benchtime, "-test.benchmem")
+					cmd := exec.CommandContext(ctx, s.tests[side], "-test.run", "^$", "-test.bench", "^"+name+"$", "-test.benchtime", *benchtime, "-test.benchmem", "-test.skip", *skip)
 					cmd.Dir, cmd.Stderr = s.dirs[side], stderr
 					out, err := cmd.Output()
 					if err != nil {
@@ -112,16 +113,18 @@ func build(ctx context.Context, tmp string, checkouts [2]string, patterns []stri
 			}
 			return out, nil
 		}
-		list, err := goTool(append([]string{"list", "-f", "{{.ImportPath}} {{.Dir}}"}, patterns...)...)
+		list, err := goTool(append([]string{"list", "-f", "{{.ImportPath}} {{.Module.Path}} {{.Dir}}"}, patterns...)...)
 		if err != nil {
 			return nil, err
 		}
 		for line := range strings.Lines(string(list)) {
-			pkg, dir, _ := strings.Cut(strings.TrimSpace(line), " ")
-			program := filepath.Join(tmp, fmt.Sprintf("%d-%s.test", side, strings.ReplaceAll(pkg, "/", "-")))
-			if _, err := goTool("test", "-c", "-o", program, pkg); err != nil {
+			f := strings.SplitN(strings.TrimSpace(line), " ", 3)
+			path, dir := f[0], f[2]
+			program := filepath.Join(tmp, fmt.Sprintf("%d-%s.test", side, strings.ReplaceAll(path, "/", "-")))
+			if _, err := goTool("test", "-c", "-o", program, path); err != nil {
 				return nil, err
 			}
+			pkg := "." + strings.TrimPrefix(path, f[1])
 			if _, err := os.Stat(program); err != nil {
 				continue // it has no tests
 			}
@@ -175,7 +178,7 @@ func (r results) read(pkg string, out []byte) {
 }
 
 // write prints each time of before and now, and what else differs, and names what is on
-// one side only.
+// one side only. Figures a second say again what a time has said.
 func write(w io.Writer, before, now results) {
 	fmt.Fprintf(w, "Medians; now / before is the median of the ratios in the same round, and (least–most).\n\n")
 	fmt.Fprintf(w, "| package | benchmark | unit | before | now | now / before |\n|---|---|---|---|---|---|\n")
@@ -192,11 +195,15 @@ func write(w io.Writer, before, now results) {
 			if y == nil {
 				side = "before"
 			}
-			if f.unit == "ns/op" {
+			if f.unit == "allocs/op" { // which -test.benchmem gives all
 				alone = append(alone, fmt.Sprintf("- only %s: %s %s\n", side, f.pkg, f.name))
 			}
 			continue
-		case f.unit != "ns/op" && median(x) == median(y):
+		case strings.HasSuffix(f.unit, "/s"):
+			continue
+		case f.unit != "ns/op" && (median(x) == median(y) || change(x, y) == "1.00, undecided"):
+			continue
+		case f.unit != "ns/op" && change(x, y) == change(before[figure{f.pkg, f.name, "ns/op"}], now[figure{f.pkg, f.name, "ns/op"}]):
 			continue
 		}
 		fmt.Fprintf(w, "| %s | %s | %s | %.4g | %.4g | %s |\n", f.pkg, f.name, f.unit, median(x), median(y), change(x, y))
@@ -220,6 +227,9 @@ func change(xs, ys []float64) string {
 	}
 	least, most := slices.Min(all), slices.Max(all)
 	s := fmt.Sprintf("%.2f (%.2f–%.2f)", median(all), least, most)
+	if from, to := fmt.Sprintf("%.2f", least), fmt.Sprintf("%.2f", most); from == to {
+		s = from
+	}
 	if least <= 1 && most >= 1 {
 		s += ", undecided"
 	}

@@ -9,17 +9,17 @@ import (
 
 func TestWrite(t *testing.T) {
 	before, now := results{}, results{}
-	for _, line := range []string{"BenchmarkA-2 100 10 ns/op 5 MB/s 16 B/op 1 allocs/op", "BenchmarkA-2 100 20 ns/op 5 MB/s 16 B/op 1 allocs/op", "BenchmarkOld-2 1 7 ns/op"} {
+	for _, line := range []string{"BenchmarkA-2 100 10 ns/op 1 ns/event 5 MB/s 16 B/op 1 allocs/op", "BenchmarkA-2 100 20 ns/op 2 ns/event 5 MB/s 16 B/op 1 allocs/op", "BenchmarkOld-2 1 7 ns/op 0 allocs/op"} {
 		before.read("p", []byte("goos: linux\n"+line+"\nPASS\n"))
 	}
-	for _, line := range []string{"BenchmarkA-2 100 5 ns/op 5 MB/s 32 B/op 1 allocs/op", "BenchmarkA-2 100 18 ns/op 5 MB/s 32 B/op 1 allocs/op", "BenchmarkNew-2 1 7 ns/op"} {
+	for _, line := range []string{"BenchmarkA-2 100 5 ns/op 0.5 ns/event 9 MB/s 32 B/op 1 allocs/op", "BenchmarkA-2 100 18 ns/op 1.8 ns/event 8 MB/s 32 B/op 1 allocs/op", "BenchmarkNew-2 1 7 ns/op 0 allocs/op"} {
 		now.read("p", []byte(line))
 	}
 	var out strings.Builder
 	write(&out, before, now)
 	_, got, _ := strings.Cut(out.String(), "|---|---|---|---|---|---|\n")
 	want := `| p | BenchmarkA-2 | ns/op | 15 | 11.5 | 0.70 (0.50–0.90) |
-| p | BenchmarkA-2 | B/op | 16 | 32 | 2.00 (2.00–2.00) |
+| p | BenchmarkA-2 | B/op | 16 | 32 | 2.00 |
 
 Not compared:
 
@@ -40,7 +40,7 @@ func TestChange(t *testing.T) {
 		{"less", []float64{10, 20, 10}, []float64{5, 15, 9}, "0.75 (0.50–0.90)"},
 		{"more", []float64{10, 20}, []float64{20, 30}, "1.75 (1.50–2.00)"},
 		{"less and more", []float64{10, 10}, []float64{5, 11}, "0.80 (0.50–1.10), undecided"},
-		{"the same", []float64{10}, []float64{10}, "1.00 (1.00–1.00), undecided"},
+		{"the same", []float64{10}, []float64{10}, "1.00, undecided"},
 		{"nothing before", []float64{0}, []float64{1}, "–"},
 	} {
 		if got := change(tt.xs, tt.ys); got != tt.want {
@@ -76,17 +76,17 @@ func TestRun(t *testing.T) {
 		t.Skip("builds programs")
 	}
 	var out strings.Builder
-	before, now := checkout(t, "BenchmarkBoth", "BenchmarkOld", "BenchmarkSkipped"), checkout(t, "BenchmarkBoth", "BenchmarkNew")
-	if err := run(t.Context(), []string{"-rounds", "2", "-benchtime", "10x", "-bench", "Both|Old|New", before, now, "./..."}, &out, t.Output()); err != nil {
+	before, now := checkout(t, "BenchmarkBoth", "BenchmarkOld", "BenchmarkSkipped"), checkout(t, "BenchmarkBoth", "BenchmarkNew", "BenchmarkLeft")
+	if err := run(t.Context(), []string{"-rounds", "2", "-benchtime", "10x", "-bench", "Both|Old|New|Left", "-skip", "Left", before, now, "./..."}, &out, t.Output()); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"| example.com/m/p | BenchmarkBoth", "- only before: example.com/m/p BenchmarkOld", "- only now: example.com/m/p BenchmarkNew"} {
+	for _, want := range []string{"| ./p | BenchmarkBoth", "- only before: ./p BenchmarkOld", "- only now: ./p BenchmarkNew"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("there is no %q in\n%s", want, out.String())
 		}
 	}
-	if strings.Contains(out.String(), "Skipped") {
-		t.Errorf("what -bench leaves out has run:\n%s", out.String())
+	if strings.Contains(out.String(), "Skipped") || strings.Contains(out.String(), "Left") {
+		t.Errorf("what is left out has run:\n%s", out.String())
 	}
 }
 

@@ -170,8 +170,10 @@ func (s *Shard) Join(handler any, open func() Group, st *Stream, in session.Sess
 	})
 }
 
-// drain implements driver, for a stream that is on its way to its group: that drains it.
-func (s *Shard) drain(*Stream) {}
+// drain and revoke implement driver for a stream that is on its way to its group, which
+// ends it when it gets there.
+func (s *Shard) drain(*Stream)  {}
+func (s *Shard) revoke(*Stream) {}
 
 func (s *Shard) fast() bool { return true }
 
