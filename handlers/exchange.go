@@ -205,8 +205,7 @@ func (x *exchange) carry() (handed bool) {
 func (x *exchange) newDriver(peer carry.Peer, cancel context.CancelCauseFunc) *carry.Blocking {
 	return carry.NewBlocking(carry.Config{
 		Stream:    x.stream,
-		Session:   x.session(x.stream, x.source.spot, x.grant),
-		Plan:      x.plan(x.stream.Route.Name, x.format),
+		Plan:      x.plan(x.format),
 		Take:      uint64(x.take),
 		Pushes:    x.source.cursor == nil,
 		Peer:      peer,
@@ -217,7 +216,7 @@ func (x *exchange) newDriver(peer carry.Peer, cancel context.CancelCauseFunc) *c
 		MaxEvent:  x.srv.cfg.MaxEvent,
 		Problem:   problemJSON,
 		Stop:      cancel,
-	})
+	}, x.session(x.stream, x.source.spot, x.grant))
 }
 
 // run runs the opened source, and ends the driver's timer whatever panics.

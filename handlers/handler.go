@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/handlers/internal/answer"
@@ -40,6 +41,7 @@ type Handler struct {
 	policy  hub.Policy
 	filter  func(*http.Request) (hub.Filter, error)
 	open    func(r *http.Request, st *carry.Stream, f answer.Format) (opened, error)
+	plans   [3]atomic.Pointer[session.Plan] // by format
 }
 
 // ServeHTTP serves the stream. It returns when the stream has ended, or when the fast

@@ -26,23 +26,26 @@ func (h *Handler) session(st *carry.Stream, spot reading.Spot, grant Grant) sess
 	return session.New(spot, int64(expires.Sub(h.srv.base)), ofGrant)
 }
 
-// plan returns what the handler's streams on a route have in common.
-func (h *Handler) plan(route string, f answer.Format) session.Plan {
-	return session.Plan{
+// plan returns what the handler's streams in a format have in common.
+func (h *Handler) plan(f answer.Format) *session.Plan {
+	if p := h.plans[f].Load(); p != nil {
+		return p
+	}
+	h.plans[f].CompareAndSwap(nil, &session.Plan{
 		Words: session.Words{
 			Lines:          f != answer.EventStream,
 			Typed:          h.typed,
 			Silent:         f == answer.JSONArray,
 			Topic:          h.feed != nil,
 			Text:           h.text,
-			Name:           route,
 			Retry:          h.srv.retry,
 			RetryElsewhere: h.srv.retryElsewhere,
 		},
 		Timeout:  int64(h.srv.cfg.WriteTimeout),
 		Farewell: int64(min(farewell, h.srv.cfg.WriteTimeout)),
 		Ending:   ending,
-	}
+	})
+	return h.plans[f].Load()
 }
 
 // farewell is how long the last words of a draining server may take: a client that does

@@ -291,18 +291,16 @@ func (x *exchange) handOver(to *lane) (handed bool, err error) {
 	in := *x.driver.Session()
 	in.Move(to.spot)
 	x.reader.Join() // the shard counts the stream out; the cursor is closed before
-	to.shard.Join(x.Handler, x.group(x.stream.Route.Name), x.stream, in, fd)
+	to.shard.Join(x.Handler, x.openGroup, x.stream, in, fd)
 	return true, nil
 }
 
-// group returns what opens the group of the handler's streams on a route.
-func (h *Handler) group(route string) func() carry.Group {
-	return func() carry.Group {
-		return carry.Group{
-			Plan:      h.plan(route, answer.EventStream),
-			Reader:    reading.Hub.Reader(h.feed, int(h.policy)),
-			Heartbeat: int64(h.heartbeat(answer.EventStream)),
-		}
+// openGroup opens the group of the handler's streams on a route.
+func (h *Handler) openGroup() carry.Group {
+	return carry.Group{
+		Plan:      h.plan(answer.EventStream),
+		Reader:    reading.Hub.Reader(h.feed, int(h.policy)),
+		Heartbeat: int64(h.heartbeat(answer.EventStream)),
 	}
 }
 

@@ -79,7 +79,32 @@ func (r *reader) cut(s reading.Spot) reading.Pending {
 
 func (r *reader) Newest() uint64 { return r.feed.NextSeq() }
 
-func (r *reader) Watch(ctx context.Context, changed func()) { r.feed.Watch(ctx, changed) }
+func (r *reader) Watch(ctx context.Context, changed func()) {
+	for {
+		e := r.feed.current.Load()
+		if e == nil {
+			return // there are no spots yet
+		}
+		_, next := e.frames.Bounds()
+		_, over := e.frames.Ended()
+		changed()
+		wait := e.frames.Wait(next)
+		if over {
+			if r.feed.current.Load() != e {
+				continue
+			}
+			wait = nil
+		}
+		select {
+		case <-wait:
+		case <-r.feed.life.Done():
+			changed()
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
 
 func (r *reader) Join() { r.feed.counts.subscribers.Add(1) }
 

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"sync"
@@ -142,4 +143,29 @@ func TestLiveBeforeWindowIsFilled(t *testing.T) {
 		check(t, "live", read(t, c), "4, EOF")
 		check(t, "latest, as of then", read(t, latest), "2, 3, 4, EOF")
 	})
+}
+
+// A topic over an empty log has a position to resume at, if the log has a stamp for its
+// beginning.
+func TestPositionOfEmptyLog(t *testing.T) {
+	for _, hide := range []bool{false, true} {
+		t.Run(fmt.Sprint("hidden ", hide), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				topic := openMaybeHidden(t, hide)
+				settle()
+				b, err := topic.Feed().log.Bounds(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
+				check(t, "before anything is appended", read(t, c), "")
+				if pos := c.Position(); pos != b.Last || pos.Stamp == 0 {
+					t.Fatalf("Position = %v, want %v, with a stamp", pos, b.Last)
+				}
+				put(t, topic, "1", "2")
+				settle()
+				check(t, "resumed", read(t, topic.Feed().Subscribe(After(b.Last.String()), PolicyToOldest, Filter{})), "1, 2")
+			})
+		})
+	}
 }

@@ -103,7 +103,7 @@ func (t *tail) open(ctx context.Context) error {
 		cfg.First = max(cfg.First, t.unfit+1)
 	}
 	switch {
-	case t.after.Seq == cfg.First-1 && !t.foreign: // and its stamp is known
+	case t.after.Seq == cfg.First-1 && t.after.Stamp != 0 && !t.foreign: // the position is known
 	case b.Last.Seq == cfg.First-1: // nothing is kept
 		t.after = b.Last
 	case cfg.First > b.First.Seq: // the log has it

@@ -189,10 +189,9 @@ func TestFaults(t *testing.T) {
 		{"all sources at once", "max-age: soon\nmax-stream: 5\n", []string{"FLUXWIRE_PACE=x", "FLUXWIRE_LOG_LEVEL=loud"},
 			[]string{"--heartbeat=15", "--hartbeat=1s", "--max-streams", "-2", "--cors-origin", "a,b", "--tls-cert=x"}, []string{
 				"unknown flag --hartbeat (did you mean --heartbeat?)",
-				"unknown flag -2",
 				"FILE:2: max-stream: unknown setting; the nearest known one is max-streams",
 				`--heartbeat: "15" is not a duration: write a number with its unit, such as 15s or 1h30m, or off`,
-				"--max-streams: the value is missing",
+				"--max-streams: -2 is negative: write off to switch it off",
 				`FILE:1: max-age: "soon" is not a duration: write a number with its unit, such as 15s or 1h30m, or off`,
 				`variable FLUXWIRE_PACE: "x" is not a duration: write a number with its unit, such as 15s or 1h30m, or off`,
 				`variable FLUXWIRE_LOG_LEVEL: slog: level string "loud": unknown name`,

@@ -332,6 +332,20 @@ func TestWrongUsage(t *testing.T) {
 	}
 }
 
+// A fault of a header or a body does not show its value.
+func TestWrongUsage_secrets(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "headers")
+	if err := os.WriteFile(file, []byte("X-Key: a\nAuthorization s3cret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, header := range []string{"Authorization s3cret", "Authorization: s3cret\x00", "@" + file} {
+		r := play(t, nil, "tail", "--header", header, "--data=s3cret", "--nope", base)
+		if r.code != 2 || strings.Contains(r.stderr, "s3cret") || !strings.Contains(r.stderr, "--header: ") {
+			t.Errorf("--header %q: %+v; want exit code 2, and a fault of --header without its value", header, r)
+		}
+	}
+}
+
 func TestMaxEvent(t *testing.T) {
 	r := play(t, sends("data: "+strings.Repeat("x", 1048576-16)+"\n\n"+complete), "tail", base)
 	if r.code != 0 {

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -35,6 +36,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	only := fs.String("scenarios", "", "`names` of scenarios, with commas between; default all")
 	which := fs.String("systems", strings.Join(everySystem, ","), "`names` of systems, with commas between, of "+strings.Join(names(), ", "))
 	file := fs.String("o", "", "`file` for what is printed, too")
+	old := fs.String("before", "", "`program` built from cmd/server of another version: for each of Fluxwire's systems that version runs, too, in the same turns")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
@@ -64,6 +66,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			continue
 		}
 		systems = append(systems, name)
+		if *old != "" && ours(name) {
+			systems = append(systems, name+before)
+		}
 	}
 	out := stdout
 	if *file != "" {
@@ -81,6 +86,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	defer os.RemoveAll(dir)
 	if err := build(ctx, dir, systems); err != nil {
 		return err
+	}
+	if *old != "" {
+		program, err := filepath.Abs(*old)
+		if err != nil {
+			return err
+		}
+		if err := os.Symlink(program, filepath.Join(dir, "server"+before)); err != nil {
+			return err
+		}
 	}
 
 	// Where nobody asked for certain systems, it is enough that each works at all.

@@ -17,6 +17,9 @@ import (
 // floorName is the system that is no system of cmd/server's, but a program in C.
 const floorName = "floor"
 
+// before ends the name of a system that another version of Fluxwire runs.
+const before = "-before"
+
 // everySystem is what is compared unless asked otherwise.
 var everySystem = []string{"fluxwire", "fluxwire-portable", "subject", "nethttp", "nethttp-coalesce", "r3labs", "go-sse", "centrifuge", "nchan", floorName}
 
@@ -85,5 +88,9 @@ func server(ctx context.Context, dir, name string, args []string) *exec.Cmd {
 		cmd.Env = append(os.Environ(), "TMPDIR="+dir)
 		return cmd
 	}
-	return pinned(ctx, 0, filepath.Join(dir, "server"), append([]string{"-system", name}, args...)...)
+	program := "server"
+	if now, ok := strings.CutSuffix(name, before); ok {
+		name, program = now, program+before
+	}
+	return pinned(ctx, 0, filepath.Join(dir, program), append([]string{"-system", name}, args...)...)
 }

@@ -31,11 +31,10 @@ func (e *EncodeError) Unwrap() error { return e.Err }
 
 // Config is what a [Blocking] driver needs.
 type Config struct {
-	Stream  *Stream
-	Session session.Session
-	Plan    session.Plan
-	Take    uint64 // how many events the client wants; 0 is all
-	Pushes  bool   // the source pushes events; else it is a topic
+	Stream *Stream
+	Plan   *session.Plan
+	Take   uint64 // how many events the client wants; 0 is all
+	Pushes bool   // the source pushes events; else it is a topic
 
 	Peer      Peer
 	Base      time.Time // of the session's times
@@ -83,20 +82,12 @@ type Blocking struct {
 	stopped bool
 }
 
-// NewBlocking returns a driver. [Blocking.Start] starts its timer.
-func NewBlocking(cfg Config) *Blocking {
-	d := &Blocking{cfg: cfg, st: cfg.Stream, s: cfg.Session, lock: make(chan struct{}, 1)}
-	d.p = session.Pass{Plan: cfg.Plan, Take: cfg.Take, Pushes: cfg.Pushes, Own: true}
+// NewBlocking returns a driver of s. [Blocking.Start] starts its timer.
+func NewBlocking(cfg Config, s session.Session) *Blocking {
+	d := &Blocking{cfg: cfg, st: cfg.Stream, s: s, lock: make(chan struct{}, 1)}
+	d.p = session.Pass{Plan: cfg.Plan, Name: cfg.Stream.Route.Name, Gap: cfg.Stream.Route.Gap, Take: cfg.Take, Pushes: cfg.Pushes, Own: true}
 	if !cfg.Pushes {
 		d.p.Source = &d.page
-	}
-	d.p.Gap = d.st.Route.Gap
-	d.p.Ending = func(err error) (session.Reason, []byte) {
-		reason, cause := cfg.Plan.Ending(err)
-		if reason == session.Error && d.err == nil {
-			d.err = err
-		}
-		return reason, cause
 	}
 	d.r = session.Round{Pace: int64(cfg.Pace), Beat: int64(cfg.Heartbeat)}
 	d.limit.Store(session.Never)
@@ -324,10 +315,12 @@ func (d *Blocking) letters() bool {
 	revoked, hurry := d.revoked.Swap(0), d.hurry.Swap(0)
 	if revoked != 0 {
 		d.p.Now = revoked - 1 // the time for the last words counts from then
+		d.s.Tick(&d.p)        // an age that was reached before is the reason
 		d.s.Leave(&d.p, session.Grant, nil)
 	}
 	if hurry != 0 {
 		d.p.Now = hurry - 1
+		d.s.Tick(&d.p) // an age that was reached before is the reason
 		d.s.Drain(&d.p)
 	}
 	return revoked != 0 || hurry != 0
@@ -482,4 +475,4 @@ func (d *Blocking) Session() *session.Session { return &d.s }
 
 // Err returns what the stream failed with, or how its connection did. The driver must
 // not be running.
-func (d *Blocking) Err() error { return d.err }
+func (d *Blocking) Err() error { return cmp.Or(d.err, d.p.Failure) }

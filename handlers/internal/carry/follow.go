@@ -53,7 +53,7 @@ type follower struct {
 // Writes are paced as those of a [Shard] are, so that several events leave in one write
 // and the stream is not woken for each event.
 func (d *Blocking) Follow(ctx context.Context, cursor *hub.Cursor, settled func() bool) (handOver bool, err error) {
-	f := &follower{d: d, cursor: cursor, live: d.st.live, spot: d.cfg.Session.Spot()}
+	f := &follower{d: d, cursor: cursor, live: d.st.live, spot: d.s.Spot()}
 	defer func() {
 		if f.pause != nil {
 			f.pause.Stop()

@@ -21,7 +21,7 @@ type conn struct {
 
 // Group is what the connections of a handler's streams have in common on a [Shard].
 type Group struct {
-	Plan      session.Plan
+	Plan      *session.Plan
 	Reader    reading.Reader
 	Heartbeat int64 // 0 is none
 }
@@ -40,11 +40,10 @@ type group struct {
 	free  []uint32
 	live  int
 
-	queued   bool  // in shard.news, guarded by shard.mu
-	active   bool  // in shard.active
-	sent     bool  // the pass under way has written something
-	next     int   // the connection with which the pass under way resumes, or none
-	failure  error // what the topic failed with
+	queued   bool // in shard.news, guarded by shard.mu
+	active   bool // in shard.active
+	sent     bool // the pass under way has written something
+	next     int  // the connection with which the pass under way resumes, or none
 	unwatch  context.CancelFunc
 	watching sync.WaitGroup
 }
@@ -272,7 +271,7 @@ func (g *group) broken(slot uint32, err error) {
 func (g *group) drop(slot uint32, err error) {
 	reason, abort := g.conns[slot].s.End()
 	if reason == session.Error {
-		err = g.failure
+		err = g.pass.Failure
 	}
 	g.close(slot, reason, err, abort)
 }

@@ -380,15 +380,7 @@ func (s *Shard) group(handler any, open func() Group, r *Route) *group {
 	}
 	made := open()
 	g = &group{shard: s, id: s.newID(), route: r, reader: made.Reader, next: none}
-	g.pass.Plan, g.pass.Source = made.Plan, made.Reader
-	g.pass.Gap = r.Gap
-	g.pass.Ending = func(err error) (session.Reason, []byte) {
-		reason, cause := made.Plan.Ending(err)
-		if reason == session.Error {
-			g.failure = err
-		}
-		return reason, cause
-	}
+	g.pass = session.Pass{Plan: made.Plan, Source: made.Reader, Gap: r.Gap}
 	g.round = session.Round{Pace: s.pace, Beat: made.Heartbeat}
 	g.round.Reset(s.now)
 	s.groups[key], s.ids[g.id] = g, g

@@ -18,7 +18,7 @@ func (e *endless) Read(at reading.Spot) reading.Pending {
 // many returns a pass, and n sessions at the same position.
 func many(n int) (*Pass, []Session) {
 	p := &Pass{
-		Plan:   Plan{Words: stream, Timeout: timeout, Farewell: farewell, Ending: ending},
+		Plan:   &Plan{Words: stream, Timeout: timeout, Farewell: farewell, Ending: ending},
 		Source: &endless{[]byte(a)},
 	}
 	sessions := make([]Session, n)
@@ -142,7 +142,7 @@ func TestRestIsCopiedWhereItIsSmall(t *testing.T) {
 func TestRefreshKeepsNothing(t *testing.T) {
 	r := newRig(t, stream)
 	r.news("1")
-	r.all()
+	r.once(a)
 	r.p.Refresh()
 	if r.p.pending.Frames != nil || r.p.ready != nil {
 		t.Errorf("the pass keeps %q, %q", r.p.pending.Frames, r.p.ready)
@@ -192,11 +192,12 @@ func TestGapWithoutAPlanForIt(t *testing.T) {
 }
 
 func TestPushedEventsMoveNoPosition(t *testing.T) {
-	r := newRig(t, single).pushes()
+	r := openingRig(t, single).pushes()
 	r.s.spot = reading.Spot{At: 5, Stamp: 36, Life: 2}
+	r.once("")
 	r.s.Push([]byte(a), 1)
 	r.all()
-	if got := (reading.Spot{At: 5, Stamp: 36, Life: 2}); r.s.Spot() != got {
-		t.Errorf("the session is at %v; want %v", r.s.Spot(), got)
+	if want := (reading.Spot{At: 5, Stamp: 36, Life: 2}); r.s.Spot() != want {
+		t.Errorf("the session is at %v; want %v", r.s.Spot(), want)
 	}
 }

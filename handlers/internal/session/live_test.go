@@ -384,6 +384,23 @@ func TestLive(t *testing.T) {
 				r.beat(99)
 			},
 			want{state: Live, wire: strings.Replace(gapOne, "id: 1", "id: 1.10", 1) + beat, beats: 1}},
+		{"a heartbeat tells no position that the opening has told", stream,
+			func(r *rig) {
+				*r = *openingRig(r.t, stream)
+				r.p.Own, r.p.Open, r.src.stamp, r.s.spot.Stamp = true, true, 36, 36
+				r.all()
+				r.beat(99)
+			},
+			want{state: Live, wire: opening + "id: 0.10\n\n" + beat, beats: 1}},
+		{"a heartbeat tells no position that the event with the opening has told", stream,
+			func(r *rig) {
+				*r = *openingRig(r.t, stream)
+				r.p.Own, r.src.stamp, r.s.spot.Stamp = true, 36, 36
+				r.news("1")
+				r.all()
+				r.beat(99)
+			},
+			want{state: Live, wire: opening + "id: 0.10\n\n" + a + beat, events: 1, beats: 1}},
 		{"a heartbeat tells no position that is not known", stream,
 			func(r *rig) {
 				r.p.Own = true
@@ -547,6 +564,10 @@ func TestLive(t *testing.T) {
 		{"a connection that timed out", stream,
 			func(r *rig) { r.s.Gone(true) },
 			want{state: Ended, reason: Stalled, abort: true}},
+
+		{"nothing is due of a connection that is gone, though it was full", stream,
+			func(r *rig) { r.news("1"); r.some(0); r.s.Gone(false); r.later(timeout); r.s.Tick(&r.p) },
+			want{state: Ended, reason: Left}},
 
 		// Say, Push.
 		{"what the server says goes before the next event", stream,
@@ -832,4 +853,27 @@ func TestEnded(t *testing.T) {
 			r.once("")
 		}, same},
 	})
+}
+
+// Many tells the round that events come faster than they are sent.
+func TestMany(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		do   func(r *rig)
+		want bool
+	}{
+		{"one event", func(r *rig) { r.news("1"); r.all() }, false},
+		{"two events one by one", func(r *rig) { r.news("1"); r.all(); r.news("2"); r.all() }, false},
+		{"two events at a time", func(r *rig) { r.news("1", "2"); r.all() }, true},
+		{"two events, of which one is taken", func(r *rig) { r.news("1", "2"); r.some(len(a)) }, false},
+		{"two events of a rest", func(r *rig) { r.news("1", "2"); r.some(1); r.all() }, true},
+		{"what is not an event", func(r *rig) { r.s.Say(&r.p, []byte("id: 9\n\n")); r.all(); r.beat(9) }, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, stream)
+			if tt.do(r); r.p.Many != tt.want {
+				t.Errorf("Many = %t; want %t", r.p.Many, tt.want)
+			}
+		})
+	}
 }

@@ -143,7 +143,9 @@ func schedule(t *testing.T, script []byte) *model {
 	kind := m.below(len(formats))
 	w := formats[kind]
 	m.pass = Pass{
-		Plan:   Plan{Words: w, Timeout: timeout, Farewell: farewell, Ending: ending, Gap: func(*sse.Gap) { m.gapsTold++ }},
+		Plan:   &Plan{Words: w, Timeout: timeout, Farewell: farewell, Ending: ending},
+		Name:   streamName,
+		Gap:    func(*sse.Gap) { m.gapsTold++ },
 		Source: m.src,
 		Now:    1000,
 	}
@@ -763,7 +765,12 @@ func lastName(reason Reason, forced bool) string {
 // opened checks the opening words, and takes them from what is said.
 func (m *model) opened(c *client, all *[]said) {
 	blocks := 2
-	if c.start.Stamp != 0 {
+	first := blocks
+	for first < len(*all) && (*all)[first].name == "stream.said" {
+		first++
+	}
+	gap := first < len(*all) && (*all)[first].name == sse.ControlGap // which names the position
+	if c.start.Stamp != 0 && !gap {
 		blocks++
 	}
 	if len(*all) < blocks {

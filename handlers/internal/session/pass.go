@@ -20,19 +20,22 @@ type Plan struct {
 	// Ending says what the end of the source means: nil is completion. cause is the
 	// encoded problem of [Error].
 	Ending func(error) (reason Reason, cause []byte)
-	// Gap, if not nil, is called for each gap that a client is about to be told.
-	Gap func(*sse.Gap)
 }
 
 // A Pass goes over sessions that read one source by one plan: all connections of a
 // group, or a single one. It remembers what it read last, so that sessions at the same
 // position cost one look at the source together. It serves one session at a time.
 type Pass struct {
-	Plan
+	*Plan
 	Source Source // nil: the source pushes
 	Now    int64
+	// Gap, if not nil, is called for each gap that a client is about to be told.
+	Gap func(*sse.Gap)
+	// Failure is the error that the source ended with, if that was [Error].
+	Failure error
 
 	// For a Pass of one session.
+	Name   string // what the opening comment says
 	Pushes bool   // events come by Push
 	Own    bool   // the pass serves one session, so that heartbeats may tell its position
 	Open   bool   // the grace is over: opening words leave without an event
@@ -76,7 +79,9 @@ func (p *Pass) load(s *Session) {
 		p.read = false // the source counts those who are told
 	case d.Ended:
 		p.read = false
-		p.reason, p.cause = p.Ending(d.Err)
+		if p.reason, p.cause = p.Ending(d.Err); p.reason == Error {
+			p.Failure = d.Err
+		}
 	case d.Count > 0:
 		p.ready = d.Frames
 		if p.Take > 0 && uint64(d.Count) > p.Take-s.events {

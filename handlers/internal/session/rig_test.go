@@ -27,7 +27,6 @@ const (
 )
 
 func format(w Words) Words {
-	w.Name = "test"
 	w.Retry = func() time.Duration { return 3 * time.Second }
 	w.RetryElsewhere = func() time.Duration { return 1 * time.Second }
 	return w
@@ -35,7 +34,9 @@ func format(w Words) Words {
 
 // What the formats say.
 const (
-	opening = "retry: 3000\n\n: test\n\n"
+	streamName = "test"
+
+	opening = "retry: 3000\n\n: " + streamName + "\n\n"
 	beat    = ":\n\n"
 
 	byeAge     = "event: stream.bye\nretry: 3000\ndata: {\"reason\":\"max-age\",\"retry\":3000}\n\n"
@@ -173,8 +174,9 @@ func newRig(t *testing.T, w Words) *rig {
 func openingRig(t *testing.T, w Words) *rig {
 	r := &rig{t: t, src: &source{}}
 	r.p = Pass{
-		Plan: Plan{Words: w, Timeout: timeout, Farewell: farewell, Ending: ending,
-			Gap: func(*sse.Gap) { r.gaps++ }},
+		Plan:   &Plan{Words: w, Timeout: timeout, Farewell: farewell, Ending: ending},
+		Name:   streamName,
+		Gap:    func(*sse.Gap) { r.gaps++ },
 		Source: r.src,
 		Now:    1000,
 	}

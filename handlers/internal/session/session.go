@@ -60,7 +60,7 @@ type Session struct {
 	offered offer
 	reason  Reason
 	grant   bool // expires is the grant's, not the age's
-	drained bool // the server drains, whatever else ends the stream
+	drained bool // the server drains, though something else ends the stream
 	taken   bool // the client has all the events that it asked for
 	abort   bool
 }
@@ -187,7 +187,7 @@ func (s *Session) look(p *Pass) {
 // returns false if there is nothing to say before the grace is over.
 func (s *Session) begin(p *Pass) bool {
 	if s.own != nil && len(s.own.pushed) > 0 {
-		s.open(p)
+		s.open(p, s.spot)
 		return true
 	}
 	s.look(p)
@@ -199,25 +199,27 @@ func (s *Session) begin(p *Pass) bool {
 		s.spot = p.pending.Next
 		return false
 	}
-	s.open(p)
 	if p.pending.Gap != nil {
+		s.open(p, reading.Spot{}) // the gap names the position, of which the client may have another
 		s.gap(p)
 		return true
 	}
+	s.open(p, s.spot)
 	if s.own.join(p.ready, p.pending.Count) {
 		s.spot, p.told = p.pending.Next, p.pending.Next
 	}
 	return true
 }
 
-// open queues the opening words, before what the server said and the source pushed.
-func (s *Session) open(p *Pass) {
+// open queues the opening words of a stream at spot, before what the server said and the
+// source pushed.
+func (s *Session) open(p *Pass, spot reading.Spot) {
 	s.state = Live
 	p.told = s.spot
 	o := s.alone()
-	o.words = append(p.Words.Open(nil, s.spot), o.words...)
+	o.words = append(p.Words.Open(nil, p.Name, spot), o.words...)
 	if o.join(o.pushed, o.count) {
-		o.pushed, o.count = nil, 0
+		o.pushed = nil
 	}
 }
 
@@ -316,27 +318,22 @@ func (s *Session) tookOwn(p *Pass, n int) (more bool) {
 		s.counted(p, done)
 	case offerWords:
 		words := o.words
+		o.words = nil
 		if n < len(words) {
-			if n > 0 {
-				o.rest, o.words = words[n:], nil
-			}
+			o.rest = words[n:]
 			s.full(p, n)
 			return false
 		}
-		o.words = nil
 	case offerPushed:
 		frame, count := o.pushed, o.count
+		o.pushed = nil
 		if n < len(frame) {
-			if n > 0 {
-				left := p.Words.unfinished(frame, n, count)
-				o.pushed, o.count = nil, 0
-				o.rest, o.events = frame[n:], left
-				s.counted(p, count-left)
-			}
+			left := p.Words.unfinished(frame, n, count)
+			o.rest, o.events = frame[n:], left
+			s.counted(p, count-left)
 			s.full(p, n)
 			return false
 		}
-		o.pushed, o.count = nil, 0
 		s.counted(p, count)
 	case offerBeat:
 		if n == 0 {
@@ -353,9 +350,6 @@ func (s *Session) tookOwn(p *Pass, n int) (more bool) {
 		return false
 	}
 	s.stalls = Never
-	if s.own.empty() && !p.Pushes {
-		s.own = nil
-	}
 	return s.state == Leaving || !s.own.empty() || !p.Pushes && offered != offerBeat
 }
 
@@ -385,13 +379,11 @@ func (s *Session) keep(rest []byte, count int, lent bool) {
 	o.rest, o.events = rest, count
 }
 
-// full notes that the client took only n of the bytes it was offered.
+// full notes that the client took only n of the bytes it was offered. While the
+// session is leaving, expires is the end of its patience too.
 func (s *Session) full(p *Pass, n int) {
 	if s.stalls == Never || n > 0 {
 		s.stalls = min(Later(p.Now, p.Timeout), Never-1)
-	}
-	if s.state == Leaving {
-		s.stalls = min(s.stalls, s.expires)
 	}
 }
 
@@ -420,17 +412,13 @@ func (s *Session) Leave(p *Pass, reason Reason, cause []byte) {
 			s.state = Ended
 			return
 		}
-		s.open(p)
+		s.open(p, s.spot)
 	}
 	patience := p.Timeout
 	if reason == Shutdown {
-		s.drained = true
 		patience = min(patience, p.Farewell)
 	}
 	s.state, s.expires = Leaving, Later(p.Now, patience)
-	if s.stalls != Never {
-		s.stalls = min(s.stalls, s.expires)
-	}
 	words, ok := p.Words.Last(nil, reason, cause, s.taken)
 	s.abort = !ok
 	if len(words) > 0 {
@@ -444,9 +432,6 @@ func (s *Session) Drain(p *Pass) {
 	if s.state == Leaving {
 		s.drained = true
 		s.expires = min(s.expires, Later(p.Now, p.Farewell))
-		if s.stalls != Never {
-			s.stalls = min(s.stalls, s.expires)
-		}
 		return
 	}
 	s.Leave(p, Shutdown, nil)

@@ -94,6 +94,16 @@ func TestOpening(t *testing.T) {
 			},
 			want{state: Live, events: 1, wire: opening +
 				"id: 2\nevent: stream.gap\ndata: {\"reason\":\"slow\",\"from\":\"\",\"to\":\"\",\"missed\":2}\n\n" + c}},
+		{"a gap that opens the stream names the position alone", stream,
+			func(r *rig) {
+				r.src.stamp = 36
+				r.news("1", "2", "3")
+				r.s.Move(r.src.spot(2))
+				r.src.oldest = 3
+				r.all()
+			},
+			want{state: Live, events: 1, wire: opening +
+				"id: 2.10\nevent: stream.gap\ndata: {\"reason\":\"slow\",\"from\":\"\",\"to\":\"\",\"missed\":1}\n\n" + c}},
 		{"a gap opens typed lines", typed,
 			func(r *rig) { r.news("1", "2", "3"); r.src.oldest = 3; r.all() },
 			want{state: Live, events: 1, wire: `{"id":"2","event":"stream.gap","data":{"reason":"slow","from":"","to":"","missed":2}}` + "\n" + lc}},

@@ -18,19 +18,19 @@ type Words struct {
 	Topic  bool // ids are positions of a topic
 	Text   Text // Lines: whether the data of a topic is text
 
-	Name string // what the opening comment says
 	// Retry and RetryElsewhere return the reconnection time to ask of one client: of
 	// this server, and of one that drains.
 	Retry, RetryElsewhere func() time.Duration
 }
 
-// Open appends the opening words of a stream that begins at spot.
-func (w *Words) Open(dst []byte, spot reading.Spot) []byte {
+// Open appends the opening words of a stream that begins at spot. name is what the
+// opening comment says.
+func (w *Words) Open(dst []byte, name string, spot reading.Spot) []byte {
 	if w.Lines {
 		return dst
 	}
 	dst = must(sse.AppendRetry(dst, w.Retry()))
-	dst = must(sse.AppendComment(dst, w.Name))
+	dst = must(sse.AppendComment(dst, name))
 	if spot.Stamp == 0 {
 		return dst
 	}

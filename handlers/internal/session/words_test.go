@@ -77,7 +77,7 @@ func TestWordsOpen(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := string(tt.words.Open([]byte("before;"), tt.spot)); got != "before;"+tt.want {
+			if got := string(tt.words.Open([]byte("before;"), streamName, tt.spot)); got != "before;"+tt.want {
 				t.Errorf("Open(%v) = %q; want %q", tt.spot, got, "before;"+tt.want)
 			}
 		})
