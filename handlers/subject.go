@@ -10,10 +10,15 @@ import (
 	"github.com/fluxwire-go/fluxwire/streams"
 )
 
-// Subject serves the events that are sent to subject from the moment a client
+// Subject serves the events that are published to subject from the moment a client
 // connects, to all its clients alike. No client holds back another: one that
 // reads too slowly for subject's window is moved forward and told so, by
 // stream.gap with the number of events it missed, before its next event.
+//
+// Publish only events that your own code has made. Each client's stream encodes an
+// event for itself, so that one that does not encode ends all streams with an error. For
+// anything that users send, and wherever you are in doubt, use a [Topic]: it refuses
+// such an event when it is published, and a client that comes back resumes.
 //
 // A Subject keeps no history for clients that come back: one that asks to
 // resume is told by a stream.gap without a number that it may have missed
