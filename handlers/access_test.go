@@ -148,7 +148,7 @@ func TestClientAddr(t *testing.T) {
 	}
 }
 
-func TestDrainRefusesAndEndsNothing(t *testing.T) {
+func TestServerDrain(t *testing.T) {
 	virtual(t, Config{}, silent, func(h *harness) {
 		a := h.get("/")
 		a.preamble("s")
@@ -166,7 +166,7 @@ func TestDrainRefusesAndEndsNothing(t *testing.T) {
 	})
 }
 
-func TestFinishLetsAStreamEndByItself(t *testing.T) {
+func TestFinish(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		last   time.Duration // when the source completes

@@ -152,7 +152,7 @@ func (l *ledger) head(conn net.Conn, path string) (*bufio.Reader, error) {
 // For a day thousands of clients come and go, stop reading and go on or do not,
 // while a topic is published at all rates. Each has every event once, over all
 // its connections, or is told what it has missed; and nothing is left of them.
-func TestADayOfChurn(t *testing.T) {
+func TestChurn(t *testing.T) {
 	const seats, day = 36, 24 * time.Hour
 	seed := seedOf(t)
 	defer func() {

@@ -21,7 +21,7 @@ func line[T any](t *testing.T, codec sse.Codec, v T) string {
 	return string(b)
 }
 
-func TestLinesOfJSON(t *testing.T) {
+func TestEncoder_lines(t *testing.T) {
 	instant := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for _, tt := range []struct{ name, got, want string }{
 		{"text is a string", line(t, nil, "a\n\"b\"\t\\\x01<>&\u2028"), `"a\n\"b\"\t\\\u0001<>&` + "\u2028\"\n"},
@@ -40,7 +40,7 @@ func TestLinesOfJSON(t *testing.T) {
 	}
 }
 
-func TestACodecThatLiesAboutJSON(t *testing.T) {
+func TestEncoder_codecWithInvalidJSON(t *testing.T) {
 	if b, err := newEncoder[string](lyingCodec{}, answer.NDJSON).value(nil, "}\n{\"event\":\"stream.bye\""); err == nil {
 		t.Errorf("what is no JSON goes out as %q", b)
 	}
@@ -68,7 +68,7 @@ func (lyingCodec) IsText(any) bool              { return false }
 
 // What a client reads from a line is what the event held, whatever that was:
 // no field can be forged through another.
-func FuzzLineOfAnEvent(f *testing.F) {
+func FuzzEncoderLine(f *testing.F) {
 	f.Add("1", "pong", "pong!")
 	f.Add("\"", "\\", "\n\r\x00\x7f\u2028</script>")
 	f.Add("", "", "{}\n{\"event\":\"stream.bye\"}")

@@ -126,7 +126,7 @@ func comes(t *testing.T, what string, is func() bool) {
 // A stream is a socket and a position, and has no goroutine: behind net/http
 // alone, and behind a framework whose own response writer is known to do nothing
 // but count.
-func TestNoGoroutineForAStream(t *testing.T) {
+func TestFast_noGoroutinePerStream(t *testing.T) {
 	const streams = 100
 	for _, tt := range []struct {
 		name  string
@@ -168,7 +168,7 @@ func TestNoGoroutineForAStream(t *testing.T) {
 }
 
 // However a client leaves, it is noticed at once, and without a write.
-func TestLeavingIsNoticed(t *testing.T) {
+func TestFast_clientLeaves(t *testing.T) {
 	for _, transport := range both {
 		t.Run(transport.String(), func(t *testing.T) { leaving(t, transport) })
 	}
@@ -203,7 +203,7 @@ func leaving(t *testing.T, transport Transport) {
 
 // A descriptor that cannot be had where net/http keeps the connection sends the
 // client away for once, with a goodbye.
-func TestNoDescriptorIsAGoodbye(t *testing.T) {
+func TestFast_outOfDescriptors(t *testing.T) {
 	s := serving(t, Config{Transport: TransportFast}, hub.Config{}, bare)
 	s.srv.fast.copy = func(net.Conn) (int, error) { return -1, syscall.EMFILE }
 	_, in := s.dial("GET / HTTP/1.1")
@@ -218,7 +218,7 @@ func TestNoDescriptorIsAGoodbye(t *testing.T) {
 
 // A client whose socket is full is woken for as long as it reads, and given up
 // by a reset when it does not.
-func TestFullSockets(t *testing.T) {
+func TestFast_fullSockets(t *testing.T) {
 	const events, size = 200, 100 << 10
 	s := serving(t, Config{Transport: TransportFast, WriteTimeout: 20 * time.Second}, hub.Config{Bytes: 64 << 20}, bare)
 	conn, in := s.dial("GET / HTTP/1.0")
@@ -254,7 +254,7 @@ func TestFullSockets(t *testing.T) {
 // Clients come, go, stall, reset and half-close their connections in every way
 // for some seconds, or for as long as FLUXWIRE_TEST_SOAK says, and that twice. Each has every event once,
 // or is told what it has missed; no descriptor, no goroutine and no memory is left.
-func TestSoak(t *testing.T) {
+func TestFast_soak(t *testing.T) {
 	const seats = 60
 	length := 3 * time.Second
 	if v := os.Getenv("FLUXWIRE_TEST_SOAK"); v != "" {

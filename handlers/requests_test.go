@@ -54,7 +54,7 @@ func TestCORS(t *testing.T) {
 	})
 }
 
-func TestMethodsOfOtherHandlers(t *testing.T) {
+func TestServerMethods(t *testing.T) {
 	mount := func(s *Server) http.Handler {
 		return s.Methods(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte(r.Method)) }), "GET", "POST")
 	}

@@ -240,7 +240,7 @@ func after(start time.Time, d time.Duration) {
 	synctest.Wait()
 }
 
-func TestAHeartbeatIsForAll(t *testing.T) {
+func TestShard_heartbeat(t *testing.T) {
 	quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		h.oneShard()
 		a := h.peer("/")
@@ -269,7 +269,7 @@ func TestAHeartbeatIsForAll(t *testing.T) {
 	})
 }
 
-func TestHalfAHeartbeatGoesOn(t *testing.T) {
+func TestShard_partialHeartbeat(t *testing.T) {
 	for taken := range 3 {
 		quickly(t, Config{WriteTimeout: time.Minute}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 			a := h.peer("/")
@@ -303,7 +303,7 @@ func TestHalfAHeartbeatGoesOn(t *testing.T) {
 }
 
 // Who was full when the others had their heartbeat has the next one with them.
-func TestHeartbeatsGoOnAfterAStall(t *testing.T) {
+func TestShard_heartbeatAfterStall(t *testing.T) {
 	quickly(t, Config{WriteTimeout: time.Hour}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peer("/")
 		a.stop()
@@ -322,7 +322,7 @@ func TestHeartbeatsGoOnAfterAStall(t *testing.T) {
 
 // A client that is far behind has a bounded part of each pass, and its catching
 // up is no sign of life for the others.
-func TestOneFarBehindHoldsUpNobody(t *testing.T) {
+func TestShard_slowClient(t *testing.T) {
 	const events, size = 64, 64 << 10
 	cfg := Config{Pace: time.Second, Heartbeat: 4 * time.Second, WriteTimeout: time.Hour}
 	quickly(t, cfg, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
@@ -378,7 +378,7 @@ func TestOneFarBehindHoldsUpNobody(t *testing.T) {
 	})
 }
 
-func TestPassesArePaced(t *testing.T) {
+func TestShard_pace(t *testing.T) {
 	const ms = time.Millisecond
 	quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peer("/")
@@ -420,7 +420,7 @@ func TestPassesArePaced(t *testing.T) {
 	})
 }
 
-func TestStreamsEndAtTheirInstants(t *testing.T) {
+func TestShard_ageAndGrant(t *testing.T) {
 	quickly(t, Config{Heartbeat: Off}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peer("/")
 		after(a.start, 5*time.Millisecond)
@@ -463,7 +463,7 @@ func TestStreamsEndAtTheirInstants(t *testing.T) {
 
 // A stuck client is given up exactly when it has taken nothing for the write
 // timeout, counted from the last bytes that it took.
-func TestStallsAreCountedFromTheLastProgress(t *testing.T) {
+func TestShard_stall(t *testing.T) {
 	quickly(t, Config{Heartbeat: Off}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a, b := h.peer("/"), h.peer("/")
 		a.stop()
@@ -494,7 +494,7 @@ func TestStallsAreCountedFromTheLastProgress(t *testing.T) {
 }
 
 // Times so long that they are as good as never do not come at once.
-func TestNeverIsNotNow(t *testing.T) {
+func TestShard_longTimeouts(t *testing.T) {
 	quickly(t, Config{WriteTimeout: math.MaxInt64, Heartbeat: math.MaxInt64, Pace: time.Minute, MaxAge: Off}, hub.Config{Age: 20_000 * time.Hour}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peer("/")
 		a.stop()
@@ -508,7 +508,7 @@ func TestNeverIsNotNow(t *testing.T) {
 	})
 }
 
-func TestDrainingIsQuickWithWhoIsStuck(t *testing.T) {
+func TestShard_drainStalledClient(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		cfg   Config
@@ -548,7 +548,7 @@ func TestDrainingIsQuickWithWhoIsStuck(t *testing.T) {
 
 // What is slow is treated by the policy, and told once, with the right numbers;
 // half an event is always finished first, whatever the policy.
-func TestThePoliciesOfTheFastTransport(t *testing.T) {
+func TestShard_policies(t *testing.T) {
 	const frame, total, kept = 128, 100, 40
 	const held = memoryBuffer / frame // whole ones
 	for _, tt := range []struct {
@@ -639,7 +639,7 @@ func TestThePoliciesOfTheFastTransport(t *testing.T) {
 	}
 }
 
-func TestTheEndOfATopicReachesAll(t *testing.T) {
+func TestShard_topicEnds(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		end    func(*hub.Topic[string])
@@ -674,7 +674,7 @@ func TestTheEndOfATopicReachesAll(t *testing.T) {
 	}
 }
 
-func TestHTTP10IsServedFast(t *testing.T) {
+func TestShard_HTTP10(t *testing.T) {
 	quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peerBy("HTTP/1.0", "/")
 		add(h.t, topic, "x")
@@ -691,7 +691,7 @@ func TestHTTP10IsServedFast(t *testing.T) {
 
 // Each topic has its own group, which goes with its last connection. Numbers
 // of groups begin anew some day, and skip those that are in use.
-func TestManyTopics(t *testing.T) {
+func TestShard_manyTopics(t *testing.T) {
 	const topics = 1000
 	var all []*hub.Topic[string]
 	mount := func(s *Server) http.Handler {
@@ -746,7 +746,7 @@ func TestManyTopics(t *testing.T) {
 
 // What a socket had to say of a connection that has ended is not taken for news
 // of the one that has its slot now.
-func TestSlotsAreUsedAgain(t *testing.T) {
+func TestShard_slotsAreReused(t *testing.T) {
 	quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		shard := h.oneShard()
 		stays, a := h.peer("/"), h.peer("/")
@@ -765,7 +765,7 @@ func TestSlotsAreUsedAgain(t *testing.T) {
 }
 
 // What is counted is what the clients got, to the event and to the byte.
-func TestCountersAreExact(t *testing.T) {
+func TestShard_counters(t *testing.T) {
 	quickly(t, Config{}, hub.Config{Events: 50}, func(h *harness, topic *hub.Topic[string]) {
 		add(h.t, topic, "first")
 		var peers []*peer
@@ -832,7 +832,7 @@ func TestCountersAreExact(t *testing.T) {
 	})
 }
 
-func TestTheLagOfTheFastTransport(t *testing.T) {
+func TestShard_lag(t *testing.T) {
 	quickly(t, Config{Heartbeat: Off}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		add(h.t, topic, "x")
 		a, b := h.peer("/"), h.peer("/")
@@ -853,7 +853,7 @@ func TestTheLagOfTheFastTransport(t *testing.T) {
 	})
 }
 
-func TestLimitsCountFastStreams(t *testing.T) {
+func TestShard_limits(t *testing.T) {
 	quickly(t, Config{MaxStreams: 2}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a, b := h.peer("/"), h.peer("/")
 		if got := h.peer("/").took(); len(got) != 1 || !strings.Contains(got[0].text, "stream.bye") {
@@ -869,7 +869,7 @@ func TestLimitsCountFastStreams(t *testing.T) {
 	})
 }
 
-func TestFastStreamsMayFinish(t *testing.T) {
+func TestShard_finish(t *testing.T) {
 	quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a, b := h.peer("/"), h.peer("/")
 		var closing sync.WaitGroup
@@ -899,7 +899,7 @@ func between(h *harness, f func(net.Conn)) {
 }
 
 // What happens while a connection is on its way from the handler to its shard.
-func TestOnTheWayToTheShard(t *testing.T) {
+func TestShard_handOver(t *testing.T) {
 	t.Run("the server drains", func(t *testing.T) {
 		quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 			between(h, func(net.Conn) {

@@ -31,7 +31,7 @@ func (w wrappedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // What cannot be served fast is served by the portable transport, and the log
 // says why: at level Warn for who has asked for the fast one.
-func TestWhyATopicIsServedPortably(t *testing.T) {
+func TestTransport_reasonsForPortable(t *testing.T) {
 	all := Filter(func(*http.Request) (hub.Filter, error) { return hub.Filter{}, nil })
 	for _, tt := range []struct {
 		why   string
@@ -110,7 +110,7 @@ func asking(change func(*http.Request)) func(http.Handler) http.Handler {
 
 // Addresses tell what is a socket: a network in memory is asked for nothing, and
 // nobody is sent away.
-func TestWhatIsASocket(t *testing.T) {
+func TestTransport_sockets(t *testing.T) {
 	if !socket.Supported {
 		t.Skip("this system has no fast transport")
 	}
@@ -133,7 +133,7 @@ func TestWhatIsASocket(t *testing.T) {
 
 // Other forms than event streams, and other sources than topics, have nothing
 // that could be served fast, and nothing to complain of.
-func TestWhatIsNeverFast(t *testing.T) {
+func TestTransport_neverFast(t *testing.T) {
 	quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.get("/", "Accept", "application/x-ndjson")
 		add(h.t, topic, "x")
@@ -149,7 +149,7 @@ func TestWhatIsNeverFast(t *testing.T) {
 
 // The first client of a listener whose connections hide their sockets is asked
 // to come again; who comes then, and all others, are served portably.
-func TestAForeignListener(t *testing.T) {
+func TestTransport_foreignListener(t *testing.T) {
 	run := func(h *harness, topic *hub.Topic[string], bye string, then func(*peer)) {
 		a := h.peer("/")
 		got := a.took()
@@ -197,7 +197,7 @@ func TestAForeignListener(t *testing.T) {
 }
 
 // The shards that cannot be started leave their streams to the handlers.
-func TestNoShardCanBeStarted(t *testing.T) {
+func TestTransport_noShard(t *testing.T) {
 	transported(t, Config{Transport: TransportFast}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		for _, s := range h.srv.fast.shards {
 			s.OpenWith(func(func() (carry.Sockets, error)) (carry.Sockets, error) { return nil, syscall.EMFILE })
@@ -213,7 +213,7 @@ func TestNoShardCanBeStarted(t *testing.T) {
 }
 
 // A socket that cannot be watched ends its stream, and no other.
-func TestASocketThatCannotBeWatched(t *testing.T) {
+func TestTransport_unwatchableSocket(t *testing.T) {
 	quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		for _, s := range h.srv.fast.shards {
 			s.OpenWith(func(open func() (carry.Sockets, error)) (carry.Sockets, error) {
@@ -248,7 +248,7 @@ func (u *unwatched) Add(fd int, token uint64) error {
 }
 
 // Both transports say the same, but for the end of the body.
-func TestBothTransportsSayTheSame(t *testing.T) {
+func TestTransport_sameBytes(t *testing.T) {
 	heads := map[Transport]string{}
 	bodies := map[Transport]string{}
 	topical(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {

@@ -144,9 +144,9 @@ func consecutive(t *testing.T, ids []string, first int) (stamp string) {
 	return stamp
 }
 
-// TestAClientLosesItsConnection, three times, once before the first event: it comes
+// TestResume_lostConnection, three times, once before the first event: it comes
 // back and misses nothing, also not what happened while it was away.
-func TestAClientLosesItsConnection(t *testing.T) {
+func TestResume_lostConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var h host
 		stop := h.serve(t)
@@ -178,9 +178,9 @@ func TestAClientLosesItsConnection(t *testing.T) {
 	})
 }
 
-// TestTheServiceIsStartedAgain: the client comes back by itself, is told once that
+// TestResume_restart: the client comes back by itself, is told once that
 // events are missing, and gets all those of the new service.
-func TestTheServiceIsStartedAgain(t *testing.T) {
+func TestResume_restart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var h host
 		stop := h.serve(t)
