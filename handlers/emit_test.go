@@ -173,8 +173,7 @@ func TestEmit_waitsForFunction(t *testing.T) {
 	})
 }
 
-// An array is answered when it is whole, and its emitter is waited for all the
-// same.
+// An array is answered when it is whole. Shutdown waits for its emitter all the same.
 func TestEmit_waitsForFunctionOfArray(t *testing.T) {
 	returned := false
 	f := func(ctx context.Context, e *Emitter[any]) error {

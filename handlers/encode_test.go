@@ -42,10 +42,10 @@ func TestEncoder_lines(t *testing.T) {
 
 func TestEncoder_codecWithInvalidJSON(t *testing.T) {
 	if b, err := newEncoder[string](lyingCodec{}, answer.NDJSON).value(nil, "}\n{\"event\":\"stream.bye\""); err == nil {
-		t.Errorf("what is no JSON goes out as %q", b)
+		t.Errorf("data that is not JSON is sent as %q", b)
 	}
 	if got := line(t, lyingCodec{}, "[1,\n2]"); got != "[1,2]\n" {
-		t.Errorf("JSON on two lines goes out as %q", got)
+		t.Errorf("JSON on two lines is sent as %q", got)
 	}
 }
 
@@ -66,8 +66,7 @@ func (lyingCodec) AppendData(dst []byte, v any) ([]byte, error) {
 func (lyingCodec) DecodeData([]byte, any) error { return nil }
 func (lyingCodec) IsText(any) bool              { return false }
 
-// What a client reads from a line is what the event held, whatever that was:
-// no field can be forged through another.
+// A client reads from a line what the event held: no field can forge another one.
 func FuzzEncoderLine(f *testing.F) {
 	f.Add("1", "pong", "pong!")
 	f.Add("\"", "\\", "\n\r\x00\x7f\u2028</script>")

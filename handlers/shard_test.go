@@ -214,7 +214,7 @@ func fill(t *testing.T, topic *hub.Topic[string], size int) {
 	next := topic.Feed().Stats().Next
 	// The stamps of a topic in memory are all the same.
 	if next == 1 {
-		t.Fatal("fill: the topic has no event whose stamp could be looked at")
+		t.Fatal("fill: the topic has no event, and so no stamp")
 	}
 	c := topic.Feed().Subscribe(hub.Latest(1), hub.PolicyToOldest, hub.Filter{})
 	b, err := c.Next(t.Context())
@@ -234,7 +234,7 @@ func (h *harness) oneShard() *carry.Shard {
 	return h.srv.fast.shards[0]
 }
 
-// after sleeps until d after start, and then until all has come to rest.
+// after sleeps until d after start, and then until every goroutine waits.
 func after(start time.Time, d time.Duration) {
 	time.Sleep(time.Until(start.Add(d)))
 	synctest.Wait()
@@ -288,7 +288,7 @@ func TestShard_partialHeartbeat(t *testing.T) {
 			}
 			want := []string{":", "y"}
 			beats := uint64(1)
-			if taken == 0 { // there was no room at all: nobody waits for it
+			if taken == 0 { // there was no room at all: it is not waited for
 				want, beats = want[1:], 0
 			}
 			if !slices.Equal(texts, want) {
@@ -302,7 +302,7 @@ func TestShard_partialHeartbeat(t *testing.T) {
 	}
 }
 
-// Who was full when the others had their heartbeat has the next one with them.
+// A client that was full when the others got a heartbeat gets the next one with them.
 func TestShard_heartbeatAfterStall(t *testing.T) {
 	quickly(t, Config{WriteTimeout: time.Hour}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peer("/")
@@ -320,8 +320,8 @@ func TestShard_heartbeatAfterStall(t *testing.T) {
 	})
 }
 
-// A client that is far behind has a bounded part of each pass, and its catching
-// up is no sign of life for the others.
+// A client that is far behind gets a bounded part of each pass, and the passes that it
+// needs do not delay the heartbeats of the others.
 func TestShard_slowClient(t *testing.T) {
 	const events, size = 64, 64 << 10
 	cfg := Config{Pace: time.Second, Heartbeat: 4 * time.Second, WriteTimeout: time.Hour}
@@ -461,8 +461,8 @@ func TestShard_ageAndGrant(t *testing.T) {
 	})
 }
 
-// A stuck client is given up exactly when it has taken nothing for the write
-// timeout, counted from the last bytes that it took.
+// A stalled client is given up exactly one write timeout after the last bytes that it
+// accepted.
 func TestShard_stall(t *testing.T) {
 	quickly(t, Config{Heartbeat: Off}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a, b := h.peer("/"), h.peer("/")
@@ -493,7 +493,7 @@ func TestShard_stall(t *testing.T) {
 	})
 }
 
-// Times so long that they are as good as never do not come at once.
+// Durations near the largest one do not overflow into the past.
 func TestShard_longTimeouts(t *testing.T) {
 	quickly(t, Config{WriteTimeout: math.MaxInt64, Heartbeat: math.MaxInt64, Pace: time.Minute, MaxAge: Off}, hub.Config{Age: 20_000 * time.Hour}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peer("/")
@@ -546,8 +546,8 @@ func TestShard_drainStalledClient(t *testing.T) {
 	}
 }
 
-// What is slow is treated by the policy, and told once, with the right numbers;
-// half an event is always finished first, whatever the policy.
+// The policy decides about a slow client, which is told once, with the right numbers. An
+// event of which a part was sent is always finished first.
 func TestShard_policies(t *testing.T) {
 	const frame, total, kept = 128, 100, 40
 	const held = memoryBuffer / frame // whole ones
@@ -689,8 +689,8 @@ func TestShard_HTTP10(t *testing.T) {
 	})
 }
 
-// Each topic has its own group, which goes with its last connection. Numbers
-// of groups begin anew some day, and skip those that are in use.
+// Each topic has its own group, which is removed with its last connection. The numbers
+// of groups wrap around, and skip those that are in use.
 func TestShard_manyTopics(t *testing.T) {
 	const topics = 1000
 	var all []*hub.Topic[string]
@@ -736,7 +736,7 @@ func TestShard_manyTopics(t *testing.T) {
 		}
 		peers[topics-1].leave()
 		if shard.Inspect().Running {
-			t.Error("the shard goes on without a connection")
+			t.Error("the shard still runs without a connection")
 		}
 		for _, topic := range all {
 			topic.Close()
@@ -744,8 +744,8 @@ func TestShard_manyTopics(t *testing.T) {
 	})
 }
 
-// What a socket had to say of a connection that has ended is not taken for news
-// of the one that has its slot now.
+// A socket event about a connection that has ended is not taken for one about the
+// connection that has its slot now.
 func TestShard_slotsAreReused(t *testing.T) {
 	quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		shard := h.oneShard()
@@ -764,7 +764,7 @@ func TestShard_slotsAreReused(t *testing.T) {
 	})
 }
 
-// What is counted is what the clients got, to the event and to the byte.
+// The counters are exact, to the event and to the byte.
 func TestShard_counters(t *testing.T) {
 	quickly(t, Config{}, hub.Config{Events: 50}, func(h *harness, topic *hub.Topic[string]) {
 		add(h.t, topic, "first")
@@ -882,7 +882,7 @@ func TestShard_finish(t *testing.T) {
 		add(h.t, topic, "x")
 		b.leave()
 		after(a.start, 10*time.Second)
-		a.wants("goes on to its limit", "x@3s", "stream.bye@5s")
+		a.wants("continues to its limit", "x@3s", "stream.bye@5s")
 		closing.Wait()
 		h.ended("s", map[Reason]uint64{ReasonShutdown: 1, ReasonLeft: 1})
 	}, Finish(5*time.Second))
@@ -898,7 +898,7 @@ func between(h *harness, f func(net.Conn)) {
 	}
 }
 
-// What happens while a connection is on its way from the handler to its shard.
+// What happens between the handler and the shard, while a connection is handed over.
 func TestShard_handOver(t *testing.T) {
 	t.Run("the server drains", func(t *testing.T) {
 		quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {

@@ -37,7 +37,7 @@ func TestStats_ages(t *testing.T) {
 	})
 }
 
-// A stream without a name or a pattern is called by its path.
+// A stream without a name or a pattern is counted by its path.
 func TestStats_maxRoutes(t *testing.T) {
 	virtual(t, Config{}, func(s *Server) http.Handler { return Values(s, streams.Of(1)) }, func(h *harness) {
 		for n := range maxRoutes + 10 {

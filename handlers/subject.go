@@ -20,7 +20,7 @@ import (
 // anything that users send, and wherever you are in doubt, use a [Topic]: it refuses
 // such an event when it is published, and a client that comes back resumes.
 //
-// A Subject keeps no history for clients that come back: one that asks to
+// A Subject keeps no history for clients that come back. A client that asks to
 // resume is told by a stream.gap without a number that it may have missed
 // events. When subject completes or fails, so do the streams, see [Events].
 func Subject[T any](s *Server, subject *streams.Subject[sse.ServerSentEvent[T]], opts ...SourceOption) *Handler {
@@ -36,7 +36,7 @@ func Subject[T any](s *Server, subject *streams.Subject[sse.ServerSentEvent[T]],
 				}
 			}
 			live := subject.OnLag(func(missed uint64) {
-				d.Tell(ctx, &sse.Gap{Reason: sse.GapSlow, Missed: &missed}) // if it fails, so does the next write
+				d.Tell(ctx, &sse.Gap{Reason: sse.GapSlow, Missed: &missed}) // if this fails, so does the next write
 			})
 			return send(ctx, d, live, enc.event)
 		}), nil

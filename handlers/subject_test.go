@@ -49,7 +49,7 @@ func TestSubject_fails(t *testing.T) {
 	})
 }
 
-// A slow client is told how many events it missed, once, and nobody else
+// A slow client is told how many events it missed, once, and no other client
 // notices.
 func TestSubject_slowClient(t *testing.T) {
 	const published, window = 10_000, 16

@@ -171,7 +171,7 @@ func TestTopic_gap(t *testing.T) {
 				got.WriteString(again.line())
 			}
 			if strings.Contains(got.String(), "stream.gap") {
-				t.Errorf("%s: who resumes from the gap's id is told of it again", tt.reason)
+				t.Errorf("%s: a client that resumes from the gap's id is told of it again", tt.reason)
 			}
 			again.leave()
 			if n := h.srv.Stats().Routes["s"].Gaps[sse.GapReason(tt.reason)]; n != 1 {
@@ -204,11 +204,11 @@ func TestTopic_resumeAfterEnd(t *testing.T) {
 			t.Errorf("body %q, want it to end with %q", body, want)
 		}
 		if got := h.get("/", "Last-Event-ID", ids[1]).StatusCode; got != http.StatusNoContent {
-			t.Errorf("who has it all is answered with %d, want 204", got)
+			t.Errorf("a client that has everything is answered with %d, want 204", got)
 		}
 		late := h.get("/", "Last-Event-ID", ids[0]).rest()
 		if !strings.Contains(late, "data: b\n") || !strings.HasSuffix(late, "event: stream.complete\ndata: {}\n\n") {
-			t.Errorf("who lacks an event gets %q", late)
+			t.Errorf("a client that lacks an event gets %q", late)
 		}
 	})
 	topical(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {

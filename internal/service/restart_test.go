@@ -73,7 +73,7 @@ func (h *host) serve(t *testing.T) (stop func()) {
 	return stop
 }
 
-// A follower is what a client of /stream-sse has got.
+// A follower has counted what a client of /stream-sse got.
 type follower struct {
 	connections int
 	gaps        []sse.Gap
@@ -128,8 +128,8 @@ func (h *host) ping(t *testing.T, message string) {
 	testkit.Ping(t, &http.Client{Transport: transport}, servicetest.MemURL, message)
 }
 
-// consecutive checks that ids are the events of one life of the topic, from number
-// first on: none is missing, none comes twice.
+// consecutive checks that ids are those of one incarnation of the topic, from number
+// first on, each once.
 func consecutive(t *testing.T, ids []string, first int) (stamp string) {
 	t.Helper()
 	for i, id := range ids {
@@ -144,8 +144,8 @@ func consecutive(t *testing.T, ids []string, first int) (stamp string) {
 	return stamp
 }
 
-// TestResume_lostConnection, three times, once before the first event: it comes
-// back and misses nothing, also not what happened while it was away.
+// A client loses its connection three times, once before the first event. It comes back
+// and misses nothing, not even what happened while it was away.
 func TestResume_lostConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var h host
@@ -178,8 +178,8 @@ func TestResume_lostConnection(t *testing.T) {
 	})
 }
 
-// TestResume_restart: the client comes back by itself, is told once that
-// events are missing, and gets all those of the new service.
+// The service is started again. The client comes back by itself, is told once that
+// events are missing, and gets all events of the new service.
 func TestResume_restart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var h host
@@ -192,7 +192,7 @@ func TestResume_restart(t *testing.T) {
 		stop = h.serve(t)
 		h.ping(t, "early")
 		time.Sleep(30500 * time.Millisecond)
-		h.cut() // a gap is told once: not again to who comes back
+		h.cut() // a client is told of a gap once, not again when it comes back
 		time.Sleep(10 * time.Second)
 		f := following()
 		stop()
