@@ -127,7 +127,7 @@ func TestAnHourOfTicks(t *testing.T) {
 }
 
 // TestHeartbeatsAndStop keeps a silent stream open for an hour: a heartbeat
-// comes every 15 seconds to the instant, and the stop reaches it at once.
+// comes exactly every 15 seconds, and the stop reaches the client at once.
 func TestHeartbeatsAndStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := start(t, service.Config{MaxAge: handlers.Off})

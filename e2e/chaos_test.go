@@ -28,13 +28,13 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// What TestChaos does, and what tells its other processes what to be.
+// The size of TestChaos, and the variables that tell its other processes their part.
 const (
 	chaosEvents = 100_000
 	// chaosStep is how many events are published with each new connection: so the
 	// consumers are now behind, now live.
 	chaosStep = 500
-	// chaosSave is how many events the consumer with a cursor handles between two
+	// chaosSave is how many events the consumer with a position file handles between two
 	// saves.
 	chaosSave = 200
 
@@ -47,9 +47,9 @@ const (
 	chaosDir  = "FLUXWIRE_TEST_CHAOS_DIR"
 )
 
-// TestChaos has a topic consumed by processes that are killed at any moment, through
-// a network that fails in every way it can. Each consumer has applied every event
-// once, in order.
+// TestChaos: processes that are killed at any moment consume a topic, through a
+// network that fails in every way it can. Each consumer applies every event once, in
+// order.
 func TestChaos(t *testing.T) {
 	if role := os.Getenv(chaosRole); role != "" {
 		if err := consume(role, os.Getenv(chaosURL), os.Getenv(chaosDir)); err != nil {
@@ -85,7 +85,7 @@ func TestChaos(t *testing.T) {
 	serving.Go(func() { web.Serve(ln) })
 
 	var wg sync.WaitGroup
-	for i, role := range []string{roleLedger, roleCursor} {
+	for i, role := range []string{roleLedger, rolePositionFile} {
 		c := &consumer{
 			role: role,
 			dir:  t.TempDir(),
@@ -241,7 +241,7 @@ func (c *consumer) check(t *testing.T, p *chaosProxy) {
 	if c.role == roleLedger && l.repeats != 0 {
 		t.Errorf("%s: %d events came again, want none", c.role, l.repeats)
 	}
-	if most := chaosSave * c.kills; c.role == roleCursor && l.repeats > most {
+	if most := chaosSave * c.kills; c.role == rolePositionFile && l.repeats > most {
 		t.Errorf("%s: %d events came again, want %d for each of %d kills at most", c.role, l.repeats, chaosSave, c.kills)
 	}
 	// What the bytes of the events make necessary, whatever the chances: there are 3 MB
@@ -263,8 +263,8 @@ const (
 	// roleLedger saves its position with its work: a record holds an event's number
 	// and its id. Nothing comes again.
 	roleLedger = "ledger"
-	// roleCursor has a FileCursor, and leaves out what it has applied already.
-	roleCursor = "cursor"
+	// rolePositionFile has a PositionFile, and leaves out what it has applied already.
+	rolePositionFile = "position-file"
 )
 
 // consume is the life of a consumer's process.
@@ -286,8 +286,8 @@ func consume(role, url, dir string) (err error) {
 	switch role {
 	case roleLedger:
 		opts = append(opts, client.LastEventID(l.id))
-	case roleCursor:
-		c, err := client.NewFileCursor(filepath.Join(dir, "position"))
+	case rolePositionFile:
+		c, err := client.OpenPositionFile(filepath.Join(dir, "position"))
 		if err != nil {
 			return err
 		}
@@ -408,7 +408,7 @@ type chaosProxy struct {
 	fates       [fates]int
 }
 
-// listen has the proxy take connections until it is closed.
+// listen makes the proxy take connections until it is closed.
 func (p *chaosProxy) listen() (err error) {
 	if p.ln, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		return err

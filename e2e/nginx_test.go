@@ -184,7 +184,7 @@ func TestNginxPassesACutOn(t *testing.T) {
 	}
 }
 
-// The control to the tests above: but for one header nginx does hold back.
+// The control of the tests above: without one header nginx does hold events back.
 func TestNginxHoldsBackWithoutTheHeader(t *testing.T) {
 	up := newControlled(t, handlers.Config{Heartbeat: 10 * time.Millisecond})
 	url := nginx.Proxy(t, up.addr, "proxy_ignore_headers X-Accel-Buffering;")

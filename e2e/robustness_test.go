@@ -25,7 +25,7 @@ import (
 
 // TestRudeClients lets hundreds of clients misbehave in each of many ways. The
 // service answers as it should, forgets them all, says nothing about them, and
-// goes on.
+// keeps serving.
 func TestRudeClients(t *testing.T) {
 	const clients = 200
 

@@ -293,12 +293,12 @@ func (x *exchange) handOver(to *lane) (handed bool, err error) {
 	in := *x.driver.Session()
 	in.Move(to.spot)
 	x.reader.Join() // the shard counts the stream out; the cursor is closed before
-	to.shard.Join(x.Handler, x.openGroup, x.stream, in, fd)
+	to.shard.Join(x.Handler, x.group, x.stream, in, fd)
 	return true, nil
 }
 
-// openGroup opens the group of the handler's streams on a route.
-func (h *Handler) openGroup() carry.Group {
+// group opens a group of the handler's streams.
+func (h *Handler) group() carry.Group {
 	return carry.Group{
 		Plan:      h.plan(answer.EventStream),
 		Reader:    reading.Hub.Reader(h.feed, int(h.policy)),

@@ -5,14 +5,21 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// A spot is a position between two events.
+// A spot is where a reader is between two events, as the window knows it. Where in this
+// package has these words:
+//
+//   - pos, a [eventlog.Pos], is a position: the last event that the reader has had;
+//   - at is the number of the event that the reader wants next, and so pos.Seq+1;
+//   - first and next are the bounds of what a window or a batch holds, of which next is
+//     the number of the event that follows;
+//   - a [Start] says where a cursor begins, before that is known as a number.
 type spot struct {
 	epoch *epoch
-	at    uint64 // number of the next event wanted
-	stamp uint32 // of the event before it; 0 means unknown
+	at    uint64
+	stamp uint32 // of the event before at; 0 means unknown
 }
 
-// pos is the position of a spot whose epoch is known.
+// pos returns the position of s. The epoch of s must be known.
 func (s *spot) pos() eventlog.Pos { return eventlog.Pos{Seq: s.at - 1, Stamp: s.stamp} }
 
 // skip moves s to event first, or further if the policy says so, and returns the gap.

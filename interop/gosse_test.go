@@ -194,8 +194,8 @@ func TestGosseServerComesBack(t *testing.T) {
 	f.wantNoEvent()
 }
 
-// With ids of the replayer's own, who comes back with the newest of them has
-// missed nothing, and is sent everything once more.
+// With ids that the replayer makes, a client that comes back with the newest has
+// missed nothing, and is sent everything again.
 func TestGosseRepeatsEverythingQuirk(t *testing.T) {
 	g := newGosse(t, finite(t, 100, true))
 	f := follow[string](t, g.web.URL, quick)
@@ -295,7 +295,7 @@ func TestGosseIdleLimit(t *testing.T) {
 }
 
 // Shutdown writes its error into the open streams, as if it were an answer: a
-// line that means nothing. Who comes back gets it as one.
+// line that means nothing. A client that comes back gets it as an answer.
 func TestGosseShutdown(t *testing.T) {
 	const closed = "go-sse.server: provider is closed\n"
 	for mode, opts := range modes {

@@ -190,7 +190,7 @@ func TestNchanResumes(t *testing.T) {
 }
 
 // nchan says that a channel is gone in a comment, and closes the connection: the
-// client comes back, as to any server, and makes the channel anew by that. What
+// client comes back, as to any server, and makes the channel again by that. What
 // is published from then on arrives.
 func TestNchanChannelIsDeleted(t *testing.T) {
 	n := startNchan(t)
@@ -223,7 +223,7 @@ func TestNchanChannelIsDeleted(t *testing.T) {
 	}
 }
 
-// nchan takes an id that it never gave for none, and says nothing.
+// nchan treats an id that it never gave like no id, and does not tell the client.
 func TestNchanUnknownIDIsASilentGap(t *testing.T) {
 	n := startNchan(t)
 	n.publish("ids", "", "first")

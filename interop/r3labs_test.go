@@ -268,8 +268,8 @@ func TestR3labsRefusals(t *testing.T) {
 	}
 }
 
-// A stream that is removed ends like any connection; who comes back is told that
-// there is no such stream.
+// A stream that is removed ends like any connection; a client that comes back is told
+// that there is no such stream.
 func TestR3labsStreamIsRemoved(t *testing.T) {
 	for name, remove := range map[string]func(*sse.Server){
 		"RemoveStream": func(s *sse.Server) { s.RemoveStream("s") },

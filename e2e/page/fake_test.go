@@ -42,7 +42,7 @@ func newFake(t *testing.T) *fake {
 
 func (f *fake) page() string { return f.URL + prefix }
 
-// answerWith sets how pings are answered from now on.
+// answerWith sets the answer to the pings that follow.
 func (f *fake) answerWith(answer http.HandlerFunc) { f.answer.Store(&answer) }
 
 // ping waits for a ping and returns its media type and body.

@@ -48,7 +48,7 @@ func TestPage(t *testing.T) {
 		{"ticks are not announced", testAnnounced},
 		{"it fits a small phone", testSmall},
 		{"text has contrast", testContrast},
-		{"nothing moves for those who ask for that", testMotion},
+		{"nothing moves when reduced motion is asked for", testMotion},
 		{"without scripts", testNoScript},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.test(t, b) })

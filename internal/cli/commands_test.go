@@ -33,7 +33,7 @@ func TestServeIsACommand(t *testing.T) {
 	}
 }
 
-// Two runs of tail are one: the second goes on where the first says that it
+// Two runs of tail are as good as one: the second resumes where the first says that it
 // left off. What was sent by the command ping is among it.
 func TestTailOfTheService(t *testing.T) {
 	s := servicetest.Serve(t, service.Config{})
@@ -63,16 +63,16 @@ func TestTailOfTheService(t *testing.T) {
 	stderr := tail([]string{"one", "two"}, "--take", "2", s.URL+"/stream-sse?earliest")
 	_, id, ok := strings.Cut(stderr, "resume with --last-event-id ")
 	if !ok {
-		t.Fatalf("standard error %q, want it to say where to go on", stderr)
+		t.Fatalf("standard error %q, want it to say where to resume", stderr)
 	}
 	tail([]string{"three"}, "--take", "1", "--last-event-id", strings.TrimSpace(id), s.URL+"/stream-sse")
 	// The service counts as well, and tells that it is done.
 	if stderr := tail([]string{}, s.URL+"/stream-flux?take=1"); !strings.HasSuffix(stderr, "fluxwire: the stream is complete\n") {
 		t.Errorf("tail of a stream that ends: standard error %q, want that it is complete", stderr)
 	}
-	// With an id that is none it goes on from the oldest event.
+	// With an id that cannot be read it starts at the oldest event.
 	if stderr := tail([]string{"one"}, "--take=1", "--last-event-id=none", s.URL+"/stream-sse"); !strings.Contains(stderr, "\nfluxwire: gap: events may be missing") {
-		t.Errorf("tail from an id that is none: standard error %q, which says nothing of a gap", stderr)
+		t.Errorf("tail from an id that cannot be read: standard error %q, which says nothing of a gap", stderr)
 	}
 
 	code, _, stderr := command(t, "tail", s.URL+"/nowhere")

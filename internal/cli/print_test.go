@@ -30,7 +30,7 @@ func TestText(t *testing.T) {
 		{"in each line of several", "data: a\ndata: \x1b[A\n\n", "- message\n    a\n    \\x1b[A\n"},
 		{"in an id", "id: \x1b[2J\ndata: x\n\n", "\"\\x1b[2J\" message x\n"},
 		{"in a name", "event: \u009b2J\ndata: x\n\n", "- \"\\u009b2J\" x\n"},
-		{"bytes that are no UTF-8 are none", "data: \x9b2J\n\n", "- message \ufffd2J\n"},
+		{"bytes that are not UTF-8 are replaced", "data: \x9b2J\n\n", "- message \ufffd2J\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := play(t, sends(tt.wire+complete), "tail", base)

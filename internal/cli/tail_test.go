@@ -307,7 +307,7 @@ func TestWrongUsage(t *testing.T) {
 		{"tail", []string{base, "-H", "last-event-id: 1"}, "--last-event-id"},
 		{"tail", []string{base, "-H", "@" + missing}, "no such file"},
 		{"tail", []string{base, "-d", "@" + missing}, "no such file"},
-		{"tail", []string{base, "--cursor="}, "empty"},
+		{"tail", []string{base, "--position-file="}, "empty"},
 		{"tail", []string{base, "--method=a b"}, "a b"},
 		{"tail", []string{base, "--last-event-id=a\nb"}, "holds a control character, which no header can carry (fluxwire"},
 		{"tail", []string{"ftp://stream.test"}, `"ftp"`},

@@ -32,7 +32,7 @@ func TestProgram(t *testing.T) {
 			outcome{skip: skipped + "require: program go: not found in PATH, /nowhere/go: install Debian's package golang-go; FLUXWIRE_REQUIRE_ALL=1 makes this a failure"},
 		},
 		{
-			"a file that is no program is none", "0", "data", []string{filepath.Join(elsewhere, "data")},
+			"a file that is not executable does not count", "0", "data", []string{filepath.Join(elsewhere, "data")},
 			outcome{skip: skipped + "require: program data: not found in PATH, " + filepath.Join(elsewhere, "data") + ": install Debian's package data; FLUXWIRE_REQUIRE_ALL=1 makes this a failure"},
 		},
 		{

@@ -192,7 +192,7 @@ func TestResume_restart(t *testing.T) {
 		stop = h.serve(t)
 		h.ping(t, "early")
 		time.Sleep(30500 * time.Millisecond)
-		h.cut() // a client is told of a gap once, not again when it comes back
+		h.cut() // a gap is told once, not again after another cut
 		time.Sleep(10 * time.Second)
 		f := following()
 		stop()

@@ -189,9 +189,9 @@ func TestStalledStreamIsCut(t *testing.T) {
 					// words alone tell an end from a cut.
 					t.Errorf("the stalled stream ends after %q, %v; want it to be cut", b, err)
 				}
-				testkit.Ping(t, client, tlsURL, "still here")
-				if got := <-other; got != "still here" {
-					t.Errorf("the other stream got %.20q, want the ping", got)
+				testkit.Ping(t, client, tlsURL, "still there")
+				if got := <-other; got != "still there" {
+					t.Errorf("the other stream got %.20q, want the message", got)
 				}
 			})
 		})

@@ -137,11 +137,12 @@ runs:
 			fmt.Fprintf(stderr, "%s, %s, run %d of %d: %.1fs %s\n", r.scenario.name, r.system, i+1, *runs, time.Since(began).Seconds(), v.line(r.scenario.table, err))
 		}
 	}
-	fmt.Fprintf(out, "%d cores, %s, %s, %d runs. Medians, and (least–most); × is the median of the ratios in the same turn.\n\n",
+	fmt.Fprintf(out, "%d cores, %s, %s, %d runs. Medians, and (least–most); × and now / before are medians of the ratios in the same turn.\n\n",
 		runtime.NumCPU(), kernelVersion(), runtime.Version(), *runs)
 	for _, t := range tables {
 		t.write(out, rows)
 	}
+	writeChanges(out, rows)
 	if all := slices.Concat(notes, wrong); len(all) > 0 {
 		fmt.Fprintf(out, "### What did not work\n\n")
 		for _, s := range all {

@@ -60,13 +60,23 @@ func scenarios(z sizes) []scenario {
 	for _, n := range []int{1, 4, 32} {
 		all = append(all, scenario{
 			name: "inflight" + strconv.Itoa(n), what: fmt.Sprintf("%d in flight, %d connections", n, z.conns), table: delivery,
-			run: func(r *rig, _ string) (values, error) { return z.loop(r, z.conns, n, z.measured) },
+			run: func(r *rig, _ string) (values, error) { return z.loop(r, z.conns, looped(r, n), z.measured) },
 		})
 	}
 	all = append(all,
 		scenario{
+			name: "http32", what: fmt.Sprintf("32 in flight, a request each, %d connections", z.conns), table: delivery,
+			run: func(r *rig, system string) (values, error) {
+				again := posted(r, 32)
+				if system == floorName { // it knows no kept-alive connections
+					again = looped(r, 32)
+				}
+				return z.loop(r, z.conns, again, z.measured)
+			},
+		},
+		scenario{
 			name: fmt.Sprintf("flat%d", z.many), what: fmt.Sprintf("32 in flight, %d connections", z.many), table: delivery,
-			run: func(r *rig, _ string) (values, error) { return z.loop(r, z.many, 32, z.longer) },
+			run: func(r *rig, _ string) (values, error) { return z.loop(r, z.many, looped(r, 32), z.longer) },
 		},
 		scenario{
 			name: fmt.Sprintf("rate%d", z.many), what: fmt.Sprintf("10 events/s, %d connections", z.many), table: delivery,
@@ -128,12 +138,14 @@ func books(v values, groups map[string]load.Report) {
 	}
 }
 
-// loop is the closed loop: inFlight events are under way at any time.
-func (z sizes) loop(r *rig, conns, inFlight int, d time.Duration) (values, error) {
+// A closedLoop has events under way for d, the last so far being number last.
+type closedLoop func(last uint64, d time.Duration) (control.Answer, error)
+
+// loop is the closed loop: again has as many events under way at any time.
+func (z sizes) loop(r *rig, conns int, again closedLoop, d time.Duration) (values, error) {
 	if _, err := r.open(load.Group{Name: "readers", N: conns, Rate: z.rate, Next: 1}); err != nil {
 		return nil, err
 	}
-	again := looped(r, inFlight)
 	warm, err := again(0, z.warmUp)
 	if err != nil {
 		return nil, err
@@ -144,11 +156,18 @@ func (z sizes) loop(r *rig, conns, inFlight int, d time.Duration) (values, error
 	})
 }
 
-// looped returns what has inFlight events under way for d, the last so far being
-// number last.
-func looped(r *rig, inFlight int) func(last uint64, d time.Duration) (control.Answer, error) {
+// looped has inFlight events under way. They are published in one goroutine.
+func looped(r *rig, inFlight int) closedLoop {
 	return func(last uint64, d time.Duration) (control.Answer, error) {
 		return r.do(control.Command{Op: "loop", Last: last, InFlight: inFlight, For: d, Trigger: r.hello.Trigger})
+	}
+}
+
+// posted is looped where each event comes by a request of its own: the server's HTTP
+// goroutines publish them.
+func posted(r *rig, inFlight int) closedLoop {
+	return func(last uint64, d time.Duration) (control.Answer, error) {
+		return r.do(control.Command{Op: "loop", Last: last, InFlight: inFlight, For: d, Post: r.hello.Control})
 	}
 }
 
@@ -258,9 +277,9 @@ func (z sizes) stuck(r *rig) (values, error) {
 // that do not read have taken all that their buffers hold. A system tells that by
 // what it has not sent or has dropped; one that does neither is given some time. It
 // returns the number of the last event.
-func fill(r *rig, last uint64, publish func(last uint64, d time.Duration) (control.Answer, error)) (uint64, error) {
+func fill(r *rig, last uint64, again closedLoop) (uint64, error) {
 	for i := range 20 {
-		a, err := publish(last, time.Second)
+		a, err := again(last, time.Second)
 		if err != nil {
 			return 0, err
 		}

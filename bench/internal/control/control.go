@@ -51,6 +51,7 @@ type Command struct {
 	For      time.Duration `json:"for,omitempty"`  // how long, or how long at most
 	Last     uint64        `json:"last,omitempty"` // number of the last event there is
 	Trigger  string        `json:"trigger,omitempty"`
+	Post     string        `json:"post,omitempty"` // loop: instead of Trigger, the Control address: each event is a request, over one of InFlight connections
 }
 
 // An Answer is what a load process has to say after a command.

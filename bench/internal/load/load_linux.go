@@ -110,6 +110,7 @@ type Load struct {
 	host    string
 	ep      int
 	fds     map[int32]*conn
+	posts   []*posts
 	groups  []*group
 	events  []syscall.EpollEvent
 	buf     []byte
@@ -156,6 +157,9 @@ func (l *Load) Close() {
 				l.drop(c)
 			}
 		}
+	}
+	for _, p := range l.posts {
+		p.close()
 	}
 	syscall.Close(l.ep)
 }
@@ -218,6 +222,14 @@ func (l *Load) run(timeout time.Duration, done func() (bool, error)) (bool, erro
 		for _, ev := range l.events[:max(n, 0)] {
 			if c := l.fds[ev.Fd]; c != nil {
 				l.ready(c)
+				continue
+			}
+			for _, p := range l.posts {
+				if c := p.byFD[ev.Fd]; c != nil {
+					if err := p.ready(c, l.buf); err != nil {
+						return false, err
+					}
+				}
 			}
 		}
 	}

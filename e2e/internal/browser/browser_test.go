@@ -277,7 +277,7 @@ func processesWith(t *testing.T, s string) (pids []string) {
 		t.Fatal(err)
 	}
 	for _, path := range found {
-		// One that has ended meanwhile cannot be read, and is none.
+		// A process that has ended meanwhile cannot be read, and does not count.
 		if b, err := os.ReadFile(path); err == nil && strings.Contains(string(b), s) {
 			pids = append(pids, filepath.Base(filepath.Dir(path)))
 		}

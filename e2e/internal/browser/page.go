@@ -266,7 +266,7 @@ func (p *Page) SetVisible(visible bool) {
 	p.WaitFor(fmt.Sprintf(`(document.visibilityState === "visible") === %t`, visible), testkit.Patience)
 }
 
-// Scripts switches the scripts of the documents loaded from now on off, or on again;
+// Scripts switches off, or on again, the scripts of documents that are loaded later.
 // Eval works either way.
 func (p *Page) Scripts(on bool) {
 	p.t.Helper()

@@ -151,12 +151,14 @@ func (d *Blocking) Push(ctx context.Context, encode func(dst []byte) ([]byte, er
 		d.turn()
 		return d.err
 	}
+	before, _ := d.s.Counts()
 	d.s.Push(frame, 1)
 	d.turn()
-	if reason, _ := d.s.End(); reason != session.Going && reason != session.Complete {
+	after, _ := d.s.Counts()
+	if reason, _ := d.s.End(); after == before || reason == session.Error {
 		return d.usable(ctx)
 	}
-	return nil // also for the last event that the client wants
+	return nil // also for the last event of a stream that has ended meanwhile
 }
 
 // Tell tells the client that events are missing.
@@ -269,17 +271,18 @@ func (d *Blocking) offer(b []byte) (more bool) {
 	if !d.cfg.Pushes {
 		d.st.position.Store(d.s.Spot().At - d.s.Unsent())
 	}
-	more = d.letters() || more || n < len(b) // a drain may have come while the write was stuck
+	d.letters() // a drain may have come while the write was stuck, or the end of the age
 	d.s.Tick(&d.p)
 	if err == nil {
-		return more
+		return more || n < len(b) || d.s.State() == session.Leaving
 	}
 	if f, ok := errors.AsType[failure](err); ok {
 		d.fail(f.error)
 		return true
 	}
-	d.err = cmp.Or(d.err, fmt.Errorf("handlers: write: %w", err))
 	d.s.Gone(errors.Is(err, os.ErrDeadlineExceeded))
+	reason, _ := d.s.End()
+	d.err = cmp.Or(d.err, fmt.Errorf("%w: write: %w", ended[reason], err))
 	return false
 }
 
@@ -307,23 +310,20 @@ func (d *Blocking) write(b []byte) (n int, err error) {
 	}
 }
 
-// letters tells the session what came while a write held the lock, and reports whether
-// there was something.
-func (d *Blocking) letters() bool {
+// letters tells the session what came while a write held the lock.
+func (d *Blocking) letters() {
 	now := d.p.Now
 	defer func() { d.p.Now = now }()
-	revoked, hurry := d.revoked.Swap(0), d.hurry.Swap(0)
-	if revoked != 0 {
+	if revoked := d.revoked.Swap(0); revoked != 0 {
 		d.p.Now = revoked - 1 // the time for the last words counts from then
 		d.s.Tick(&d.p)        // an age that was reached before is the reason
 		d.s.Leave(&d.p, session.Grant, nil)
 	}
-	if hurry != 0 {
-		d.p.Now = hurry - 1
-		d.s.Tick(&d.p) // an age that was reached before is the reason
+	if hurry := d.hurry.Swap(0); hurry != 0 {
+		d.p.Now = hurry - 1 // the farewell counts from then
+		d.s.Tick(&d.p)
 		d.s.Drain(&d.p)
 	}
-	return revoked != 0 || hurry != 0
 }
 
 // drain implements driver.

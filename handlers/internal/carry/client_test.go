@@ -39,6 +39,7 @@ type client struct {
 	// As a connection of sockets.
 	set         *sockets
 	token       uint64
+	broken      error // why it is gone
 	armed, full bool
 }
 
@@ -318,10 +319,7 @@ func (s *sockets) Broken(fd int) error {
 	c := s.client(fd)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.gone {
-		return syscall.ECONNRESET
-	}
-	return nil
+	return c.broken
 }
 
 func (s *sockets) Close(fd int, reset bool) { s.client(fd).done(reset) }

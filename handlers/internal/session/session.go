@@ -73,7 +73,6 @@ type own struct {
 	pushed []byte // an event of a source that pushes
 	count  int    // events in pushed
 	last   []byte // last words
-	cause  []byte // of Error: the problem, encoded
 }
 
 func (o *own) empty() bool {
