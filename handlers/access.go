@@ -24,12 +24,13 @@ type Access struct {
 	Action Action
 }
 
-// A Grant is the answer to a request that may have what it asks for.
+// A Grant says that a request may have what it asks for.
 type Grant struct {
-	// Subject is the name of the user or tenant that asks. The limit on streams
-	// of one subject counts by it, and by the client's address if it is "".
+	// Subject is the name of the user or tenant that asks. The limit on the streams
+	// of one subject, and [Server.End], go by it. If it is "", the subject is the
+	// client's address.
 	Subject string
-	// Expires is when the grant ends; a stream.bye ends the stream then. The zero
+	// Expires is when the grant ends: then a stream.bye ends the stream. The zero
 	// time means never.
 	Expires time.Time
 }
@@ -49,8 +50,8 @@ func (s *Server) authorize(r *http.Request, access Access) (Grant, error) {
 	return grant, nil
 }
 
-// Authorized serves next for requests that may have access, and answers the
-// others with the [Problem] of [Config.Authorize]: for what publishes to a
+// Authorized returns a handler that serves next if [Config.Authorize] grants access,
+// and else answers with its error, as a [Problem]. It is for handlers that publish to a
 // stream.
 func (s *Server) Authorized(access Access, next http.Handler) http.Handler {
 	s.check("Server.Authorized")
@@ -77,7 +78,7 @@ func (s *Server) subject(r *http.Request, g Grant) string {
 func (s *Server) clientAddr(r *http.Request) string {
 	addr, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
-		return r.RemoteAddr // the network has no addresses, as in tests
+		return r.RemoteAddr // a network without IP addresses, as in tests
 	}
 	client := addr.Addr().Unmap()
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
@@ -87,7 +88,7 @@ func (s *Server) clientAddr(r *http.Request) string {
 		}
 		next, err := netip.ParseAddr(strings.TrimSpace(hop))
 		if err != nil {
-			break // a trusted proxy would not write this: believe nothing before it
+			break // a trusted proxy does not write this: believe nothing to the left of it
 		}
 		client = next.Unmap()
 	}

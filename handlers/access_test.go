@@ -19,7 +19,7 @@ func TestLimits(t *testing.T) {
 		cfg     Config
 		who     string
 		refused bool
-		status  int // of those who asked for no event stream
+		status  int // for other forms than an event stream
 	}{
 		{"one more of a subject", Config{MaxStreamsPerSubject: 3, Authorize: bySubject}, "ann", true, 429},
 		{"another subject", Config{MaxStreamsPerSubject: 3, Authorize: bySubject}, "bob", false, 0},
@@ -54,7 +54,7 @@ func TestLimits(t *testing.T) {
 					a.leave()
 				}
 				synctest.Wait()
-				a = h.get("/", "User", tt.who) // the place is free again
+				a = h.get("/", "User", tt.who) // one less is open
 				a.preamble("s")
 				a.leave()
 				if n := len(h.srv.subjects); n != 0 {
@@ -110,7 +110,7 @@ func TestAuthorize(t *testing.T) {
 		a.expect("event: stream.bye", "retry: 2000", `data: {"reason":"grant","retry":2000}`, "")
 		a.rest()
 		if got := time.Since(start); got != time.Minute {
-			t.Errorf("the stream went on for %v, want 1m: as long as its grant", got)
+			t.Errorf("the stream was open for %v, want 1m: as long as its grant", got)
 		}
 		h.ended("s", map[Reason]uint64{ReasonGrant: 1})
 	})
@@ -124,7 +124,7 @@ func TestClientAddr(t *testing.T) {
 		want         string
 	}{
 		{"direct", "192.0.2.1:1234", nil, "192.0.2.1"},
-		{"direct, and a header of its own making", "192.0.2.1:1234", []string{"198.51.100.7"}, "192.0.2.1"},
+		{"direct, with a header that the client made up", "192.0.2.1:1234", []string{"198.51.100.7"}, "192.0.2.1"},
 		{"by a trusted proxy", "10.1.1.1:80", []string{"198.51.100.7"}, "198.51.100.7"},
 		{"by two", "10.1.1.1:80", []string{"198.51.100.7, 10.2.2.2"}, "198.51.100.7"},
 		{"by two, in two lines", "10.1.1.1:80", []string{"198.51.100.7", "10.2.2.2"}, "198.51.100.7"},
@@ -148,7 +148,7 @@ func TestClientAddr(t *testing.T) {
 	}
 }
 
-func TestDrainRefusesAndEndsNothing(t *testing.T) {
+func TestServerDrain(t *testing.T) {
 	virtual(t, Config{}, silent, func(h *harness) {
 		a := h.get("/")
 		a.preamble("s")
@@ -157,16 +157,16 @@ func TestDrainRefusesAndEndsNothing(t *testing.T) {
 			t.Error("Draining = false")
 		}
 		if got := h.get("/").rest(); !strings.HasPrefix(got, "event: stream.bye\n") {
-			t.Errorf("who comes now gets %q", got)
+			t.Errorf("a new client gets %q", got)
 		}
-		a.expect(":", "") // the open stream goes on
+		a.expect(":", "") // the open stream continues
 		go h.srv.Shutdown(h.t.Context())
 		a.expect("event: stream.bye")
 		a.rest()
 	})
 }
 
-func TestFinishLetsAStreamEndByItself(t *testing.T) {
+func TestFinish(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		last   time.Duration // when the source completes

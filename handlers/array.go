@@ -19,8 +19,8 @@ func tooLarge(limit int) error {
 	return &carry.EncodeError{Err: &Problem{Detail: fmt.Sprintf("the array is larger than %d bytes; take fewer values, or ask for application/x-ndjson", limit)}}
 }
 
-// serveArray answers with the array that the stream has become, or says why it is not
-// whole.
+// serveArray answers with the array of the stream's events, or with a problem that says
+// why it is not whole.
 func (x *exchange) serveArray(array *carry.Array) {
 	reason, _ := x.driver.Session().End()
 	err := x.driver.Err()

@@ -13,7 +13,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/streams"
 )
 
-func TestAnArrayIsBounded(t *testing.T) {
+func TestJSONArray_limits(t *testing.T) {
 	big := strings.Repeat("x", 1<<19)
 	source := streams.Create(func(ctx context.Context, emit func(string) bool) error {
 		for emit(big) {
@@ -26,7 +26,7 @@ func TestAnArrayIsBounded(t *testing.T) {
 	})
 }
 
-func TestAnArrayKeepsItsStatusForAnError(t *testing.T) {
+func TestJSONArray_sourceFails(t *testing.T) {
 	source := schedule(&Problem{Status: 502, Detail: "lost"}, false, timed[int]{0, 1}, timed[int]{time.Minute, 2})
 	virtual(t, Config{}, func(s *Server) http.Handler { return Values(s, source, Finite(), Name("s")) }, func(h *harness) {
 		start := time.Now()
@@ -37,7 +37,7 @@ func TestAnArrayKeepsItsStatusForAnError(t *testing.T) {
 	})
 }
 
-func TestLeavingAnArrayStopsItsSource(t *testing.T) {
+func TestJSONArray_clientLeaves(t *testing.T) {
 	virtual(t, Config{}, silent, func(h *harness) {
 		ctx, cancel := context.WithTimeout(h.t.Context(), time.Second)
 		defer cancel()
@@ -53,7 +53,7 @@ func TestLeavingAnArrayStopsItsSource(t *testing.T) {
 	})
 }
 
-func TestShutdownInTheMiddleOfAnArray(t *testing.T) {
+func TestJSONArray_shutdown(t *testing.T) {
 	virtual(t, Config{}, silent, func(h *harness) {
 		go func() {
 			time.Sleep(time.Second)
@@ -69,7 +69,7 @@ func TestShutdownInTheMiddleOfAnArray(t *testing.T) {
 }
 
 // With the policy Cut a client of an array that falls behind is told to try again.
-func TestAnArrayIsCut(t *testing.T) {
+func TestJSONArray_policyCut(t *testing.T) {
 	reading, read := make(chan struct{}), make(chan struct{})
 	slow := Filter(func(*http.Request) (hub.Filter, error) {
 		return hub.Where(func(_ string, data []byte) bool {

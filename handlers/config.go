@@ -18,30 +18,32 @@ const Off = -1
 // Config is the settings of a [Server]. The zero Config works.
 type Config struct {
 	// Heartbeat is how long a stream may be silent before a comment (in NDJSON
-	// an empty line) is sent to keep it open through proxies. It is announced
+	// an empty line) is sent, so that proxies keep it open. It is announced
 	// in the header Stream-Heartbeat, in seconds. [Off] sends none.
 	// Defaults to 15 s.
 	Heartbeat time.Duration
 
-	// Grace is how long the answer's head waits for the first value, so that a
-	// source that fails at once is answered with a status. [Off] waits for
-	// nothing. Defaults to 50 ms.
+	// Grace is how long the head of the answer waits for the first value, so that a
+	// source that fails at once is answered with a status. With [Off] the head does
+	// not wait. Defaults to 50 ms.
 	Grace time.Duration
 
-	// WriteTimeout is how long one write may take before the stream is cut.
-	// Over HTTP/2 that holds for one stream that its client does not read; for a
-	// connection that takes no bytes at all, set the WriteByteTimeout of the
-	// [net/http.Server]'s HTTP2 to the same. Over TLS the end of a cut connection
-	// may take 5 s more. Defaults to 10 s.
+	// WriteTimeout is how long a client may make no progress, that is, accept no
+	// bytes while some are waiting, before its stream is cut. (Through net/http
+	// progress is counted in pieces of 64 KiB.) Over HTTP/2 that holds for a stream
+	// that its client does not read; for a connection that accepts no bytes at all,
+	// set the WriteByteTimeout of the [net/http.Server]'s HTTP2 to the same. Over TLS
+	// the end of a cut connection may take 5 s more. Defaults to 10 s.
 	WriteTimeout time.Duration
 
-	// MaxAge is when a stream is ended by stream.bye, so that its client
-	// connects again, within 10 % either way. [Off] ends none.
+	// MaxAge is the age at which a stream is ended by stream.bye, so that its client
+	// connects again: give or take 10 %, at random. With [Off] streams are not ended
+	// for their age.
 	// Defaults to 1 h.
 	MaxAge time.Duration
 
-	// Retry is how long clients are asked to wait before they reconnect,
-	// within 50 % either way. Defaults to 2 s.
+	// Retry is how long clients are asked to wait before they reconnect: give or
+	// take 50 %, at random. Defaults to 2 s.
 	Retry time.Duration
 
 	// MaxEvent is the size in bytes of the largest encoded event. A larger one
@@ -51,40 +53,40 @@ type Config struct {
 	// Origins lists the origins whose pages may read the streams (CORS), such
 	// as "https://app.example"; "*" is every origin. Pages of listed origins
 	// may send credentials, those admitted by "*" alone may not.
-	// Defaults to none.
+	// Defaults to no origin.
 	Origins []string
 
 	// MaxStreams is how many streams may be open at a time, and
 	// MaxStreamsPerSubject how many of one subject (see [Grant]). A client over
-	// a limit is told when to try again: by a stream that says stream.bye, since
-	// an EventSource would give up for good at any other answer, or by status
-	// 503 or 429 where it asked for another form. [Off] is no limit.
+	// a limit is told when to try again: by a stream with nothing but stream.bye,
+	// because an EventSource never retries after another answer, or by status 503
+	// or 429 if it asked for another form. [Off] means no limit.
 	// Default to 100,000 and 100.
 	MaxStreams           int
 	MaxStreamsPerSubject int
 
 	// TrustedProxies are the addresses whose X-Forwarded-For is believed.
-	// Defaults to none: the client is whoever is connected.
+	// Defaults to no proxy: the client is the other end of the connection.
 	TrustedProxies []netip.Prefix
 
-	// Authorize, if not nil, is asked before the first byte of every stream. Its
-	// error is answered as a [Problem]: return one with status 401 or 403. It
-	// may be called from any number of goroutines at once.
+	// Authorize, if not nil, is called before the first byte of every stream. Its
+	// error is answered as a [Problem]: return one with status 401 or 403. Any
+	// number of goroutines may call it at once.
 	Authorize func(r *http.Request, access Access) (Grant, error)
 
 	// Transport is how topics' event streams get to their clients. Defaults to
 	// [TransportAuto].
 	Transport Transport
 
-	// Pace is how far apart the rounds of the fast transport are, in each of which it
-	// writes a topic's pending events to all clients: from beginning to beginning,
-	// or, where events come faster than rounds, from the end of one to the beginning of the
-	// next. So several events leave in one write. The first event after a rest goes
-	// out at once. [Off] is no rest. Defaults to 2 ms.
+	// Pace is the least time between two writes of a topic's events to one client, so
+	// that events that arrive meanwhile leave in one write. It is counted from the
+	// beginning of the first write or, if that held more than one event, from its
+	// end. The first event after a pause leaves at once. With [Off] there is no such
+	// time. Defaults to 2 ms.
 	Pace time.Duration
 
-	// Logger gets a line for each stream that fails or stalls, and at debug
-	// for each other end. Its handler must not call the Server, and should not
+	// Logger gets a line for each stream at its end: at level Error if it failed, Warn
+	// if it stalled, else Debug. Its handler must not call the Server, and should not
 	// block: many streams may wait for it. Defaults to [slog.Default].
 	Logger *slog.Logger
 }
@@ -113,7 +115,7 @@ func (cfg Config) check() (answer.CORS, error) {
 		}
 	}
 	if cfg.WriteTimeout < 0 {
-		wrong("WriteTimeout: %v is negative; a stream without one could be held open for ever", cfg.WriteTimeout)
+		wrong("WriteTimeout: %v is negative; without one a stream could be held open forever", cfg.WriteTimeout)
 	}
 	if cfg.Retry < 0 {
 		wrong("Retry: %v is negative", cfg.Retry)

@@ -17,7 +17,7 @@ func TestConfig_invalid(t *testing.T) {
 		{Config{Pace: -time.Second}, "handlers: config: Pace: -1s is negative: write Off to switch it off"},
 		{Config{MaxStreams: -2}, "handlers: config: MaxStreams: -2 is negative: write Off for no limit"},
 		{Config{MaxStreamsPerSubject: -5}, "handlers: config: MaxStreamsPerSubject: -5 is negative: write Off for no limit"},
-		{Config{WriteTimeout: Off}, "handlers: config: WriteTimeout: -1ns is negative; a stream without one could be held open for ever"},
+		{Config{WriteTimeout: Off}, "handlers: config: WriteTimeout: -1ns is negative; without one a stream could be held open forever"},
 		{Config{Retry: Off}, "handlers: config: Retry: -1ns is negative"},
 		{Config{MaxEvent: Off}, "handlers: config: MaxEvent: -1 is negative"},
 		{Config{Transport: 3}, "handlers: config: Transport: unknown transport 3"},

@@ -26,8 +26,8 @@ type Emitter[T any] struct {
 // [ErrEnded], says why no event can be sent any more: the client has left, the
 // stream has reached its age, or ev did not encode, which ends the stream.
 //
-// Send may be called from any goroutine that f started and waits for. Events
-// of one goroutine are written in order.
+// The function given to Emit may call Send, and so may goroutines that it starts and
+// waits for. The events of one goroutine are written in order.
 func (e *Emitter[T]) Send(ev sse.ServerSentEvent[T]) error {
 	err := e.out.Push(e.ctx, func(dst []byte) ([]byte, error) { return e.enc.event(dst, ev) })
 	if err != nil && !errors.Is(err, ErrEnded) {
@@ -39,8 +39,8 @@ func (e *Emitter[T]) Send(ev sse.ServerSentEvent[T]) error {
 // Request returns the request that opened the stream. Its body must not be read.
 func (e *Emitter[T]) Request() *http.Request { return e.request }
 
-// Emit serves what f sends, one call of f for each request, on a goroutine of
-// its own that is waited for. It is the imperative way to write a stream:
+// Emit serves what f sends. It calls f once for each request, on a new goroutine, and
+// waits for it. This is the imperative way to write a stream:
 //
 //	handlers.Emit(srv, func(ctx context.Context, e *handlers.Emitter[string]) error {
 //		return e.Send(sse.Named("greeting", "hello"))
@@ -49,7 +49,7 @@ func (e *Emitter[T]) Request() *http.Request { return e.request }
 // The stream completes when f returns nil, and fails when it returns an error
 // or panics, as [Events] says. When the client leaves, the stream reaches its
 // age, or the server shuts down, ctx ends and f must return: the client is
-// told at once, but the request is not over before f is.
+// told at once, but the request does not end before f returns.
 func Emit[T any](s *Server, f func(ctx context.Context, e *Emitter[T]) error, opts ...SourceOption) *Handler {
 	h := s.sourceHandler("Emit", true, opts)
 	checkSource("Emit", f == nil)
@@ -57,7 +57,7 @@ func Emit[T any](s *Server, f func(ctx context.Context, e *Emitter[T]) error, op
 	h.open = func(r *http.Request, st *carry.Stream, format answer.Format) (opened, error) {
 		return pushed(func(ctx context.Context, d *carry.Blocking) error {
 			e := &Emitter[T]{ctx: ctx, request: r, out: d, enc: newEncoder[T](h.codec, format)}
-			// As an Observable f's panics become errors.
+			// An Observable turns a panic of f into an error.
 			emitting := streams.Create(func(ctx context.Context, _ func(struct{}) bool) error { return f(ctx, e) })
 			done := make(chan error, 1)
 			st.Work.Go(func() {

@@ -21,7 +21,7 @@ func emitting(f func(ctx context.Context, e *Emitter[any]) error) func(*Server) 
 	return func(s *Server) http.Handler { return Emit(s, f, Name("s")) }
 }
 
-func TestEmitSendsWhatTheFunctionSends(t *testing.T) {
+func TestEmit(t *testing.T) {
 	f := func(ctx context.Context, e *Emitter[any]) error {
 		for n := range 2 {
 			if err := e.Send(sse.ServerSentEvent[any]{ID: fmt.Sprint(n), Event: "mvc", Data: e.Request().URL.Query().Get("q")}); err != nil {
@@ -41,7 +41,7 @@ func TestEmitSendsWhatTheFunctionSends(t *testing.T) {
 	})
 }
 
-func TestSendBlocksUntilWritten(t *testing.T) {
+func TestEmitterSend_blocksUntilWritten(t *testing.T) {
 	sent := 0
 	f := func(ctx context.Context, e *Emitter[any]) error {
 		for {
@@ -64,7 +64,7 @@ func TestSendBlocksUntilWritten(t *testing.T) {
 	})
 }
 
-func TestEmitEndsByItsFunction(t *testing.T) {
+func TestEmit_functionReturns(t *testing.T) {
 	for _, tt := range []struct {
 		name, log string
 		f         func(ctx context.Context, e *Emitter[any]) error
@@ -105,7 +105,7 @@ func TestEmitEndsByItsFunction(t *testing.T) {
 	}
 }
 
-func TestEmitFromManyGoroutines(t *testing.T) {
+func TestEmitterSend_manyGoroutines(t *testing.T) {
 	const senders, each = 8, 50
 	f := func(ctx context.Context, e *Emitter[any]) error {
 		var wg sync.WaitGroup
@@ -138,7 +138,7 @@ func scan(line string, s, n *int) bool {
 	return err == nil
 }
 
-func TestAnEmitterIsJoinedAfterItsClientIsTold(t *testing.T) {
+func TestEmit_waitsForFunction(t *testing.T) {
 	var after error
 	returned := make(chan struct{})
 	f := func(ctx context.Context, e *Emitter[any]) error {
@@ -173,9 +173,8 @@ func TestAnEmitterIsJoinedAfterItsClientIsTold(t *testing.T) {
 	})
 }
 
-// An array is answered when it is whole, and its emitter is waited for all the
-// same.
-func TestAnEmitterOfAnArrayIsJoined(t *testing.T) {
+// An array is answered when it is whole. Shutdown waits for its emitter all the same.
+func TestEmit_waitsForFunctionOfArray(t *testing.T) {
 	returned := false
 	f := func(ctx context.Context, e *Emitter[any]) error {
 		e.Send(sse.ServerSentEvent[any]{Data: "one"})
@@ -199,7 +198,7 @@ func TestAnEmitterOfAnArrayIsJoined(t *testing.T) {
 	})
 }
 
-func TestSendAfterTheClientLeft(t *testing.T) {
+func TestEmitterSend_clientLeft(t *testing.T) {
 	errs := make(chan error, 1)
 	f := func(ctx context.Context, e *Emitter[any]) error {
 		e.Send(sse.ServerSentEvent[any]{Data: "one"})

@@ -50,7 +50,7 @@ func TestServerEnd(t *testing.T) {
 	})
 }
 
-// Streams that end in any order leave the others of their subject to be ended.
+// Streams of a subject end in any order, and End finds those that are left.
 func TestServerEnd_afterOthersLeft(t *testing.T) {
 	topical(t, Config{Authorize: byUser}, hub.Config{}, func(h *harness, _ *hub.Topic[string]) {
 		var peers []*peer
@@ -71,8 +71,8 @@ func TestServerEnd_afterOthersLeft(t *testing.T) {
 	})
 }
 
-// A client that takes no bytes is told nothing, and is given up when it would have been
-// anyway: not later.
+// A stalled client is given up one write timeout after its last progress, with or without
+// End.
 func TestServerEnd_stalledClient(t *testing.T) {
 	topical(t, Config{Authorize: byUser, Heartbeat: Off}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peer("/", "User", "ann")
@@ -92,7 +92,7 @@ func TestServerEnd_stalledClient(t *testing.T) {
 	})
 }
 
-// End is told to the driver that carries the stream in the end.
+// End reaches a stream between two drivers.
 func TestServerEnd_duringHandOver(t *testing.T) {
 	quickly(t, Config{Authorize: byUser}, hub.Config{}, func(h *harness, _ *hub.Topic[string]) {
 		between(h, func(net.Conn) {
@@ -105,7 +105,7 @@ func TestServerEnd_duringHandOver(t *testing.T) {
 	})
 }
 
-// Before its first event a stream that ends has no status other than 200.
+// A stream that End ends before its first event is answered with stream.bye.
 func TestServerEnd_duringGrace(t *testing.T) {
 	mount := func(s *Server) http.Handler { return Values(s, streams.Never[int](), Name("s")) }
 	virtual(t, Config{Authorize: byUser, Grace: time.Second}, mount, func(h *harness) {
@@ -143,7 +143,7 @@ func TestServerEnd_duringAuthorize(t *testing.T) {
 	})
 }
 
-// For a form other than an event stream the answer is a status.
+// A request for another form than an event stream is answered with a status.
 func TestServerEnd_duringAuthorizeOfAnArray(t *testing.T) {
 	var srv *Server
 	cfg := Config{Authorize: func(r *http.Request, a Access) (Grant, error) {
@@ -156,8 +156,8 @@ func TestServerEnd_duringAuthorizeOfAnArray(t *testing.T) {
 	})
 }
 
-// A client that reads slowly has the write timeout for the rest of an event and for the
-// last words.
+// A client that reads slowly gets one write timeout for the rest of an event and
+// stream.bye.
 func TestServerEnd_slowClient(t *testing.T) {
 	topical(t, Config{Authorize: byUser, Heartbeat: Off}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peer("/", "User", "ann")

@@ -118,8 +118,9 @@ func (x *exchange) routeName() string {
 	return x.r.URL.Path
 }
 
-// refuse answers a request for a stream that cannot be opened now. An EventSource would
-// give up for good at any status but 200, so it is given a stream that says goodbye.
+// refuse answers a request for a stream that cannot be opened now. An EventSource never
+// retries after a status other than 200, so it is given a stream that ends with
+// stream.bye at once.
 func (x *exchange) refuse(no *refusal) {
 	retry := x.srv.retryElsewhere()
 	if x.format == answer.EventStream {
@@ -134,10 +135,10 @@ func (x *exchange) refuse(no *refusal) {
 	WriteProblem(x.w, &Problem{Status: no.status, Detail: no.detail})
 }
 
-// serve opens the source and carries the stream to its end, or until a shard does.
+// serve opens the source and carries the stream until it ends, or until a shard takes it
+// over.
 func (x *exchange) serve() {
-	// Whatever happens below, the books are closed; the reason that is found there
-	// comes first.
+	// Count the stream's end whatever happens below. The first reason given counts.
 	handed := false
 	defer func() {
 		if !handed {
@@ -219,7 +220,7 @@ func (x *exchange) newDriver(peer carry.Peer, cancel context.CancelCauseFunc) *c
 	}, x.session(x.stream, x.source.spot, x.grant))
 }
 
-// run runs the opened source, and ends the driver's timer whatever panics.
+// run runs the opened source. It stops the driver's timer even if the source panics.
 func (x *exchange) run(ctx context.Context, settled func() bool) (handOver bool, err error) {
 	panicked := true
 	defer func() {
@@ -237,20 +238,20 @@ func (x *exchange) run(ctx context.Context, settled func() bool) (handOver bool,
 func (x *exchange) head(w http.ResponseWriter) {
 	answer.StreamHeaders(w.Header(), x.format, x.heartbeat(x.format))
 	if x.r.ProtoMajor < 2 {
-		// The connection ends with the stream: net/http promises nowhere that a
-		// deadline set here is not kept for the connection's next request.
+		// The connection ends with the stream, because net/http does not promise to
+		// reset a deadline set here before the connection's next request.
 		w.Header().Set("Connection", "close")
 		if x.format == answer.EventStream {
-			// The answer ends with the connection (RFC 9112, section 6.3): a shard knows
-			// nothing of chunks, and a chunk for each event has a cost. An event stream
-			// needs none: its own last words tell an end from a cut.
+			// The body ends with the connection (RFC 9112, section 6.3): a shard does
+			// not write chunks, and a chunk for each event has a cost. An event stream
+			// needs no chunks, because its last event tells an end from a cut.
 			w.Header().Set("Transfer-Encoding", "identity")
 		}
 	}
 	w.WriteHeader(http.StatusOK)
 }
 
-// conclude ends the response to a stream that has been carried to its end here.
+// conclude ends the response after the stream has ended here.
 func (x *exchange) conclude() {
 	reason, abort := x.driver.Session().End()
 	switch {

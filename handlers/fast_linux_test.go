@@ -123,10 +123,9 @@ func comes(t *testing.T, what string, is func() bool) {
 	t.Fatalf("never: %s", what)
 }
 
-// A stream is a socket and a position, and has no goroutine: behind net/http
-// alone, and behind a framework whose own response writer is known to do nothing
-// but count.
-func TestNoGoroutineForAStream(t *testing.T) {
+// A fast stream has no goroutine: behind net/http alone, and behind a framework whose
+// response writer only counts.
+func TestFast_noGoroutinePerStream(t *testing.T) {
 	const streams = 100
 	for _, tt := range []struct {
 		name  string
@@ -167,8 +166,8 @@ func TestNoGoroutineForAStream(t *testing.T) {
 	}
 }
 
-// However a client leaves, it is noticed at once, and without a write.
-func TestLeavingIsNoticed(t *testing.T) {
+// The server notices at once, and without a write, that a client has left.
+func TestFast_clientLeaves(t *testing.T) {
 	for _, transport := range both {
 		t.Run(transport.String(), func(t *testing.T) { leaving(t, transport) })
 	}
@@ -193,7 +192,7 @@ func leaving(t *testing.T, transport Transport) {
 		comes(t, "the end of one "+name, func() bool { return s.srv.Stats().Routes["s"].Ended[ReasonLeft] == before+1 })
 		if strings.HasPrefix(name, "half") {
 			if rest, err := io.ReadAll(in); len(rest) != 0 || err != nil {
-				t.Errorf("who %s reads %q, %v; want the end", name, rest, err)
+				t.Errorf("the client that %s reads %q, %v; want the end", name, rest, err)
 			}
 		}
 		stays.Close()
@@ -201,9 +200,9 @@ func leaving(t *testing.T, transport Transport) {
 	}
 }
 
-// A descriptor that cannot be had where net/http keeps the connection sends the
-// client away for once, with a goodbye.
-func TestNoDescriptorIsAGoodbye(t *testing.T) {
+// If there is no descriptor left to take a connection over, the client gets stream.bye,
+// and the portable transport when it comes again.
+func TestFast_outOfDescriptors(t *testing.T) {
 	s := serving(t, Config{Transport: TransportFast}, hub.Config{}, bare)
 	s.srv.fast.copy = func(net.Conn) (int, error) { return -1, syscall.EMFILE }
 	_, in := s.dial("GET / HTTP/1.1")
@@ -216,9 +215,9 @@ func TestNoDescriptorIsAGoodbye(t *testing.T) {
 	}
 }
 
-// A client whose socket is full is woken for as long as it reads, and given up
-// by a reset when it does not.
-func TestFullSockets(t *testing.T) {
+// A client whose socket is full gets more as it reads, and is cut by a reset if it does
+// not read.
+func TestFast_fullSockets(t *testing.T) {
 	const events, size = 200, 100 << 10
 	s := serving(t, Config{Transport: TransportFast, WriteTimeout: 20 * time.Second}, hub.Config{Bytes: 64 << 20}, bare)
 	conn, in := s.dial("GET / HTTP/1.0")
@@ -247,14 +246,15 @@ func TestFullSockets(t *testing.T) {
 	}
 	comes(t, "it is given up", func() bool { return s.srv.Stats().Routes["s"].Ended[ReasonStalled] == 1 })
 	if _, err := io.Copy(io.Discard, in); err == nil {
-		t.Error("the end of what was cut looks whole")
+		t.Error("a stream that was cut looks whole")
 	}
 }
 
 // Clients come, go, stall, reset and half-close their connections in every way
-// for some seconds, or for as long as FLUXWIRE_TEST_SOAK says, and that twice. Each has every event once,
-// or is told what it has missed; no descriptor, no goroutine and no memory is left.
-func TestSoak(t *testing.T) {
+// for some seconds, or for as long as FLUXWIRE_TEST_SOAK says, and all that twice. Each
+// gets every event once, or is told how many it missed. No descriptor, no goroutine and no
+// memory is left.
+func TestFast_soak(t *testing.T) {
 	const seats = 60
 	length := 3 * time.Second
 	if v := os.Getenv("FLUXWIRE_TEST_SOAK"); v != "" {

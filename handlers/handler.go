@@ -17,15 +17,15 @@ import (
 // An opened source is ready to run for one request.
 type opened struct {
 	spot reading.Spot // where the stream begins in its topic
-	// run writes the source's events to d until it has no more, fails, or ctx ends. It
-	// returns nil when it has no more. handOver says that the client has everything
-	// there is, and that a shard expects the stream.
+	// run writes the source's events to d until the source completes, fails, or ctx
+	// ends. It returns nil if the source has completed. handOver means that the client
+	// has everything there is, and that a shard expects the stream.
 	run func(ctx context.Context, d *carry.Blocking, settled func() bool) (handOver bool, err error)
 	// cursor is what a topic is read by, or nil.
 	cursor *hub.Cursor
 }
 
-// A Handler serves one stream: see [Events], [Values], [Emit] and [Subject].
+// A Handler serves one stream: see [Topic], [Events], [Values], [Emit] and [Subject].
 // It may serve any number of requests at once.
 type Handler struct {
 	srv     *Server
@@ -34,7 +34,7 @@ type Handler struct {
 	finite  bool
 	finish  time.Duration
 	typed   bool
-	replays bool // the source is a topic, which keeps history that a request can ask for
+	replays bool // the source is a topic: a request can ask for events that it has kept
 	feed    *hub.Feed
 	reader  reading.Reader // of the feed, for what any goroutine may ask
 	text    session.Text   // of the topic's data

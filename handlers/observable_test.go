@@ -25,7 +25,7 @@ func typedPoints(s *Server) http.Handler {
 	), Name("points"), Finite())
 }
 
-func TestEventsGoOutAsTheSourceMadeThem(t *testing.T) {
+func TestEvents(t *testing.T) {
 	virtual(t, Config{}, typedPoints, func(h *harness) {
 		a := h.get("/")
 		for name, want := range map[string]string{
@@ -49,7 +49,7 @@ func TestEventsGoOutAsTheSourceMadeThem(t *testing.T) {
 	})
 }
 
-func TestEventsAsLinesAndAsArray(t *testing.T) {
+func TestEvents_linesAndArray(t *testing.T) {
 	virtual(t, Config{}, typedPoints, func(h *harness) {
 		a := h.get("/", "Accept", "application/x-ndjson")
 		a.expect(
@@ -73,7 +73,7 @@ func TestEventsAsLinesAndAsArray(t *testing.T) {
 	})
 }
 
-func TestValuesInEachForm(t *testing.T) {
+func TestValues(t *testing.T) {
 	mount := func(s *Server) http.Handler { return Values(s, streams.Of("a\nb", `<"ü">`), Finite()) }
 	for _, tt := range []struct{ accept, want string }{
 		{"text/event-stream", "retry: 2000\n\n: /\n\ndata: a\ndata: b\n\ndata: <\"ü\">\n\nid: end\nevent: stream.complete\ndata: {}\n\n"},
@@ -90,7 +90,7 @@ func TestValuesInEachForm(t *testing.T) {
 	}
 }
 
-func TestAnEmptySourceIsAnAnswerInEachForm(t *testing.T) {
+func TestValues_emptySource(t *testing.T) {
 	mount := func(s *Server) http.Handler { return Values(s, streams.Empty[int](), Finite()) }
 	for accept, want := range map[string]string{
 		"text/event-stream":    "retry: 2000\n\n: /\n\nid: end\nevent: stream.complete\ndata: {}\n\n",
@@ -106,32 +106,34 @@ func TestAnEmptySourceIsAnAnswerInEachForm(t *testing.T) {
 	}
 }
 
-func TestTakeEndsTheSourceAtTheLastValue(t *testing.T) {
-	stopped := false
+func TestTake_stopsSource(t *testing.T) {
+	var runs, stopped int
 	source := streams.Create(func(ctx context.Context, emit func(int) bool) error {
-		defer func() { stopped = true }()
+		runs++
+		defer func() { stopped++ }()
 		for i := 0; emit(i); i++ {
 		}
 		return nil
 	})
 	virtual(t, Config{}, func(s *Server) http.Handler { return Values(s, source, Name("n")) }, func(h *harness) {
-		a := h.get("/?take=2")
-		a.preamble("n")
-		a.expect("data: 0", "", "data: 1", "", "id: end", "event: stream.complete", "data: {}", "")
-		if got := h.get("/?take=3", "Accept", "application/json").rest(); got != "[0,1,2]\n" {
-			t.Errorf("array %q, want [0,1,2]", got)
-		}
-		if got := h.get("/?take=3", "Accept", "application/x-ndjson").rest(); got != "0\n1\n2\n" {
-			t.Errorf("lines %q, want 0 1 2", got)
-		}
-		if !stopped {
-			t.Error("the source runs on")
+		for i, tt := range []struct{ accept, query, want string }{
+			{"text/event-stream", "?take=2", "retry: 2000\n\n: n\n\ndata: 0\n\ndata: 1\n\nid: end\nevent: stream.complete\ndata: {}\n\n"},
+			{"application/json", "?take=3", "[0,1,2]\n"},
+			{"application/x-ndjson", "?take=3", "0\n1\n2\n"},
+		} {
+			if got := h.get("/"+tt.query, "Accept", tt.accept).rest(); got != tt.want {
+				t.Errorf("%s: %q, want %q", tt.accept, got, tt.want)
+			}
+			synctest.Wait()
+			if runs != i+1 || stopped != i+1 {
+				t.Errorf("%s: the source has been run %d times and has stopped %d times, want %d", tt.accept, runs, stopped, i+1)
+			}
 		}
 		h.ended("n", map[Reason]uint64{ReasonComplete: 3})
 	})
 }
 
-func TestHeadGoesOutWhenTheGraceIsOver(t *testing.T) {
+func TestGrace(t *testing.T) {
 	source := schedule(nil, true, timed[string]{80 * time.Millisecond, "late"})
 	virtual(t, Config{}, func(s *Server) http.Handler { return Values(s, source, Name("s")) }, func(h *harness) {
 		start := time.Now()
@@ -149,7 +151,7 @@ func TestHeadGoesOutWhenTheGraceIsOver(t *testing.T) {
 	})
 }
 
-func TestFailureWithinTheGraceIsAStatus(t *testing.T) {
+func TestGrace_sourceFails(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		err    error
@@ -187,7 +189,7 @@ func TestFailureWithinTheGraceIsAStatus(t *testing.T) {
 	}
 }
 
-func TestLaterFailureIsAnEvent(t *testing.T) {
+func TestEvents_sourceFails(t *testing.T) {
 	fail := func(err error) func(*Server) http.Handler {
 		return func(s *Server) http.Handler {
 			return Events(s, schedule(err, false, timed[sse.ServerSentEvent[string]]{0, text("one")}), Name("s"))
@@ -226,7 +228,7 @@ func TestLaterFailureIsAnEvent(t *testing.T) {
 	})
 }
 
-func TestAPanicInThePipelineIsAFailure(t *testing.T) {
+func TestValues_sourcePanics(t *testing.T) {
 	source := streams.Map(streams.Of(1, 2), func(n int) int {
 		if n == 2 {
 			panic("two")
@@ -244,7 +246,7 @@ func TestAPanicInThePipelineIsAFailure(t *testing.T) {
 	})
 }
 
-func TestAValueThatDoesNotEncodeEndsTheStream(t *testing.T) {
+func TestEvents_encodeFails(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		bad  sse.ServerSentEvent[any]
@@ -281,7 +283,7 @@ type explosive struct{}
 
 func (explosive) MarshalJSON() ([]byte, error) { panic("bang") }
 
-func TestASourceForEachRequest(t *testing.T) {
+func TestValuesFunc(t *testing.T) {
 	mount := func(s *Server) http.Handler {
 		return ValuesFunc(s, func(r *http.Request) (streams.Observable[string], error) {
 			if r.URL.Query().Get("who") == "" {
@@ -298,7 +300,7 @@ func TestASourceForEachRequest(t *testing.T) {
 	})
 }
 
-func TestACompletedStreamIsNotStartedAgain(t *testing.T) {
+func TestEvents_resumeAfterComplete(t *testing.T) {
 	virtual(t, Config{}, typedPoints, func(h *harness) {
 		for _, a := range []*reply{
 			h.get("/", "Last-Event-ID", "end"),
@@ -320,7 +322,7 @@ func TestACompletedStreamIsNotStartedAgain(t *testing.T) {
 }
 
 // The end of the body is written after the handler has returned.
-func TestLinesThatEndAfterALongSilence(t *testing.T) {
+func TestLines_endAfterSilence(t *testing.T) {
 	source := streams.Create(func(ctx context.Context, emit func(int) bool) error {
 		emit(1)
 		time.Sleep(12 * time.Second) // longer than a write may take, shorter than a heartbeat
@@ -333,7 +335,7 @@ func TestLinesThatEndAfterALongSilence(t *testing.T) {
 	})
 }
 
-func TestLeavingStopsTheSource(t *testing.T) {
+func TestValues_clientLeaves(t *testing.T) {
 	stopped := make(chan error, 1)
 	source := streams.Create(func(ctx context.Context, emit func(int) bool) error {
 		emit(1)
@@ -364,7 +366,7 @@ func TestLeavingStopsTheSource(t *testing.T) {
 	})
 }
 
-func TestBackpressureIsTheCall(t *testing.T) {
+func TestBackpressure(t *testing.T) {
 	sent := 0
 	source := streams.Create(func(ctx context.Context, emit func(int) bool) error {
 		for emit(sent) {
@@ -391,7 +393,7 @@ func TestBackpressureIsTheCall(t *testing.T) {
 	})
 }
 
-func TestAStalledClientIsCutAtTheDeadline(t *testing.T) {
+func TestWriteTimeout(t *testing.T) {
 	source := streams.Create(func(ctx context.Context, emit func(int) bool) error {
 		for i := 0; emit(i); i++ {
 		}

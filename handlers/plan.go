@@ -48,8 +48,8 @@ func (h *Handler) plan(f answer.Format) *session.Plan {
 	return h.plans[f].Load()
 }
 
-// farewell is how long the last words of a draining server may take: a client that does
-// not read must not hold up the process.
+// farewell is how long a draining server may take to write a stream's last words: a
+// client that does not read must not hold up the process.
 const farewell = 250 * time.Millisecond
 
 // ending says what the end of a topic means to its streams.

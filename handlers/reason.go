@@ -23,7 +23,7 @@ const (
 	ReasonMaxAge   Reason = "max-age"  // the stream reached its age
 	ReasonShutdown Reason = "shutdown" // the server is shutting down
 	ReasonGrant    Reason = "grant"    // the grant of [Config.Authorize] expired
-	ReasonSlow     Reason = "slow"     // the client's position in the topic is no longer kept, see [hub.PolicyCut]
+	ReasonSlow     Reason = "slow"     // the client's position in the topic is no longer kept: see [hub.PolicyCut]
 )
 
 // reasons lists every Reason.

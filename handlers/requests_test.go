@@ -31,8 +31,7 @@ func TestMethods(t *testing.T) {
 	})
 }
 
-// What CORS says to whom is tested in answer; here, that it says so whatever the
-// response.
+// Package answer tests the rules of CORS. This tests that every response has its headers.
 func TestCORS(t *testing.T) {
 	const page = "https://app.example"
 	virtual(t, Config{Origins: []string{page}}, silent, func(h *harness) {
@@ -54,7 +53,7 @@ func TestCORS(t *testing.T) {
 	})
 }
 
-func TestMethodsOfOtherHandlers(t *testing.T) {
+func TestServerMethods(t *testing.T) {
 	mount := func(s *Server) http.Handler {
 		return s.Methods(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte(r.Method)) }), "GET", "POST")
 	}

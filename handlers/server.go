@@ -29,8 +29,8 @@ type Server struct {
 	openings map[*opening]struct{}      // requests that Authorize is asked about
 	routes   map[string]*carry.Route
 	draining bool
-	drained  chan struct{} // closed once draining and open is empty
-	spread   time.Duration // over which the clients of a draining server are spread
+	drained  chan struct{} // closed when draining is set and open is empty
+	spread   time.Duration // a draining server's clients are to reconnect within this time
 }
 
 // New returns a Server with settings cfg. Its error names every field that is
@@ -57,10 +57,10 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Drain begins the end without ending a stream: [Server.Draining] is true from
-// now on, so that a load balancer can be told, and requests for a stream are
-// refused with stream.bye (or status 503, where the client asked for another
-// form). Shutdown does the rest.
+// Drain refuses new streams from now on, and leaves open ones as they are: requests
+// for a stream are answered with stream.bye (or status 503, if the client asked for
+// another form). [Server.Draining] becomes true, so that a load balancer can be told.
+// [Server.Shutdown] ends the open streams.
 func (s *Server) Drain() {
 	s.check("Server.Drain")
 	s.mu.Lock()
@@ -74,24 +74,24 @@ func (s *Server) drain() {
 		return
 	}
 	s.draining = true
-	// Each client comes back somewhere else, where a stream costs more to open
-	// than to keep: a second for every thousand.
+	// All clients connect to another server, where a stream costs more to open than to
+	// keep: spread them over a second for every thousand.
 	s.spread = time.Duration(len(s.open)) * time.Millisecond
 	if len(s.open) == 0 {
 		close(s.drained)
 	}
 }
 
-// Shutdown ends every open stream with stream.bye, has new ones refused (see
-// [Server.Drain]), and waits until the last one has ended. The streams are told
-// to come back within a time that is longer the more they are, so that they do
-// not storm the next server. Streams of handlers with [Finish] are left to end
-// by themselves for as long as that allows.
+// Shutdown refuses new streams (see [Server.Drain]), ends every open stream with
+// stream.bye, and waits until the last one has ended. The clients are told to
+// reconnect within a time that is longer the more they are, so that they do not all
+// reach the next server at once. Streams of handlers with [Finish] may end by
+// themselves before its limit.
 //
-// Its error is the context's when ctx ends first; the streams go on ending then.
+// If ctx ends first, Shutdown returns its error, and the streams end later.
 //
-// Call it before [net/http.Server.Shutdown], which waits for open streams and
-// would wait for ever.
+// Call it before [net/http.Server.Shutdown], which waits for open streams, and would
+// wait forever.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.check("Server.Shutdown")
 	s.mu.Lock()
@@ -125,62 +125,12 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// Draining reports whether the server is on its way to its end.
+// Draining reports whether Drain or Shutdown has been called.
 func (s *Server) Draining() bool {
 	s.check("Server.Draining")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.draining
-}
-
-// End ends the open streams of a subject as if their grants expired now: with a
-// stream.bye whose reason is "grant". It returns how many streams those are, and does not
-// wait for them to end. The subject is the one of their [Grant] or, where that has none,
-// the address of their client.
-//
-// Take away the right first, so that [Config.Authorize] refuses the clients when they
-// connect again, and then call End. A request that Authorize has not answered at that
-// time, or whose stream has not been opened yet, gets no stream; it does not count.
-func (s *Server) End(subject string) int {
-	s.check("Server.End")
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for o := range s.openings {
-		o.ended = append(o.ended, subject)
-	}
-	streams := s.subjects[subject]
-	for _, st := range streams {
-		st.Revoke()
-	}
-	return len(streams)
-}
-
-// An opening is a request for a stream from before Authorize is asked until the stream
-// is open.
-type opening struct {
-	ended []string // the subjects whose streams were ended meanwhile
-}
-
-// begin enters a request, if Authorize will be asked about it.
-func (s *Server) begin() *opening {
-	if s.cfg.Authorize == nil {
-		return nil
-	}
-	o := new(opening)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.openings[o] = struct{}{}
-	return o
-}
-
-// forget removes a request, for which a stream is open or will not be.
-func (s *Server) forget(o *opening) {
-	if o == nil {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.openings, o)
 }
 
 // add enters st, which o asked for, among the open streams, or says why it may not run.
@@ -221,14 +171,13 @@ func (s *Server) remove(st *carry.Stream) {
 	}
 }
 
-// retry is the reconnection time to ask of one client: spread, so that clients
-// that lost the same server do not all return at the same moment.
+// retry returns the reconnection time for one client: drawn at random, so that the
+// clients of a server that is gone do not all return at the same moment.
 func (s *Server) retry() time.Duration {
 	return s.jitter(s.cfg.Retry, 0.5).Round(time.Millisecond)
 }
 
-// retryElsewhere is the reconnection time to ask of one client of a server that
-// is draining.
+// retryElsewhere returns the reconnection time for one client of a draining server.
 func (s *Server) retryElsewhere() time.Duration {
 	s.mu.Lock()
 	spread := s.spread
@@ -238,7 +187,7 @@ func (s *Server) retryElsewhere() time.Duration {
 
 func (s *Server) maxAge() time.Duration { return s.jitter(s.cfg.MaxAge, 0.1) }
 
-// jitter spreads d evenly over d ± part·d.
+// jitter returns a random time in d ± part·d.
 func (s *Server) jitter(d time.Duration, part float64) time.Duration {
 	return d + time.Duration((2*s.random()-1)*part*float64(d))
 }

@@ -214,7 +214,7 @@ func fill(t *testing.T, topic *hub.Topic[string], size int) {
 	next := topic.Feed().Stats().Next
 	// The stamps of a topic in memory are all the same.
 	if next == 1 {
-		t.Fatal("fill: the topic has no event whose stamp could be looked at")
+		t.Fatal("fill: the topic has no event, and so no stamp")
 	}
 	c := topic.Feed().Subscribe(hub.Latest(1), hub.PolicyToOldest, hub.Filter{})
 	b, err := c.Next(t.Context())
@@ -240,13 +240,13 @@ func (h *harness) openBy(open func() (carry.Sockets, error)) {
 	h.srv.fast.shards = []*carry.Shard{carry.NewShard(cfg.Logger, h.srv.base, cfg.Pace, open)}
 }
 
-// after sleeps until d after start, and then until all has come to rest.
+// after sleeps until d after start, and then until every goroutine waits.
 func after(start time.Time, d time.Duration) {
 	time.Sleep(time.Until(start.Add(d)))
 	synctest.Wait()
 }
 
-func TestAHeartbeatIsForAll(t *testing.T) {
+func TestShard_heartbeat(t *testing.T) {
 	quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		h.oneShard()
 		a := h.peer("/")
@@ -275,7 +275,7 @@ func TestAHeartbeatIsForAll(t *testing.T) {
 	})
 }
 
-func TestHalfAHeartbeatGoesOn(t *testing.T) {
+func TestShard_partialHeartbeat(t *testing.T) {
 	for taken := range 3 {
 		quickly(t, Config{WriteTimeout: time.Minute}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 			a := h.peer("/")
@@ -294,7 +294,7 @@ func TestHalfAHeartbeatGoesOn(t *testing.T) {
 			}
 			want := []string{":", "y"}
 			beats := uint64(1)
-			if taken == 0 { // there was no room at all: nobody waits for it
+			if taken == 0 { // there was no room at all: it is not waited for
 				want, beats = want[1:], 0
 			}
 			if !slices.Equal(texts, want) {
@@ -308,8 +308,8 @@ func TestHalfAHeartbeatGoesOn(t *testing.T) {
 	}
 }
 
-// Who was full when the others had their heartbeat has the next one with them.
-func TestHeartbeatsGoOnAfterAStall(t *testing.T) {
+// A client that was full when the others got a heartbeat gets the next one with them.
+func TestShard_heartbeatAfterStall(t *testing.T) {
 	quickly(t, Config{WriteTimeout: time.Hour}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peer("/")
 		a.stop()
@@ -326,9 +326,9 @@ func TestHeartbeatsGoOnAfterAStall(t *testing.T) {
 	})
 }
 
-// A client that is far behind has a bounded part of each pass, and its catching
-// up is no sign of life for the others.
-func TestOneFarBehindHoldsUpNobody(t *testing.T) {
+// A client that is far behind gets a bounded part of each pass, and the passes that it
+// needs do not delay the heartbeats of the others.
+func TestShard_slowClient(t *testing.T) {
 	const events, size = 64, 64 << 10
 	cfg := Config{Pace: time.Second, Heartbeat: 4 * time.Second, WriteTimeout: time.Hour}
 	quickly(t, cfg, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
@@ -384,7 +384,7 @@ func TestOneFarBehindHoldsUpNobody(t *testing.T) {
 	})
 }
 
-func TestPassesArePaced(t *testing.T) {
+func TestShard_pace(t *testing.T) {
 	const ms = time.Millisecond
 	quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peer("/")
@@ -426,7 +426,7 @@ func TestPassesArePaced(t *testing.T) {
 	})
 }
 
-func TestStreamsEndAtTheirInstants(t *testing.T) {
+func TestShard_ageAndGrant(t *testing.T) {
 	quickly(t, Config{Heartbeat: Off}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peer("/")
 		after(a.start, 5*time.Millisecond)
@@ -467,9 +467,9 @@ func TestStreamsEndAtTheirInstants(t *testing.T) {
 	})
 }
 
-// A stuck client is given up exactly when it has taken nothing for the write
-// timeout, counted from the last bytes that it took.
-func TestStallsAreCountedFromTheLastProgress(t *testing.T) {
+// A stalled client is given up exactly one write timeout after the last bytes that it
+// accepted.
+func TestShard_stall(t *testing.T) {
 	quickly(t, Config{Heartbeat: Off}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a, b := h.peer("/"), h.peer("/")
 		a.stop()
@@ -499,8 +499,8 @@ func TestStallsAreCountedFromTheLastProgress(t *testing.T) {
 	})
 }
 
-// Times so long that they are as good as never do not come at once.
-func TestNeverIsNotNow(t *testing.T) {
+// Durations near the largest one do not overflow into the past.
+func TestShard_longTimeouts(t *testing.T) {
 	quickly(t, Config{WriteTimeout: math.MaxInt64, Heartbeat: math.MaxInt64, Pace: time.Minute, MaxAge: Off}, hub.Config{Age: 20_000 * time.Hour}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peer("/")
 		a.stop()
@@ -514,7 +514,7 @@ func TestNeverIsNotNow(t *testing.T) {
 	})
 }
 
-func TestDrainingIsQuickWithWhoIsStuck(t *testing.T) {
+func TestShard_drainStalledClient(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		cfg   Config
@@ -552,9 +552,9 @@ func TestDrainingIsQuickWithWhoIsStuck(t *testing.T) {
 	}
 }
 
-// What is slow is treated by the policy, and told once, with the right numbers;
-// half an event is always finished first, whatever the policy.
-func TestThePoliciesOfTheFastTransport(t *testing.T) {
+// The policy decides about a slow client, which is told once, with the right numbers. An
+// event of which a part was sent is always finished first.
+func TestShard_policies(t *testing.T) {
 	const frame, total, kept = 128, 100, 40
 	const held = memoryBuffer / frame // whole ones
 	for _, tt := range []struct {
@@ -645,7 +645,7 @@ func TestThePoliciesOfTheFastTransport(t *testing.T) {
 	}
 }
 
-func TestTheEndOfATopicReachesAll(t *testing.T) {
+func TestShard_topicEnds(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		end    func(*hub.Topic[string])
@@ -680,7 +680,7 @@ func TestTheEndOfATopicReachesAll(t *testing.T) {
 	}
 }
 
-func TestHTTP10IsServedFast(t *testing.T) {
+func TestShard_HTTP10(t *testing.T) {
 	quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peerBy("HTTP/1.0", "/")
 		add(h.t, topic, "x")
@@ -695,9 +695,9 @@ func TestHTTP10IsServedFast(t *testing.T) {
 	})
 }
 
-// Each topic has its own group, which goes with its last connection. Numbers
-// of groups begin anew some day, and skip those that are in use.
-func TestManyTopics(t *testing.T) {
+// Each topic has its own group, which is removed with its last connection. The numbers
+// of groups wrap around, and skip those that are in use.
+func TestShard_manyTopics(t *testing.T) {
 	const topics = 1000
 	var all []*hub.Topic[string]
 	mount := func(s *Server) http.Handler {
@@ -739,7 +739,7 @@ func TestManyTopics(t *testing.T) {
 		}
 		peers[topics-1].leave()
 		if shard.Inspect().Running {
-			t.Error("the shard goes on without a connection")
+			t.Error("the shard still runs without a connection")
 		}
 		for _, topic := range all {
 			topic.Close()
@@ -747,9 +747,9 @@ func TestManyTopics(t *testing.T) {
 	})
 }
 
-// What a socket had to say of a connection that has ended is not taken for news
-// of the one that has its slot now.
-func TestSlotsAreUsedAgain(t *testing.T) {
+// A socket event about a connection that has ended is not taken for one about the
+// connection that has its slot now.
+func TestShard_slotsAreReused(t *testing.T) {
 	quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		shard := h.oneShard()
 		stays, a := h.peer("/"), h.peer("/")
@@ -767,8 +767,8 @@ func TestSlotsAreUsedAgain(t *testing.T) {
 	})
 }
 
-// What is counted is what the clients got, to the event and to the byte.
-func TestCountersAreExact(t *testing.T) {
+// The counters are exact, to the event and to the byte.
+func TestShard_counters(t *testing.T) {
 	quickly(t, Config{}, hub.Config{Events: 50}, func(h *harness, topic *hub.Topic[string]) {
 		add(h.t, topic, "first")
 		var peers []*peer
@@ -835,7 +835,7 @@ func TestCountersAreExact(t *testing.T) {
 	})
 }
 
-func TestTheLagOfTheFastTransport(t *testing.T) {
+func TestShard_lag(t *testing.T) {
 	quickly(t, Config{Heartbeat: Off}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		add(h.t, topic, "x")
 		a, b := h.peer("/"), h.peer("/")
@@ -856,7 +856,7 @@ func TestTheLagOfTheFastTransport(t *testing.T) {
 	})
 }
 
-func TestLimitsCountFastStreams(t *testing.T) {
+func TestShard_limits(t *testing.T) {
 	quickly(t, Config{MaxStreams: 2}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a, b := h.peer("/"), h.peer("/")
 		if got := h.peer("/").took(); len(got) != 1 || !strings.Contains(got[0].text, "stream.bye") {
@@ -872,7 +872,7 @@ func TestLimitsCountFastStreams(t *testing.T) {
 	})
 }
 
-func TestFastStreamsMayFinish(t *testing.T) {
+func TestShard_finish(t *testing.T) {
 	quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a, b := h.peer("/"), h.peer("/")
 		var closing sync.WaitGroup
@@ -885,7 +885,7 @@ func TestFastStreamsMayFinish(t *testing.T) {
 		add(h.t, topic, "x")
 		b.leave()
 		after(a.start, 10*time.Second)
-		a.wants("goes on to its limit", "x@3s", "stream.bye@5s")
+		a.wants("continues to its limit", "x@3s", "stream.bye@5s")
 		closing.Wait()
 		h.ended("s", map[Reason]uint64{ReasonShutdown: 1, ReasonLeft: 1})
 	}, Finish(5*time.Second))
@@ -901,8 +901,8 @@ func between(h *harness, f func(net.Conn)) {
 	}
 }
 
-// What happens while a connection is on its way from the handler to its shard.
-func TestOnTheWayToTheShard(t *testing.T) {
+// What happens between the handler and the shard, while a connection is handed over.
+func TestShard_handOver(t *testing.T) {
 	t.Run("the server drains", func(t *testing.T) {
 		quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 			between(h, func(net.Conn) {

@@ -10,7 +10,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/streams"
 )
 
-func TestAgesOfStreams(t *testing.T) {
+func TestStats_ages(t *testing.T) {
 	virtual(t, Config{MaxAge: Off, Heartbeat: Off}, silent, func(h *harness) {
 		for _, age := range []time.Duration{0, time.Second, time.Second + 1, time.Hour, 48 * time.Hour} {
 			a := h.get("/")
@@ -37,8 +37,8 @@ func TestAgesOfStreams(t *testing.T) {
 	})
 }
 
-// A stream without a name or a pattern is called by its path.
-func TestRoutesAreBounded(t *testing.T) {
+// A stream without a name or a pattern is counted by its path.
+func TestStats_maxRoutes(t *testing.T) {
 	virtual(t, Config{}, func(s *Server) http.Handler { return Values(s, streams.Of(1)) }, func(h *harness) {
 		for n := range maxRoutes + 10 {
 			h.get(fmt.Sprintf("/%d?take=1", n)).rest()

@@ -16,23 +16,23 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/reading"
 )
 
-// Topic serves topic's events: encoded once, and written to every client as
-// they are, all that is pending in one write.
+// Topic serves the events of topic. An event is encoded once, when it is published, and
+// all events that are pending for a client leave in one write.
 //
-// A client begins with the next event, or where its request says: after the
+// A stream begins with the next event, or where its request says: after the
 // event that Last-Event-ID names (see [LastEventID]), else with the oldest event
 // kept (query parameter earliest), the newest N (latest=N), or those since a
 // time (since=, RFC 3339 or Unix seconds). The ids on the wire are positions in
-// the topic; the first thing that an event stream holds is the one where it
-// begins, so that a client that loses the connection before the first event
-// resumes there. Whatever is missing is told by a stream.gap that carries the
-// id of the place where the stream goes on, so that it is told once.
+// the topic. An event stream first sends the id of the position where it begins, so
+// that a client that loses the connection before the first event resumes there. If
+// events are missing, the client is told by a stream.gap. Its id is the position where
+// the stream continues, so that the client is told once.
 //
-// When the topic completes, the stream ends with stream.complete, and who comes
-// back with its last event's id is answered with 204. (One that ends because its
-// client took all that it asked for has the id "end" there, as in [Events].)
-// When it fails, the answer is a problem document or a stream.error, for those
-// who come later too.
+// When the topic completes, the stream ends with stream.complete, and a client that
+// comes back with the id of the last event is answered with 204. (The id of
+// stream.complete is "end" only if the client got all the events that it asked for, as
+// in [Events].) When the topic fails, the stream ends with stream.error. A client that
+// comes later gets the same end; a failure is a problem document then.
 func Topic[T any](s *Server, topic *hub.Topic[T], opts ...TopicOption) *Handler {
 	h := s.newHandler("Topic", true)
 	checkSource("Topic", topic == nil)

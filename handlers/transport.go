@@ -21,23 +21,23 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/socket"
 )
 
-// A Transport is how the bytes of a topic's event streams get to their clients.
+// A Transport carries the bytes of a topic's event streams to their clients.
 //
-// The portable transport keeps the handler's goroutine for as long as the stream
-// is open, and writes through net/http: it works everywhere.
+// The portable transport needs the handler's goroutine for as long as the stream
+// is open, and writes through net/http. It works everywhere.
 //
-// The fast transport takes the connection away from net/http once the stream's
-// head and all that is replayed have been written. What is left of an open stream is
-// a socket and a position, a few hundred bytes; a few goroutines write to all of
-// them, as many events at once as are pending. It does one thing: event streams
-// of a [Topic] without a filter and without take, over HTTP/1.x in plain TCP (or
-// Unix sockets), on Linux, where nothing wraps net/http's response writer but
-// Echo's own (use package echov4). Clients cannot tell the two apart.
+// The fast transport takes the connection away from net/http once the head of the
+// stream and all that is replayed have been written. From then on an open stream is
+// a socket and a position, a few hundred bytes. A few goroutines write to all of them, all
+// pending events in one call. It carries event streams of a [Topic] without a filter and
+// without take, over HTTP/1.x in plain TCP or over Unix sockets, on Linux. Nothing may wrap
+// the response writer of net/http but Echo's own (use package echov4). Clients cannot
+// tell the two transports apart.
 //
-// Where a stream goes on without its handler, the handler returns early, and so do
-// the middleware around it and the request's context; [net/http.Server] forgets the
-// connection, so that only [Server.Shutdown] ends it. What counts streams at their
-// end is [Stats], and the log.
+// When the fast transport has taken a connection, the handler returns, and so do the
+// middleware around it; the request's context ends. [net/http.Server] no longer knows
+// the connection, so that only [Server.Shutdown] ends it. [Stats] and the log count the
+// stream when it ends.
 type Transport int
 
 const (
@@ -84,31 +84,32 @@ func (t *Transport) UnmarshalText(text []byte) error {
 	return fmt.Errorf("handlers: unknown transport %q (want auto, portable or fast)", text)
 }
 
-// A fast is the fast transport of a [Server]: what takes connections over, and
+// A fast is the fast transport of a [Server]: functions that take connections over, and
 // the shards that serve them.
 type fast struct {
 	// sockets reports whether connections to addr are the system's sockets.
 	sockets func(addr net.Addr) bool
 	take    func(net.Conn) (fd int, err error) // closes it
-	copy    func(net.Conn) (fd int, err error) // leaves that to net/http; nil if it cannot
+	copy    func(net.Conn) (fd int, err error) // leaves that to net/http; nil if impossible
 
 	shards []*carry.Shard
 	turn   atomic.Uint32
 
-	// foreign holds the addresses of listeners whose connections cannot be taken, if
-	// there are any.
+	// foreign holds the addresses of listeners whose connections cannot be taken over.
+	// anyForeign is set if there are some.
 	anyForeign atomic.Bool
 	foreign    sync.Map
 }
 
-// What the kernel holds for a client that does not read, beside what is on its
-// way, and how long it waits for one that does not answer.
+// maxUnsent is how many bytes the kernel holds for a client that does not read, beside
+// those in flight. leastAnswers is how long it waits at least for a client that does
+// not answer.
 const (
 	maxUnsent    = 128 << 10
 	leastAnswers = 30 * time.Second
 )
 
-// newFast returns the server's fast transport, or nil if it is to have none.
+// newFast returns the server's fast transport, or nil if it is disabled.
 func newFast(s *Server) (*fast, error) {
 	switch {
 	case s.cfg.Transport == TransportPortable:
@@ -143,8 +144,8 @@ func makeFast(s *Server, known func(net.Addr) bool, take func(net.Conn) (int, er
 	return f
 }
 
-// wait waits for the shards to come to rest, which they do when their last
-// connection has ended.
+// wait waits until the shards have stopped, which they do when their last connection
+// has ended.
 func (f *fast) wait() {
 	if f == nil {
 		return
@@ -154,7 +155,7 @@ func (f *fast) wait() {
 	}
 }
 
-// lags adds how far the streams furthest behind are.
+// lags adds to lags, for each route, the lag of the stream furthest behind.
 func (f *fast) lags(lags map[*carry.Route]uint64) {
 	if f == nil {
 		return
@@ -164,7 +165,7 @@ func (f *fast) lags(lags map[*carry.Route]uint64) {
 	}
 }
 
-// A lane leads from the handler that opened a stream to the shard that may carry it.
+// A lane is the way of one stream from its handler to the shard that may carry it.
 type lane struct {
 	srv   *Server
 	shard *carry.Shard // nil: the stream stays with its handler
@@ -205,7 +206,8 @@ func (l *lane) expects(cursor *hub.Cursor) bool {
 	return true
 }
 
-// unfit says why a topic's event stream has to stay with its handler, or "".
+// unfit returns the reason why a topic's event stream must stay with its handler, or
+// "".
 func (x *exchange) unfit() string {
 	r, fast := x.r, x.srv.fast
 	if x.filter != nil {
@@ -244,7 +246,7 @@ func (f *fast) isForeign(r *http.Request) bool {
 	return foreign
 }
 
-// listenerOf is the address of the listener that r came in by.
+// listenerOf returns the address of the listener that accepted r's connection.
 func listenerOf(r *http.Request) string {
 	addr := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	return addr.Network() + " " + addr.String()
@@ -276,8 +278,8 @@ func (x *exchange) handOver(to *lane) (handed bool, err error) {
 		return false, err
 	}
 	if err != nil {
-		// There may be no way back to net/http: the client is asked to come again, and
-		// finds the portable transport then.
+		// net/http may not be able to continue: ask the client to come again. It will
+		// get the portable transport.
 		if _, foreign := errors.AsType[*socket.ForeignError](err); foreign {
 			fast.foreign.Store(listenerOf(x.r), nil)
 			fast.anyForeign.Store(true)
@@ -304,12 +306,12 @@ func (h *Handler) group() carry.Group {
 	}
 }
 
-// takeOver returns the descriptor of r's connection. At an error, say tells the client
-// something, and ends the connection; if say is nil, nothing has changed.
+// takeOver returns the descriptor of r's connection. If there is an error, say writes
+// something to the client and ends the connection; if say is nil, nothing has changed.
 //
-// Where [ConnContext] has left the connection, net/http keeps its end until the handler
-// returns: then it closes a descriptor of which there is another, and uses its buffers
-// again, which a hijacked connection takes with it.
+// If [ConnContext] has stored the connection, it is not hijacked. takeOver duplicates its
+// descriptor, net/http closes its own one when the handler returns, and uses its buffers
+// again.
 func (f *fast) takeOver(res *carry.Response, r *http.Request) (fd int, say func([]byte), err error) {
 	if conn, ok := r.Context().Value(connKey{}).(net.Conn); ok && f.copy != nil {
 		fd, err = f.copy(conn)
@@ -328,8 +330,8 @@ func (f *fast) takeOver(res *carry.Response, r *http.Request) (fd int, say func(
 }
 
 // ConnContext is for the field of this name of a [net/http.Server] that serves
-// streams by the fast transport. It saves a tenth of what it takes to open one, and is
-// not needed otherwise:
+// streams by the fast transport. With it, opening a stream costs a tenth less; all works
+// without it, too:
 //
 //	server := &http.Server{Handler: mux, ConnContext: handlers.ConnContext}
 func ConnContext(ctx context.Context, conn net.Conn) context.Context {

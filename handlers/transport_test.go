@@ -30,8 +30,8 @@ type wrappedWriter struct{ http.ResponseWriter }
 func (w wrappedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // What cannot be served fast is served by the portable transport, and the log
-// says why: at level Warn for who has asked for the fast one.
-func TestWhyATopicIsServedPortably(t *testing.T) {
+// says why: at level Warn if the settings ask for the fast one.
+func TestTransport_reasonsForPortable(t *testing.T) {
 	all := Filter(func(*http.Request) (hub.Filter, error) { return hub.Filter{}, nil })
 	for _, tt := range []struct {
 		why   string
@@ -108,9 +108,9 @@ func asking(change func(*http.Request)) func(http.Handler) http.Handler {
 	}
 }
 
-// Addresses tell what is a socket: a network in memory is asked for nothing, and
-// nobody is sent away.
-func TestWhatIsASocket(t *testing.T) {
+// The address tells whether a connection is a socket: a network in memory stays portable,
+// and no client has to come again.
+func TestTransport_sockets(t *testing.T) {
 	if !socket.Supported {
 		t.Skip("this system has no fast transport")
 	}
@@ -131,9 +131,9 @@ func TestWhatIsASocket(t *testing.T) {
 	}
 }
 
-// Other forms than event streams, and other sources than topics, have nothing
-// that could be served fast, and nothing to complain of.
-func TestWhatIsNeverFast(t *testing.T) {
+// Other forms than event streams, and other sources than topics, are portable without a
+// line in the log.
+func TestTransport_neverFast(t *testing.T) {
 	quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.get("/", "Accept", "application/x-ndjson")
 		add(h.t, topic, "x")
@@ -148,8 +148,8 @@ func TestWhatIsNeverFast(t *testing.T) {
 }
 
 // The first client of a listener whose connections hide their sockets is asked
-// to come again; who comes then, and all others, are served portably.
-func TestAForeignListener(t *testing.T) {
+// to come again. It and all others are served portably then.
+func TestTransport_foreignListener(t *testing.T) {
 	run := func(h *harness, topic *hub.Topic[string], bye string, then func(*peer)) {
 		a := h.peer("/")
 		got := a.took()
@@ -157,7 +157,7 @@ func TestAForeignListener(t *testing.T) {
 			t.Errorf("the first client got %q, want stream.bye", got)
 		}
 		if ended, _ := a.over(); !ended {
-			t.Error("the first client's stream goes on")
+			t.Error("the first client's stream is still open")
 		}
 		h.ended("s", map[Reason]uint64{ReasonMaxAge: 1})
 		if n := h.log.count("WARN", "portable transport", bye); n != 1 {
@@ -196,8 +196,8 @@ func TestAForeignListener(t *testing.T) {
 	})
 }
 
-// The shards that cannot be started leave their streams to the handlers.
-func TestNoShardCanBeStarted(t *testing.T) {
+// If a shard cannot be started, its streams stay with their handlers.
+func TestTransport_noShard(t *testing.T) {
 	transported(t, Config{Transport: TransportFast}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		h.openBy(func() (carry.Sockets, error) { return nil, syscall.EMFILE })
 		a := h.peer("/")
@@ -211,7 +211,7 @@ func TestNoShardCanBeStarted(t *testing.T) {
 }
 
 // A socket that cannot be watched ends its stream, and no other.
-func TestASocketThatCannotBeWatched(t *testing.T) {
+func TestTransport_unwatchableSocket(t *testing.T) {
 	quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		h.openBy(func() (carry.Sockets, error) {
 			set, err := h.memory.open()
@@ -222,7 +222,7 @@ func TestASocketThatCannotBeWatched(t *testing.T) {
 		add(h.t, topic, "x")
 		a.wants("the first", "x@0s")
 		if ended, _ := b.over(); !ended {
-			t.Error("who cannot be watched is served")
+			t.Error("a client whose socket cannot be watched is served")
 		}
 		a.leave()
 		h.ended("s", map[Reason]uint64{ReasonLeft: 1, ReasonError: 1})
@@ -242,8 +242,8 @@ func (u *unwatched) Add(fd int, token uint64) error {
 	return u.Sockets.Add(fd, token)
 }
 
-// Both transports say the same, but for the end of the body.
-func TestBothTransportsSayTheSame(t *testing.T) {
+// Both transports send the same bytes, except for the end of the body.
+func TestTransport_sameBytes(t *testing.T) {
 	heads := map[Transport]string{}
 	bodies := map[Transport]string{}
 	topical(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {

@@ -17,7 +17,7 @@ import (
 
 func silent(s *Server) http.Handler { return Values(s, streams.Never[int](), Name("s")) }
 
-func TestHeartbeatAfterSilence(t *testing.T) {
+func TestHeartbeat(t *testing.T) {
 	source := schedule(nil, true, timed[string]{10 * time.Second, "a"}, timed[string]{24 * time.Second, "b"}, timed[string]{25 * time.Second, "c"})
 	virtual(t, Config{}, func(s *Server) http.Handler { return Values(s, source, Name("s")) }, func(h *harness) {
 		start := time.Now()
@@ -47,7 +47,7 @@ func TestHeartbeatAfterSilence(t *testing.T) {
 	})
 }
 
-func TestHeartbeatsByFormatAndSetting(t *testing.T) {
+func TestHeartbeat_formats(t *testing.T) {
 	t.Run("an empty line in NDJSON", func(t *testing.T) {
 		virtual(t, Config{Heartbeat: 20 * time.Second}, silent, func(h *harness) {
 			a := h.get("/", "Accept", "application/x-ndjson")
@@ -87,7 +87,7 @@ func TestHeartbeatsByFormatAndSetting(t *testing.T) {
 	})
 }
 
-func TestAHeartbeatFindsAClientThatDoesNotRead(t *testing.T) {
+func TestHeartbeat_stalledClient(t *testing.T) {
 	virtual(t, Config{}, silent, func(h *harness) {
 		conn, err := h.ln.Dial(h.t.Context())
 		if err != nil {
@@ -147,7 +147,7 @@ func TestJitter(t *testing.T) {
 	}
 }
 
-func TestShutdownTellsEveryClient(t *testing.T) {
+func TestServerShutdown(t *testing.T) {
 	const clients = 1000
 	virtual(t, Config{Grace: Off}, silent, func(h *harness) {
 		answers := make([]*reply, clients)
@@ -188,7 +188,7 @@ func TestShutdownTellsEveryClient(t *testing.T) {
 	})
 }
 
-func TestShutdownWaitsForNoClient(t *testing.T) {
+func TestServerShutdown_stalledClient(t *testing.T) {
 	flood := streams.Create(func(ctx context.Context, emit func(int) bool) error {
 		for i := 0; emit(i); i++ {
 		}
@@ -219,7 +219,7 @@ func TestShutdownWaitsForNoClient(t *testing.T) {
 	}
 }
 
-func TestShutdownGivesUpWithItsContext(t *testing.T) {
+func TestServerShutdown_contextEnds(t *testing.T) {
 	release := make(chan struct{})
 	deaf := streams.Create(func(context.Context, func(int) bool) error {
 		<-release
@@ -246,7 +246,7 @@ func TestShutdownGivesUpWithItsContext(t *testing.T) {
 	})
 }
 
-func TestTimeoutsOfTheHTTPServerDoNotCutStreams(t *testing.T) {
+func TestHTTPServerTimeouts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, Config{})
 		source := schedule(nil, false, timed[string]{time.Minute, "late"})
@@ -264,7 +264,7 @@ func TestTimeoutsOfTheHTTPServerDoNotCutStreams(t *testing.T) {
 	})
 }
 
-func TestTheDeadlineIsNotForTheConnectionsNextRequest(t *testing.T) {
+func TestWriteTimeout_nextRequest(t *testing.T) {
 	mount := func(s *Server) http.Handler { return Values(s, streams.Of(1, 2), Finite(), Name("s")) }
 	virtual(t, Config{}, mount, func(h *harness) {
 		dials := 0

@@ -1,4 +1,4 @@
-// Package metrics gives Prometheus the counters that the other rooms keep.
+// Package metrics exports the counts of servers and topics to Prometheus.
 package metrics
 
 import (
@@ -10,8 +10,8 @@ import (
 // A Collector reads a [handlers.Server]'s [handlers.Stats] at each scrape.
 // Register it with a [prometheus.Registerer].
 //
-// Its labels take few values: the names of routes, of which the Server counts 1,000
-// at most, and reasons, which are constants.
+// Its labels have few values: the names of routes, of which the Server counts at most
+// 1,000, and reasons, which are constants.
 type Collector struct {
 	srv *handlers.Server
 }

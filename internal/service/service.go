@@ -97,7 +97,7 @@ type Service struct {
 	streams *handlers.Server
 	builtin *builtin
 	public  http.Handler
-	admin   http.Handler // nil: health and metrics are beside the rest
+	admin   http.Handler // nil: the public address serves health and metrics, too
 }
 
 // New returns a service with settings cfg. Its error names what is wrong with
@@ -209,8 +209,8 @@ func (s *Service) Serve(ctx context.Context, ln, admin net.Listener) error {
 }
 
 // drain waits for the drain delay, so that a load balancer notices that it should
-// send requests elsewhere. It returns early, with the error, if a listener fails:
-// then nobody can ask any more.
+// send requests elsewhere. It returns early, with the error, if a listener fails,
+// because no request can arrive then.
 func (s *Service) drain(failed <-chan error) error {
 	if s.cfg.DrainDelay <= 0 {
 		return nil

@@ -97,8 +97,8 @@ func TestHTTP2ManyStreamsOnOneConnection(t *testing.T) {
 	})
 }
 
-// The service limits how long an answer may take, and the limit is not for arrays,
-// which are written when they are whole.
+// The limit to how long an answer may take does not apply to arrays, which are written
+// when they are whole.
 func TestHTTP2ArrayTakesItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		transport, _ := serveTLS(t, service.Config{})
@@ -198,7 +198,7 @@ func TestStalledStreamIsCut(t *testing.T) {
 	}
 }
 
-// readAll reads r to its end, and returns the data of its events as they come.
+// readAll reads all of r, and returns the data of its events as they arrive.
 func readAll(r *testkit.Stream) <-chan string {
 	data := make(chan string, 100)
 	go func() {
@@ -214,8 +214,8 @@ func readAll(r *testkit.Stream) <-chan string {
 	return data
 }
 
-// A client may stop reading not one stream but the connection: a laptop that
-// sleeps, a host that is gone. No stream's deadline sees to that.
+// A client may stop reading the whole connection, and not just one stream: a laptop that
+// sleeps, a host that is gone. No deadline of a stream covers that.
 func TestHTTP2StalledConnectionIsCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		transport, _ := serveTLS(t, service.Config{})
