@@ -51,7 +51,7 @@ func TestPositionFile(t *testing.T) {
 				}
 				code := inMemory(t, t.Context(), s.serve, Env{Stdout: tt.out, Stderr: &stderr}, "tail", append(tt.args, args...)...)
 				if code != tt.code || strings.Contains(stderr.String(), "resume") {
-					t.Errorf("exit code %d, standard error %q; want %d, no word of how to resume", code, &stderr, tt.code)
+					t.Errorf("exit code %d, standard error %q; want %d, no hint how to resume", code, &stderr, tt.code)
 				}
 			})
 			if r := play(t, s.serve, "tail", args...); r.code != 0 {
@@ -68,7 +68,7 @@ func TestPositionFile(t *testing.T) {
 	}
 }
 
-func TestPositionFileThatFails(t *testing.T) {
+func TestPositionFile_unreadable(t *testing.T) {
 	dir := t.TempDir()
 	damaged, used := filepath.Join(dir, "damaged"), filepath.Join(dir, "used")
 	if err := os.WriteFile(damaged, []byte("7"), 0o600); err != nil {
@@ -91,8 +91,8 @@ func TestPositionFileThatFails(t *testing.T) {
 	}
 }
 
-// What could not be saved is said, whatever ended the stream.
-func TestPositionFileThatCannotBeSaved(t *testing.T) {
+// A position that could not be saved is reported, whatever ended the stream.
+func TestPositionFile_unwritable(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		args []string

@@ -17,7 +17,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/testkit"
 )
 
-// A commandLine is one that the program refuses, with one line that says why.
+// A commandLine is a command line that the program refuses, with one line that says why.
 type commandLine struct {
 	what string
 	args []string
@@ -100,12 +100,12 @@ func (c commandLine) check(t *testing.T, code int, stdout, stderr string) {
 	}
 	for _, s := range c.says {
 		if !strings.Contains(stderr, s) {
-			t.Errorf("standard error has %q, which says nothing of %q", stderr, s)
+			t.Errorf("standard error has %q, want %q in it", stderr, s)
 		}
 	}
 }
 
-// lookup returns env as a program finds it.
+// lookup returns env in the form of [os.Environ].
 func lookup(env map[string]string) (environ []string) {
 	for name, value := range env {
 		environ = append(environ, name+"="+value)
@@ -130,11 +130,11 @@ func TestRefusedCommandLines(t *testing.T) {
 	}
 }
 
-// A program is one that serves.
+// A program is a running service.
 type program struct {
-	url            string // as the welcome has it
+	url            string // in the welcome
 	stdout, stderr *testkit.Buffer
-	stop           func() int // ends it and returns the exit code
+	stop           func() int // stops it and returns the exit code
 }
 
 // launch runs the program in this process until t ends.

@@ -13,7 +13,7 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// configFile writes a configuration file, and returns its name.
+// configFile writes a configuration file and returns its name.
 func configFile(t *testing.T, text string) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "fluxwire.yaml")
@@ -267,8 +267,8 @@ func TestFaults_unreadableFile(t *testing.T) {
 	}
 }
 
-// The settings are for the service: other commands read no variables and no file.
-func TestSourcesAreForSettings(t *testing.T) {
+// Only serve has settings: other commands read neither variables nor a file.
+func TestSources_otherCommands(t *testing.T) {
 	s := &script{}
 	r := play(t, s.serve, "tail", "--heartbeat=1s", base)
 	if r.code != 2 || !strings.Contains(r.stderr, "unknown flag --heartbeat") {
@@ -348,7 +348,7 @@ func TestNearest(t *testing.T) {
 		}
 	}
 	if got := didYouMean("nope", []string{"pace"}); got != "" {
-		t.Errorf("didYouMean suggests %q for a word that is not like it", got)
+		t.Errorf("didYouMean suggests %q for a word that is not similar", got)
 	}
 }
 

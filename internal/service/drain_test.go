@@ -14,8 +14,8 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/memnet"
 )
 
-// During the drain delay the service answers that it is not ready, and open streams
-// continue; new streams are sent elsewhere.
+// During the drain delay the service reports that it is not ready, open streams continue,
+// and a new stream ends at once with stream.bye.
 func TestDrainDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService(t, Config{DrainDelay: 5 * time.Second, Transport: handlers.TransportPortable})
@@ -80,8 +80,7 @@ func TestDrainDelay(t *testing.T) {
 	})
 }
 
-// Nothing is served once a listener has failed: the delay would only keep the
-// process from ending.
+// The drain delay ends when a listener fails: then nothing is served any more.
 func TestDrainDelay_listenerFails(t *testing.T) {
 	for _, tt := range []struct {
 		name string

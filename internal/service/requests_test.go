@@ -172,7 +172,7 @@ func chunked(body string) string {
 	return strings.Join([]string{strconv.FormatInt(int64(len(body)), 16), body, "0", "", ""}, "\r\n")
 }
 
-// wantAnswer sends request on a connection of its own and checks the answer.
+// wantAnswer sends request on a new connection and checks the answer.
 func wantAnswer(t *testing.T, ln *memnet.Listener, request string, status int, says string) {
 	t.Helper()
 	conn, err := ln.Dial(t.Context())

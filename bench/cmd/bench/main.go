@@ -1,7 +1,7 @@
-// Command bench runs the scenarios: for each a server on core 0 and a load on core 1,
-// in processes of their own. It prints Markdown. It fails if a scenario does, or if
-// Fluxwire loses, repeats or reorders an event, ends a stream without a word, or stops
-// serving because of who does not read. What other people's systems do wrong is told.
+// Command bench runs the scenarios, each with a server process on core 0 and a load
+// process on core 1. It prints Markdown. It fails if a scenario fails, or if Fluxwire
+// loses, repeats or reorders an event, ends a stream without last words, or stops serving
+// because some clients do not read. Failures of other people's systems are only listed.
 package main
 
 import (
@@ -97,7 +97,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 	}
 
-	// Where nobody asked for certain systems, it is enough that each works at all.
+	// Unless systems are named, it is enough that each works at all.
 	brief := *small && !given(fs, "systems")
 	var rows []*row
 	for _, s := range chosen {
@@ -114,7 +114,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var wrong []string
 runs:
 	for i := range *runs {
-		// In turns, so that what else the machine does harms all alike.
+		// In turns, so that other work of the machine harms all alike.
 		for _, r := range rows {
 			began := time.Now()
 			v, err := r.scenario.once(ctx, dir, r.system)
@@ -151,7 +151,7 @@ runs:
 		fmt.Fprintln(out)
 	}
 	if len(wrong) > 0 {
-		return fmt.Errorf("what must not be:\n  %s", strings.Join(wrong, "\n  "))
+		return fmt.Errorf("must not happen:\n  %s", strings.Join(wrong, "\n  "))
 	}
 	return nil
 }
@@ -169,7 +169,7 @@ func given(fs *flag.FlagSet, name string) (is bool) {
 	return is
 }
 
-// check returns what v has that Fluxwire must never do.
+// check returns the figures in v that Fluxwire must never have.
 func (r *row) check(v values) (wrong []string) {
 	for _, key := range []string{"lost", "twice", "misordered", "malformed", "broken", "cut", "gave up", "stopped"} {
 		if v[key] > 0 {

@@ -51,7 +51,7 @@ func TestWhoIsWho(t *testing.T) {
 		ours, peer, foreign, keeps bool
 	}{
 		{"fluxwire", true, false, false, true},
-		{"fluxwire-fast", true, false, false, true}, // a variant to come
+		{"fluxwire-fast", true, false, false, true}, // a future variant
 		{"subject", true, false, false, false},
 		{"nethttp", false, true, false, false},
 		{"nchan", false, true, true, false},
@@ -129,7 +129,7 @@ func TestRatios(t *testing.T) {
 	our := &row{system: "fluxwire", runs: xs(6, 12, 18)}
 	same := []*row{
 		our,
-		{system: "subject", runs: xs(1, 1, 1)}, // no peer, so never the best
+		{system: "subject", runs: xs(1, 1, 1)}, // not a peer, so never the best
 		{system: "nchan", runs: xs(-1, 10, -1)},
 		{system: "nethttp", runs: xs(8, 16, 24)},
 		{system: "r3labs", runs: xs(-1, -1, -1)},

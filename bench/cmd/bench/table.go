@@ -10,7 +10,7 @@ import (
 // values are the figures of one run.
 type values map[string]float64
 
-// A table is how the figures of some scenarios are shown.
+// A table shows the figures of some scenarios.
 type table struct {
 	title   string
 	columns []column
@@ -26,10 +26,10 @@ type kind int
 
 const (
 	median kind = iota // and from the least to the most, where runs differ
-	sum                // over all runs: what must not be averaged away
+	sum                // over all runs: counts that must not be averaged
 )
 
-// ratios are the columns that follow a figure, and compare it.
+// ratios are the columns after a figure that compare it.
 type ratios int
 
 const (
@@ -112,7 +112,7 @@ var (
 	tables = []*table{delivery, stuck, memory, fleet, storm, shutdown}
 )
 
-// line is v in one line, for the impatient.
+// line is v in one line, for the progress on standard error.
 func (v values) line(t *table, err error) string {
 	if err != nil {
 		return err.Error()

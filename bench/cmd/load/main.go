@@ -82,10 +82,10 @@ func answer(l *load.Load, last uint64) control.Answer {
 	return a
 }
 
-// An operator does what commands say.
+// An operator executes commands.
 type operator struct {
 	*load.Load
-	publish func(n int) error // of the first loop, and of all
+	publish func(n int) error // set by the first loop, for all loops
 }
 
 func (o *operator) publisher(c control.Command) (publish func(n int) error, err error) {

@@ -12,7 +12,7 @@ import (
 // A post is a connection over which one request at a time is sent.
 type post struct {
 	fd     int
-	answer []byte // what has come of it
+	answer []byte // the part that has come
 }
 
 // posts publish events.
@@ -25,9 +25,9 @@ type posts struct {
 }
 
 // Post opens conns connections to the HTTP server at addr, which stay open. Each call of
-// the function it returns sends n POST requests for target, each over a connection that
-// waits for no answer, or as soon as there is one. Answers are read while a method of l
-// runs its connections, which fails if one is not 200.
+// the function it returns sends n POST requests for target, each as soon as there is a
+// connection that does not wait for an answer. The methods of l that run its connections
+// read the answers, and fail if one is not 200.
 func (l *Load) Post(addr, target string, conns int) (publish func(n int) error, err error) {
 	ap, err := netip.ParseAddrPort(addr)
 	if err != nil || !ap.Addr().Is4() {
@@ -48,7 +48,7 @@ func (l *Load) Post(addr, target string, conns int) (publish func(n int) error, 
 		p.byFD[int32(fd)] = c
 		p.idle = append(p.idle, c)
 		syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
-		// It is a server on this machine: it answers at once, or refuses.
+		// The server is on this machine: connect returns at once.
 		if err := syscall.Connect(fd, &syscall.SockaddrInet4{Port: int(ap.Port()), Addr: ap.Addr().As4()}); err != nil {
 			return nil, fmt.Errorf("load: connect to %s: %w", addr, err)
 		}
@@ -65,7 +65,7 @@ func (l *Load) Post(addr, target string, conns int) (publish func(n int) error, 
 	}, nil
 }
 
-// send sends what waits, as far as there are idle connections.
+// send sends waiting requests while there are idle connections.
 func (p *posts) send() error {
 	for ; p.waiting > 0 && len(p.idle) > 0; p.waiting-- {
 		c := p.idle[len(p.idle)-1]
@@ -78,7 +78,7 @@ func (p *posts) send() error {
 	return nil
 }
 
-// ready reads what has come of c's answer.
+// ready reads the part of c's answer that has come.
 func (p *posts) ready(c *post, buf []byte) error {
 	n, err := syscall.Read(c.fd, buf)
 	switch {
@@ -99,7 +99,7 @@ func (p *posts) ready(c *post, buf []byte) error {
 	return p.send()
 }
 
-// answered reports whether b is a whole answer, which must be 200 and say how long it is.
+// answered reports whether b is a whole answer. It must have status 200 and a length.
 func answered(b []byte) (bool, error) {
 	head, body, ok := bytes.Cut(b, []byte("\r\n\r\n"))
 	if !ok {

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// publisher answers each request with answer, and counts the requests and what they
-// came over.
+// publisher answers each request with answer, and counts the requests and their
+// connections.
 func publisher(t *testing.T, answer http.HandlerFunc) (addr string, came, conns *atomic.Int32) {
 	came, conns = new(atomic.Int32), new(atomic.Int32)
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -39,7 +39,7 @@ func until(t *testing.T, l *Load, done func() bool) {
 	}
 }
 
-func TestPostKeepsItsConnections(t *testing.T) {
+func TestPost_reusesConnections(t *testing.T) {
 	addr, came, conns := publisher(t, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("{}\n")) })
 	l := dial(t, addr)
 	publish, err := l.Post(addr, "/publish?n=1", 3)
@@ -57,7 +57,7 @@ func TestPostKeepsItsConnections(t *testing.T) {
 	}
 }
 
-func TestPostsArriveTogether(t *testing.T) {
+func TestPost_doesNotWait(t *testing.T) {
 	var under atomic.Int32
 	all := make(chan struct{})
 	addr, _, _ := publisher(t, func(http.ResponseWriter, *http.Request) {
@@ -77,7 +77,7 @@ func TestPostsArriveTogether(t *testing.T) {
 	until(t, l, func() bool { return len(l.posts[0].idle) == 4 })
 }
 
-func TestAPostThatFailsFailsTheRun(t *testing.T) {
+func TestPost_failure(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
 		"another status": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusInternalServerError) },
 		"no length":      func(w http.ResponseWriter, _ *http.Request) { http.NewResponseController(w).Flush() },
@@ -100,7 +100,7 @@ func TestAPostThatFailsFailsTheRun(t *testing.T) {
 	}
 }
 
-func TestAnswersComeInPieces(t *testing.T) {
+func TestAnswered(t *testing.T) {
 	const whole = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\nDate: x\r\n\r\n{\"last\":12}"
 	for n := range len(whole) {
 		if is, err := answered([]byte(whole[:n])); is || err != nil {

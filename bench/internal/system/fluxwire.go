@@ -58,7 +58,7 @@ func (f *fluxwire) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// ConnContext is what the documentation recommends.
+// ConnContext is set as the documentation recommends.
 func (f *fluxwire) ConnContext(ctx context.Context, conn net.Conn) context.Context {
 	return handlers.ConnContext(ctx, conn)
 }
@@ -89,11 +89,11 @@ func (s *subject) Shutdown(ctx context.Context) error { return s.srv.Shutdown(ct
 
 func (s *subject) Counts() map[string]uint64 {
 	c := counts(s.srv)
-	delete(c, "lag") // is of topics
+	delete(c, "lag") // only topics have it
 	return c
 }
 
-// counts are the figures of the route that both serve.
+// counts returns the figures of the route, which both systems serve.
 func counts(srv *handlers.Server) map[string]uint64 {
 	stats := srv.Stats()
 	route := stats.Routes["events"]

@@ -19,15 +19,15 @@ import (
 	"github.com/fluxwire-go/fluxwire/streams"
 )
 
-// A rig is one stream by the blocking driver, in virtual time, and its client.
+// A rig is one stream of the blocking driver, in virtual time, and its client.
 type rig struct {
 	*Blocking
 	t      *testing.T
 	c      *client
 	st     *Stream
 	start  time.Time
-	ctx    context.Context // of the source: the driver ends it
-	reason session.Reason  // with which the books were closed
+	ctx    context.Context // the source's: the driver ends it
+	reason session.Reason  // with which the stream ended
 }
 
 const (
@@ -37,8 +37,8 @@ const (
 	completed  = "id: end\nevent: stream.complete\ndata: {}\n\n"
 )
 
-// driven runs test in virtual time on a stream that a source pushes, or what change makes
-// of it. It has said its opening words, unless it has a grace.
+// driven runs test in virtual time on a stream whose source pushes; change may change its
+// settings. Its opening words have been sent, unless it has a grace.
 func driven(t *testing.T, change func(*Config, *session.Session), test func(*rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -76,7 +76,7 @@ func aged(d time.Duration) func(*Config, *session.Session) {
 	return func(cfg *Config, s *session.Session) { *s = session.New(reading.Spot{}, int64(d), false) }
 }
 
-// text returns what has an event with data pushed.
+// text returns the encode function of an event with data.
 func text(data string) func([]byte) ([]byte, error) {
 	return func(dst []byte) ([]byte, error) { return append(dst, "data: "+data+"\n\n"...), nil }
 }
@@ -89,7 +89,7 @@ func (r *rig) push(data string) <-chan error {
 	return err
 }
 
-// stuck has a client that has taken n bytes of an event stop reading.
+// stuck pushes an event of which the client takes n bytes and then stops reading.
 func (r *rig) stuck(n int) <-chan error {
 	r.c.limit(n)
 	pushed := r.push(strings.Repeat("s", 100))
@@ -99,7 +99,7 @@ func (r *rig) stuck(n int) <-chan error {
 	return pushed
 }
 
-// heard checks what the client has got behind the opening words.
+// heard checks what the client has got after the opening words.
 func (r *rig) heard(want string) {
 	r.t.Helper()
 	synctest.Wait()
@@ -116,7 +116,7 @@ func (r *rig) at(want time.Duration) {
 	}
 }
 
-// ended ends the stream as its source has, and checks why it ended.
+// ended ends the stream because its source has returned, and checks why it ended.
 func (r *rig) ended(want session.Reason, aborted bool) {
 	r.t.Helper()
 	r.Finish(session.Complete, nil, false)
@@ -134,7 +134,7 @@ func TestDrainWhileAWriteIsStuck(t *testing.T) {
 			pushed := r.stuck(10)
 			time.Sleep(5 * time.Second)
 			r.st.Drain()
-			r.st.Drain() // once is enough
+			r.st.Drain() // the second call changes nothing
 			time.Sleep(time.Second - 1)
 			r.c.grow(everything)
 			if err := <-pushed; err != nil {
@@ -243,13 +243,13 @@ func TestAgeWhileAWriteIsStuck(t *testing.T) {
 			var reading sync.WaitGroup
 			defer reading.Wait()
 			reading.Go(func() {
-				for range 20 { // two seconds a slice: each is in time, and all together are not
+				for range 20 { // two seconds a slice: each is in time, all together are too late
 					time.Sleep(2 * time.Second)
 					r.c.grow(slice)
 				}
 			})
 			<-pushed
-			r.at(16 * time.Second) // the rest has the timeout, from the slice after which the age was seen
+			r.at(16 * time.Second) // the rest has the timeout, which counts from the slice after which the age was noticed
 			r.ended(session.MaxAge, true)
 		})
 	})
@@ -319,8 +319,8 @@ func TestStalledClient(t *testing.T) {
 			r.ended(session.Stalled, true)
 		})
 	})
-	// Over HTTP/2 net/http may take no notice of the deadline, and call the write a success.
-	t.Run("the peer takes no notice of the deadline", func(t *testing.T) {
+	// Over HTTP/2 net/http may ignore the deadline, and report success.
+	t.Run("the peer ignores the deadline", func(t *testing.T) {
 		driven(t, nil, func(r *rig) {
 			r.c.deaf = true
 			pushed := r.stuck(10)
@@ -343,7 +343,7 @@ func TestStalledClient(t *testing.T) {
 			}
 		})
 	})
-	// A shard has closed nothing: the handler writes last words when the timer no longer runs.
+	// The handler writes last words after Close has stopped the timer.
 	t.Run("in the last words of a driver that is closed", func(t *testing.T) {
 		driven(t, nil, func(r *rig) {
 			r.Close()
@@ -397,7 +397,7 @@ func TestGrace(t *testing.T) {
 			r.ended(session.Complete, false)
 		})
 	})
-	t.Run("a failure within it is told by a status", func(t *testing.T) {
+	t.Run("a failure within it leaves the status to the handler", func(t *testing.T) {
 		driven(t, grace, func(r *rig) {
 			r.Finish(session.Error, io.ErrUnexpectedEOF, false)
 			r.Close()
@@ -444,7 +444,7 @@ func TestPush(t *testing.T) {
 			r.heard(event)
 		})
 	})
-	t.Run("tells a panic of the encoder", func(t *testing.T) {
+	t.Run("returns a panic of the encoder", func(t *testing.T) {
 		driven(t, nil, func(r *rig) {
 			err := r.Push(r.t.Context(), func([]byte) ([]byte, error) { panic("no JSON") })
 			var encode *EncodeError
@@ -518,7 +518,7 @@ func TestPush(t *testing.T) {
 	})
 }
 
-// An encoder is the user's code. While it blocks, its own stream waits, and nobody else.
+// An encoder is the user's code. While it blocks, only its own stream waits.
 func TestEncoderThatBlocks(t *testing.T) {
 	driven(t, aged(time.Minute), func(r *rig) {
 		release := make(chan struct{})
@@ -687,7 +687,7 @@ func TestFollowIsPaced(t *testing.T) {
 	})
 }
 
-func TestFollowCountsWhatIsReplayed(t *testing.T) {
+func TestFollowCountsReplayedEvents(t *testing.T) {
 	sharded(t, hub.Config{}, func(r *schedule) {
 		for range 3 {
 			r.publish("old")

@@ -12,8 +12,8 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/reading"
 )
 
-// page is the source of a session whose topic is read by a cursor: it has what the
-// cursor returned last, for the spot behind which that is.
+// page is the source of a session whose topic is read through a cursor. It holds what the
+// cursor returned last, and the spot at which that begins.
 type page struct {
 	at      reading.Spot
 	pending reading.Pending
@@ -27,7 +27,8 @@ func (p *page) Read(at reading.Spot) reading.Pending {
 	return p.pending
 }
 
-// SpotOf returns the spot behind pos. The zero Pos is a position that has no safe name.
+// SpotOf returns the spot after pos. The zero Pos means that no position can be named
+// safely.
 func SpotOf(pos eventlog.Pos) reading.Spot {
 	if pos == (eventlog.Pos{}) {
 		return reading.Spot{}
@@ -35,7 +36,7 @@ func SpotOf(pos eventlog.Pos) reading.Spot {
 	return reading.Spot{At: pos.Seq + 1, Stamp: pos.Stamp}
 }
 
-// A follower writes what a cursor gives.
+// A follower writes what a cursor returns.
 type follower struct {
 	d      *Blocking
 	cursor *hub.Cursor
@@ -43,14 +44,15 @@ type follower struct {
 	spot   reading.Spot // of the session
 	pause  *time.Timer
 	many   bool  // events come faster than they are written
-	rests  int64 // when the next write may be
+	rests  int64 // no write before this
 }
 
-// Follow writes what cursor gives, until the session has decided the end of the stream,
-// which may be the topic's, or ctx ends, whose cause it returns. settled is called whenever
-// the client has everything there is. If it returns true, Follow returns true.
+// Follow writes what cursor returns until the session has decided the end of the stream,
+// for example because the topic has ended, or until ctx ends: then it returns the cause.
+// Follow calls settled whenever the client has everything there is. If settled returns
+// true, so does Follow.
 //
-// Writes are paced as those of a [Shard] are, so that several events leave in one write
+// Writes are paced like those of a [Shard], so that several events leave in one write
 // and the stream is not woken for each event.
 func (d *Blocking) Follow(ctx context.Context, cursor *hub.Cursor, settled func() bool) (handOver bool, err error) {
 	f := &follower{d: d, cursor: cursor, live: d.st.live, spot: d.s.Spot()}
@@ -102,7 +104,8 @@ func (d *Blocking) Follow(ctx context.Context, cursor *hub.Cursor, settled func(
 	}
 }
 
-// write has the session write what is pending. over is true if the stream is to end.
+// write gives pending to the session and writes. over reports that the end of the stream
+// is decided.
 func (f *follower) write(ctx context.Context, b hub.Batch, pending reading.Pending) (over bool, err error) {
 	d := f.d
 	if err := d.acquire(ctx); err != nil {
@@ -122,7 +125,7 @@ func (f *follower) write(ctx context.Context, b hub.Batch, pending reading.Pendi
 	return d.s.State() >= session.Leaving, nil
 }
 
-// wait waits for events, and until the next write may be.
+// wait waits for events, and for the pause after the last write.
 func (f *follower) wait(ctx context.Context) error {
 	if !f.many { // else more will be there soon
 		if err := f.cursor.Wait(ctx); err != nil {

@@ -59,9 +59,9 @@ func TestNextTookAllocatesNothing(t *testing.T) {
 	}
 }
 
-// A pass looks at the source once for all sessions at one position, not once more for
-// each that has got everything.
-func TestOneReadForAll(t *testing.T) {
+// A pass reads the source once for all sessions at one position, and not again for each
+// that has got everything.
+func TestPassReadsOnceForAllSessions(t *testing.T) {
 	r := newRig(t, stream)
 	sessions := make([]Session, 10)
 	for i := range sessions {
@@ -78,8 +78,8 @@ func TestOneReadForAll(t *testing.T) {
 	}
 }
 
-// A session that has nothing of its own to say holds nothing for it.
-func TestIdleSessionIsSmall(t *testing.T) {
+// A session without words of its own allocates nothing for them.
+func TestIdleSessionHoldsNoWords(t *testing.T) {
 	for name, do := range map[string]func(r *rig){
 		"after the opening":     func(r *rig) {},
 		"after an event":        func(r *rig) { r.news("1"); r.all() },
@@ -97,7 +97,7 @@ func TestIdleSessionIsSmall(t *testing.T) {
 	}
 }
 
-func TestIdleSessionOfLinesIsSmall(t *testing.T) {
+func TestIdleSessionOfLinesHoldsNoWords(t *testing.T) {
 	r := newRig(t, typed)
 	if r.s.own != nil {
 		t.Errorf("the session holds %+v", r.s.own)
@@ -121,8 +121,8 @@ func TestPushAllocatesNothing(t *testing.T) {
 	}
 }
 
-// A large rest stays where it is; a small one is copied, and keeps nothing alive.
-func TestRestIsCopiedWhereItIsSmall(t *testing.T) {
+// A large rest is not copied; a small one is, so that it keeps nothing else alive.
+func TestOnlySmallRestIsCopied(t *testing.T) {
 	for size, copied := range map[int]bool{100: true, keepWhole: true, keepWhole + 1: false} {
 		r := newRig(t, stream)
 		x := make([]byte, size+1-len(frame("")))
@@ -138,8 +138,8 @@ func TestRestIsCopiedWhereItIsSmall(t *testing.T) {
 	}
 }
 
-// Between two passes nothing keeps the source's window alive.
-func TestRefreshKeepsNothing(t *testing.T) {
+// Between two passes the pass keeps no part of the source's window alive.
+func TestRefreshReleasesTheWindow(t *testing.T) {
 	r := newRig(t, stream)
 	r.news("1")
 	r.once(a)
@@ -149,8 +149,8 @@ func TestRefreshKeepsNothing(t *testing.T) {
 	}
 }
 
-// Lines are made in one buffer, unless they are so many that the next would rarely need
-// it: then they are new, and a rest of them is not copied.
+// All lines share one buffer, unless a batch is so large that later ones would rarely need
+// so much: then it gets its own, and a rest of it is not copied.
 func TestLinesShareABuffer(t *testing.T) {
 	r := newRig(t, typed)
 	r.news(strings.Repeat("1", keepWhole))
@@ -183,7 +183,7 @@ func TestLinesShareABuffer(t *testing.T) {
 	}
 }
 
-func TestGapWithoutAPlanForIt(t *testing.T) {
+func TestNilGapFunction(t *testing.T) {
 	r := newRig(t, stream)
 	r.p.Gap = nil
 	r.news("1")
@@ -191,7 +191,7 @@ func TestGapWithoutAPlanForIt(t *testing.T) {
 	r.once(gapOne)
 }
 
-func TestPushedEventsMoveNoPosition(t *testing.T) {
+func TestPushedEventsDoNotMoveThePosition(t *testing.T) {
 	r := openingRig(t, single).pushes()
 	r.s.spot = reading.Spot{At: 5, Stamp: 36, Life: 2}
 	r.once("")

@@ -11,7 +11,7 @@ const (
 	gapOne      = "id: 1\nevent: stream.gap\ndata: {\"reason\":\"slow\",\"from\":\"\",\"to\":\"\",\"missed\":1}\n\n"
 	gapOneLine  = `{"id":"1","event":"stream.gap","data":{"reason":"slow","from":"","to":"","missed":1}}` + "\n"
 	gapOldLife  = "id: 0\nevent: stream.gap\ndata: {\"reason\":\"restart\",\"from\":\"\",\"to\":\"\",\"missed\":null}\n\n"
-	endingTopic = complete // the topic may have another life
+	endingTopic = complete // the topic may be opened again
 )
 
 func TestLive(t *testing.T) {
@@ -320,7 +320,7 @@ func TestLive(t *testing.T) {
 		{"a heartbeat tells the position of one whose filter passed over events", stream,
 			func(r *rig) {
 				r.p.Own, r.src.stamp, r.s.spot.Stamp = true, 36, 36
-				r.p.told = r.s.spot
+				r.p.known = r.s.spot
 				r.src.keeps = func(string) bool { return false }
 				r.news("1", "2")
 				r.once("")
@@ -663,7 +663,7 @@ func TestLive(t *testing.T) {
 }
 
 func TestLeaving(t *testing.T) {
-	// left returns a rig whose end is decided, and nothing of it told.
+	// left returns a rig whose end is decided, and whose last words are not sent.
 	left := func(reason Reason) func(*testing.T, Words) *rig {
 		return func(t *testing.T, w Words) *rig {
 			r := newRig(t, w)

@@ -17,8 +17,8 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// The tests of this file run schedules of inputs that are made from bytes, at random
-// or by a fuzzer. A model that knows only the promises checks each step.
+// The tests of this file run schedules of inputs made from bytes, which are random or a
+// fuzzer's. A model that knows only the promises checks each step.
 
 var schedules = flag.Int("session.schedules", 1000, "how many random schedules TestSchedules runs")
 
@@ -36,7 +36,7 @@ func TestSchedules(t *testing.T) {
 		}
 		total.add(m)
 	}
-	// A schedule that never gets to something proves nothing about it.
+	// Schedules that never reach something prove nothing about it.
 	for reason, n := range total.ended {
 		if n == 0 && Reason(reason) != Going {
 			t.Errorf("no schedule ended by %v", Reason(reason))
@@ -301,7 +301,7 @@ func (c *client) givenUp() Reason {
 	return c.reason
 }
 
-// squeeze ends c's patience at the end of its stream at the latest.
+// squeeze bounds the time that c has to take bytes by the end of its stream.
 func (c *client) squeeze() {
 	if c.stalls != Never {
 		c.stalls = min(c.stalls, c.expires)
@@ -336,7 +336,7 @@ func (m *model) tick(c *client) {
 	}
 }
 
-// look takes note of an end that was decided; it must be by one of the reasons.
+// look records an end that was decided. Its reason must be one of reasons.
 func (m *model) look(c *client, reasons ...Reason) {
 	got, _ := c.s.End()
 	before := c.state
@@ -381,7 +381,7 @@ func (m *model) some(n int) int {
 	return n
 }
 
-// took has c take n bytes of an offer.
+// took makes c take n bytes of an offer.
 func (m *model) took(c *client, b []byte, n int, beat bool) (more bool) {
 	c.wire = append(c.wire, b[:n]...)
 	c.rest = append([]byte(nil), b[n:]...)
@@ -420,7 +420,7 @@ func (m *model) took(c *client, b []byte, n int, beat bool) (more bool) {
 	return more
 }
 
-// next has c asked what it says.
+// next calls Next of c and checks what it returns.
 func (m *model) next(c *client) {
 	for turn := 1 + m.below(5); turn > 0; turn-- {
 		ended, reason := m.src.ended && m.pass.Source != nil, Going
@@ -524,7 +524,7 @@ func (m *model) push(c *client, count int) {
 	}
 }
 
-// finish ends all sessions in order, and checks what they said.
+// finish ends all sessions in order, and checks what their clients have.
 func (m *model) finish() {
 	m.pass.Refresh()
 	for _, c := range m.clients {
@@ -574,16 +574,16 @@ func (m *model) finish() {
 	}
 }
 
-// A said is what one block or line of a stream says.
+// A said is one block or line of a stream.
 type said struct {
 	id, name string
 	data     string
 	whole    int  // position of its end
 	silent   bool // it dispatches nothing
-	empty    bool // it says nothing at all
+	empty    bool // it has no content at all
 }
 
-// parse takes what was said apart. It fails unless b ends with an end.
+// parse splits b into blocks or lines. It fails unless b ends after a whole one.
 func (m *model) parse(b []byte) (all []said) {
 	lines := m.pass.Words.Lines
 	for at := 0; at < len(b); {
@@ -737,7 +737,7 @@ func (m *model) check(c *client) {
 	if c.state != Ended || c.forced {
 		return
 	}
-	// It has ended in order: all is said.
+	// It has ended in order: everything was sent.
 	if len(c.rest) > 0 || pushes != len(c.pushed) || words != len(c.said) {
 		m.failf("the session has ended, and its client lacks %q; it has %d of %d events, and %d of %d words",
 			c.rest, pushes, len(c.pushed), words, len(c.said))
@@ -762,14 +762,14 @@ func lastName(reason Reason, forced bool) string {
 	return sse.ControlBye
 }
 
-// opened checks the opening words, and takes them from what is said.
+// opened checks the opening words, and removes them from all.
 func (m *model) opened(c *client, all *[]said) {
 	blocks := 2
 	first := blocks
 	for first < len(*all) && (*all)[first].name == "stream.said" {
 		first++
 	}
-	gap := first < len(*all) && (*all)[first].name == sse.ControlGap // which names the position
+	gap := first < len(*all) && (*all)[first].name == sse.ControlGap // the gap names the position
 	if c.start.Stamp != 0 && !gap {
 		blocks++
 	}
@@ -791,7 +791,7 @@ func (m *model) opened(c *client, all *[]said) {
 	*all = (*all)[blocks:]
 }
 
-// passed checks that nothing between two positions was to be sent.
+// passed checks that no event between two positions should have been sent.
 func (m *model) passed(at reading.Spot, to uint64) {
 	for n := at.At; n < to; n++ {
 		if at.Life != m.src.life || n > m.src.newest() || n == 0 {
@@ -822,7 +822,7 @@ func (m *model) gapAt(s said, at reading.Spot) reading.Spot {
 		}
 		m.passed(at, from)
 	case sse.GapRestart:
-		next.Life = anyLife // the next event tells which
+		next.Life = anyLife // the next event names it
 	default:
 		m.failf("gap %v", s)
 	}

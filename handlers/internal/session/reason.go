@@ -1,9 +1,9 @@
 package session
 
-// A Reason says why a stream has ended, or is to end.
+// A Reason is why a stream has ended, or is about to.
 type Reason uint8
 
-// The reasons. [Going] is that of a stream that is not to end.
+// The reasons. [Going] is that of a stream whose end is not decided.
 const (
 	Going    Reason = iota
 	Complete        // the source had no more

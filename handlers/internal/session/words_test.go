@@ -177,7 +177,7 @@ func TestUnfinished(t *testing.T) {
 			for range 500 {
 				var b []byte
 				var ends []int
-				if rnd.IntN(2) == 0 { // what no event ends in may come first
+				if rnd.IntN(2) == 0 { // bytes in which no event ends may come first
 					b = append(b, opening...)
 				}
 				for range rnd.IntN(6) {
