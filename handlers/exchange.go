@@ -213,7 +213,7 @@ func (x *exchange) newDriver(peer carry.Peer, cancel context.CancelCauseFunc) *c
 		Base:      x.srv.base,
 		Grace:     max(x.srv.cfg.Grace, 0),
 		Heartbeat: x.heartbeat(x.format),
-		Pace:      x.srv.cfg.Pace,
+		Pacer:     x.pacer,
 		MaxEvent:  x.srv.cfg.MaxEvent,
 		Problem:   problemJSON,
 		Stop:      cancel,

@@ -37,6 +37,7 @@ type Handler struct {
 	replays bool // the source is a topic: a request can ask for events that it has kept
 	feed    *hub.Feed
 	reader  reading.Reader // of the feed, for what any goroutine may ask
+	pacer   *carry.Pacer   // of the feed's portable streams
 	text    session.Text   // of the topic's data
 	policy  hub.Policy
 	filter  func(*http.Request) (hub.Filter, error)

@@ -45,6 +45,7 @@ func Topic[T any](s *Server, topic *hub.Topic[T], opts ...TopicOption) *Handler 
 	h.feed = feed
 	h.text = textRule[T](topic.Codec())
 	h.reader = reading.Hub.Reader(feed, int(h.policy))
+	h.pacer = carry.NewPacer(h.reader, s.base, s.cfg.Pace)
 	h.open = func(r *http.Request, st *carry.Stream, f answer.Format) (opened, error) {
 		start, err := startAt(r)
 		if err != nil {

@@ -40,7 +40,7 @@ type Config struct {
 	Base      time.Time // of the session's times
 	Grace     time.Duration
 	Heartbeat time.Duration // 0 means no heartbeats
-	Pace      time.Duration
+	Pacer     *Pacer        // of the topic
 	MaxEvent  int
 	// Problem encodes an error as clients see it.
 	Problem func(error) []byte
@@ -89,7 +89,7 @@ func NewBlocking(cfg Config, s session.Session) *Blocking {
 	if !cfg.Pushes {
 		d.p.Source = &d.page
 	}
-	d.r = session.Round{Pace: int64(cfg.Pace), Beat: int64(cfg.Heartbeat)}
+	d.r = session.Round{Beat: int64(cfg.Heartbeat)}
 	d.limit.Store(session.Never)
 	d.rings.Store(session.Never)
 	return d

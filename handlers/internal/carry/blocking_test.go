@@ -189,7 +189,7 @@ func TestDrainWhileAWriteIsStuck(t *testing.T) {
 				t.Error("the second slice was written after the farewell")
 			}
 			r.c.grow(everything)
-			r.ended(session.Drained, true)
+			r.ended(session.Shutdown, true)
 		})
 	})
 	t.Run("between two slices", func(t *testing.T) {

@@ -183,6 +183,7 @@ type schedule struct {
 	beat    time.Duration
 	base    time.Time
 	reader  reading.Reader
+	pacer   *Pacer
 	shard   *Shard
 	sockets *sockets
 	routes  [2]*Route // of the blocking driver, and of the shard
@@ -233,6 +234,7 @@ func newSchedule(t *testing.T, s script, seen tally) *schedule {
 	r.words.Lines, r.words.Typed = format != "text/event-stream", format != "plain lines"
 	seen[format]++
 	r.reader = reading.Hub.Reader(r.topic.Feed(), int(r.policy))
+	r.pacer = NewPacer(r.reader, r.base, testPace)
 	r.routes = [2]*Route{{Name: "t"}, {Name: "t"}}
 	r.shard = NewShard(slog.New(slog.DiscardHandler), r.base, testPace, r.sockets.open)
 	r.note("%d events, %d bytes, policy %v, %s", cfg.Events, size, r.policy, format)
@@ -296,7 +298,7 @@ func (r *schedule) open(kind int, start hub.Start, expires int64, grant bool) *s
 	ctx, cancel := context.WithCancelCause(client)
 	d := NewBlocking(Config{
 		Stream: s.st, Plan: r.plan(), Take: r.take,
-		Peer: s.c, Base: r.base, Heartbeat: r.beat, Pace: testPace, MaxEvent: 1 << 30,
+		Peer: s.c, Base: r.base, Heartbeat: r.beat, Pacer: r.pacer, MaxEvent: 1 << 30,
 		Problem: func(err error) []byte { return []byte(`{}`) }, Stop: cancel,
 	}, session.New(spot, expires, grant))
 	s.d = d

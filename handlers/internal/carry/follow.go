@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"time"
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
 	"github.com/fluxwire-go/fluxwire/handlers/internal/session"
@@ -42,9 +41,6 @@ type follower struct {
 	cursor *hub.Cursor
 	live   uint64       // number of the event that was next when the stream began
 	spot   reading.Spot // of the session
-	pause  *time.Timer
-	many   bool  // events come faster than they are written
-	rests  int64 // no write before this
 }
 
 // Follow writes what cursor returns until the session has decided the end of the stream,
@@ -52,16 +48,18 @@ type follower struct {
 // Follow calls settled whenever the client has everything there is. If settled returns
 // true, so does Follow.
 //
-// Writes are paced like those of a [Shard], so that several events leave in one write
-// and the stream is not woken for each event.
+// A stream that has everything waits for its [Pacer].
 func (d *Blocking) Follow(ctx context.Context, cursor *hub.Cursor, settled func() bool) (handOver bool, err error) {
 	f := &follower{d: d, cursor: cursor, live: d.st.live, spot: d.s.Spot()}
+	pacer := d.cfg.Pacer
+	joined := false
 	defer func() {
-		if f.pause != nil {
-			f.pause.Stop()
+		if joined {
+			pacer.leave()
 		}
 	}()
 	for {
+		turn := pacer.turn() // before Poll, so that what comes later ends it
 		b, err := cursor.Poll()
 		if b.Empty() && err == nil {
 			if next := SpotOf(cursor.Position()); next != f.spot && next.Stamp != 0 {
@@ -74,8 +72,14 @@ func (d *Blocking) Follow(ctx context.Context, cursor *hub.Cursor, settled func(
 				if settled() {
 					return true, nil
 				}
-				if err := f.wait(ctx); err != nil {
-					return false, err
+				if !joined {
+					joined = true
+					pacer.join()
+				}
+				select {
+				case <-turn:
+				case <-ctx.Done():
+					return false, context.Cause(ctx)
 				}
 				continue
 			}
@@ -116,36 +120,11 @@ func (f *follower) write(ctx context.Context, b hub.Batch, pending reading.Pendi
 	d.page = page{at: d.s.Spot(), pending: pending}
 	d.p.Refresh()
 	d.turn()
-	f.spot, f.rests, f.many = d.s.Spot(), d.r.Rests(), d.p.Many
+	f.spot = d.s.Spot()
 	d.page = page{at: reading.Spot{At: ^uint64(0)}}
 	d.p.Refresh()
 	if after, _ := d.s.Counts(); b.Count > 0 && b.First.Seq < f.live {
 		d.st.Route.Replayed.Add(min(after-before, f.live-b.First.Seq))
 	}
 	return d.s.State() >= session.Leaving, nil
-}
-
-// wait waits for events, and for the pause after the last write.
-func (f *follower) wait(ctx context.Context) error {
-	if !f.many { // else more will be there soon
-		if err := f.cursor.Wait(ctx); err != nil {
-			return err
-		}
-	}
-	f.many = false
-	rest := time.Duration(f.rests - f.d.now())
-	if rest <= 0 {
-		return nil
-	}
-	if f.pause == nil {
-		f.pause = time.NewTimer(rest)
-	} else {
-		f.pause.Reset(rest)
-	}
-	select {
-	case <-f.pause.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
