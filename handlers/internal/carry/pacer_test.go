@@ -56,10 +56,10 @@ func TestPacer(t *testing.T) {
 		events []time.Duration
 		want   []time.Duration
 	}{
-		{"the first event after a pause is for now", 2 * ms, []time.Duration{10 * ms, 20 * ms}, []time.Duration{0, 10 * ms, 20 * ms}},
-		{"an event within the pace waits for its end", 2 * ms, []time.Duration{10 * ms, 11 * ms}, []time.Duration{0, 10 * ms, 12 * ms}},
-		{"events within the pace have one turn", 2 * ms, []time.Duration{10 * ms, 10*ms + 1, 11 * ms, 11*ms + 1, 30 * ms}, []time.Duration{0, 10 * ms, 12 * ms, 30 * ms}},
-		{"without a pace each event has a turn", 0, []time.Duration{10 * ms, 10*ms + 1, 10*ms + 2}, []time.Duration{0, 10 * ms, 10*ms + 1, 10*ms + 2}},
+		{"the first event after a pause is for now", 2 * ms, []time.Duration{10 * ms, 20 * ms}, []time.Duration{10 * ms, 20 * ms}},
+		{"an event within the pace waits for its end", 2 * ms, []time.Duration{10 * ms, 11 * ms}, []time.Duration{10 * ms, 12 * ms}},
+		{"events within the pace have one turn", 2 * ms, []time.Duration{10 * ms, 10*ms + 1, 11 * ms, 11*ms + 1, 30 * ms}, []time.Duration{10 * ms, 12 * ms, 30 * ms}},
+		{"without a pace each event has a turn", 0, []time.Duration{10 * ms, 10*ms + 1, 10*ms + 2}, []time.Duration{10 * ms, 10*ms + 1, 10*ms + 2}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -79,7 +79,9 @@ func TestPacer(t *testing.T) {
 				close(stop)
 				waiting.Wait()
 				for i := range got {
-					if at := slices.Compact(got[i]); !slices.Equal(at, tt.want) {
+					// The first join wakes those that have looked before.
+					at := slices.DeleteFunc(got[i], func(at time.Duration) bool { return at == 0 })
+					if !slices.Equal(at, tt.want) {
 						t.Errorf("stream %d was woken at %v, want %v", i, got[i], tt.want)
 					}
 				}
