@@ -172,6 +172,16 @@ func TestDrainWhileAWriteIsStuck(t *testing.T) {
 			r.heard(byeDrained[:10])
 		})
 	})
+	t.Run("the client has stopped in the last words of an age", func(t *testing.T) {
+		driven(t, aged(5*time.Second), func(r *rig) {
+			r.c.limit(10)
+			time.Sleep(6 * time.Second)
+			r.st.Drain()
+			r.ended(session.Drained, true)
+			r.at(7 * time.Second)
+			r.heard(byeAge[:10])
+		})
+	})
 	t.Run("the peer takes no notice of the deadline", func(t *testing.T) {
 		driven(t, nil, func(r *rig) {
 			r.c.deaf = true

@@ -75,7 +75,7 @@ func TestDriversAgree(t *testing.T) {
 }
 
 // schedules is how many TestDriversAgree runs.
-const schedules = 150
+const schedules = 250
 
 // shows is what the schedules must have held.
 var shows = []string{
@@ -402,7 +402,7 @@ func (r *schedule) act() (differ bool) {
 	case p.stopped && what < 8:
 		r.leave(p)
 		return false
-	case p.stopped && what < 10:
+	case p.stopped && what < 12:
 		r.drain(p)
 		return false
 	}
@@ -465,7 +465,9 @@ func (r *schedule) outlive(p *pair) {
 	}
 	r.sleep(left - 3*time.Second)
 	r.quiet()
-	r.stop(p)
+	if r.narrow(p); !p.stopped {
+		r.stop(p)
+	}
 	r.settle()
 	r.sleep(testTimeout / 4)
 	r.sleep(testTimeout / 4)
