@@ -88,7 +88,7 @@ func (s *Server) drain() {
 // not storm the next server. Streams of handlers with [Finish] are left to end
 // by themselves for as long as that allows.
 //
-// If ctx ends first, Shutdown returns its error, and the streams still end later.
+// Its error is the context's when ctx ends first; the streams go on ending then.
 //
 // Call it before [net/http.Server.Shutdown], which waits for open streams and
 // would wait for ever.

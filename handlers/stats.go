@@ -47,8 +47,8 @@ const (
 	others    = "others"
 )
 
-// Stats returns a snapshot of the counters. Streams continue while it reads them, so
-// counters of one route may be some events apart from each other.
+// Stats returns a snapshot of the counters. Counters of one route may be some
+// events apart from each other, since streams go on while they are read.
 func (s *Server) Stats() Stats {
 	s.check("Server.Stats")
 	s.mu.Lock()

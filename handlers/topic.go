@@ -25,11 +25,11 @@ import (
 // time (since=, RFC 3339 or Unix seconds). The ids on the wire are positions in
 // the topic; the first thing that an event stream holds is the one where it
 // begins, so that a client that loses the connection before the first event
-// resumes there. Missing events are reported by a stream.gap, whose id is the
-// position where the stream resumes, so that a client is told once.
+// resumes there. Whatever is missing is told by a stream.gap that carries the
+// id of the place where the stream goes on, so that it is told once.
 //
-// When the topic completes, the stream ends with stream.complete, and a client
-// that comes back with its last event's id is answered with 204. (One that ends because its
+// When the topic completes, the stream ends with stream.complete, and who comes
+// back with its last event's id is answered with 204. (One that ends because its
 // client took all that it asked for has the id "end" there, as in [Events].)
 // When it fails, the answer is a problem document or a stream.error, for those
 // who come later too.

@@ -34,7 +34,7 @@ import (
 // Unix sockets), on Linux, where nothing wraps net/http's response writer but
 // Echo's own (use package echov4). Clients cannot tell the two apart.
 //
-// Where a stream continues without its handler, the handler returns early, and so do
+// Where a stream goes on without its handler, the handler returns early, and so do
 // the middleware around it and the request's context; [net/http.Server] forgets the
 // connection, so that only [Server.Shutdown] ends it. What counts streams at their
 // end is [Stats], and the log.

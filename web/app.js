@@ -82,7 +82,7 @@ function connect() {
     if (e instanceof MessageEvent) return receive(e); // an event named "open"
     openedAt = performance.now();
     setState('open', 'Open');
-    // Only a topic resumes where it left off, and only its ids are positions.
+    // Only a topic goes on where it left off, and only its ids are positions.
     resumedFrom = position(lastId) ? lastId : '';
     if (resumedFrom) judging = setTimeout(() => resumed('nothing'), quiet);
   };
@@ -151,7 +151,7 @@ function backoff() {
   return Math.min(maxDelay, 1000 * 2 ** (failures - 1)) * (0.5 + Math.random() / 2);
 }
 
-// start begins another stream, with the counters at zero and an empty log.
+// start begins a stream anew: from now on, nothing counted, nothing shown.
 function start(name) {
   stream = name;
   lastId = '';

@@ -29,7 +29,7 @@ func TestPing(t *testing.T) {
 	for _, tt := range []struct {
 		name, method, query, kind, body string
 		status                          int
-		message                         string // "" if no pong is sent
+		message                         string // "" is none sent
 	}{
 		{"GET", "GET", "", "", "", 200, "pong!"},
 		{"POST", "POST", "", "", "", 200, "pong!"},
@@ -38,7 +38,7 @@ func TestPing(t *testing.T) {
 		{"a message in the query of a POST", "POST", "message=a", "", "", 200, "a"},
 		{"a message in a form", "POST", "", form, "message=a%0Ab", 200, "a\nb"},
 		{"the form goes before the query", "POST", "message=query", form, "message=form", 200, "form"},
-		{"an empty message is the default", "GET", "message=", "", "", 200, "pong!"},
+		{"an empty message is none", "GET", "message=", "", "", 200, "pong!"},
 		{"as long as it may be, in a form", "POST", "", form, "message=" + url.QueryEscape(long), 200, long},
 		{"as long as it may be, in the query", "GET", "message=" + url.QueryEscape(long), "", "", 200, long},
 		{"too long", "POST", "", form, "message=" + strings.Repeat("a", maxMessage+1), 413, ""},
@@ -79,7 +79,7 @@ func TestPing(t *testing.T) {
 					t.Errorf("body %q, want %q", rec.Body, "sent ping!")
 				}
 				if tt.status >= 400 && rec.Header().Get("Content-Type") != "application/problem+json" {
-					t.Errorf("the content type of an error is %q", rec.Header().Get("Content-Type"))
+					t.Errorf("an error is told as %q", rec.Header().Get("Content-Type"))
 				}
 				if want := tt.message; want == "" && len(got) != 0 || want != "" && (len(got) != 1 || got[0] != want) {
 					t.Errorf("sent %.80q, want %.80q", got, want)

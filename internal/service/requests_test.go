@@ -17,9 +17,9 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/testkit"
 )
 
-// A client that sends a part of a request, and then nothing, does not keep its
-// connection for long.
-func TestRequest_unfinished(t *testing.T) {
+// TestUnfinishedRequestIsCut: a client that sends a part of a request, and then
+// nothing, does not keep its connection for long.
+func TestUnfinishedRequestIsCut(t *testing.T) {
 	const form = "POST /ping HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n"
 	for _, tt := range []struct {
 		what    string
@@ -68,8 +68,9 @@ func TestRequest_unfinished(t *testing.T) {
 	}
 }
 
-// A client that reads nothing of its answer does not keep its connection for long.
-func TestAnswer_unread(t *testing.T) {
+// TestUnreadAnswerIsCut: a client that reads nothing of its answer does not keep its
+// connection for long.
+func TestUnreadAnswerIsCut(t *testing.T) {
 	for _, path := range []string{"/metrics", "/app.js", "/ping", "/nowhere"} {
 		synctest.Test(t, func(t *testing.T) {
 			ln, _ := servicetest.ServeMem(t, service.Config{})
@@ -87,9 +88,9 @@ func TestAnswer_unread(t *testing.T) {
 	}
 }
 
-// The body of a request for a stream is ignored. The service still notices that the
-// client leaves.
-func TestStream_requestBody(t *testing.T) {
+// TestStreamWithABody: a body that comes with the request for a stream changes
+// nothing, not even that the client is seen to leave.
+func TestStreamWithABody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ln, _ := servicetest.ServeMem(t, service.Config{Heartbeat: handlers.Off})
 		conn, err := ln.Dial(t.Context())
@@ -122,8 +123,8 @@ func TestStream_requestBody(t *testing.T) {
 	})
 }
 
-// A message that cannot be read is refused, not replaced by pong!.
-func TestPing_unreadableMessage(t *testing.T) {
+// TestPingRefusesWhatItCannotRead: nothing that went wrong is sent on as pong!.
+func TestPingRefusesWhatItCannotRead(t *testing.T) {
 	form := func(body string) string {
 		return "POST /ping HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(body)
 	}
@@ -172,7 +173,7 @@ func chunked(body string) string {
 	return strings.Join([]string{strconv.FormatInt(int64(len(body)), 16), body, "0", "", ""}, "\r\n")
 }
 
-// wantAnswer sends request on a new connection and checks the answer.
+// wantAnswer sends request on a connection of its own and checks the answer.
 func wantAnswer(t *testing.T, ln *memnet.Listener, request string, status int, says string) {
 	t.Helper()
 	conn, err := ln.Dial(t.Context())

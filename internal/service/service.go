@@ -210,7 +210,7 @@ func (s *Service) Serve(ctx context.Context, ln, admin net.Listener) error {
 
 // drain waits for the drain delay, so that a load balancer notices that it should
 // send requests elsewhere. It returns early, with the error, if a listener fails:
-// then no client can ask any more.
+// then nobody can ask any more.
 func (s *Service) drain(failed <-chan error) error {
 	if s.cfg.DrainDelay <= 0 {
 		return nil

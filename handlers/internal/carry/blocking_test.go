@@ -648,7 +648,7 @@ func TestArrayIsBounded(t *testing.T) {
 	})
 }
 
-// sharded runs test in virtual time on a topic, and then ends the streams.
+// sharded runs test in virtual time on a topic, and ends its streams.
 func sharded(t *testing.T, cfg hub.Config, test func(*schedule)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {

@@ -12,7 +12,7 @@ type Holding struct {
 	Conns    int // open connections
 }
 
-// Inspect returns what the shard holds. It is for tests, as are the methods below.
+// Inspect returns what the shard holds. It is for tests, as is what follows.
 func (s *Shard) Inspect() Holding {
 	var h Holding
 	ran := s.ask(func() {
@@ -31,7 +31,7 @@ func (s *Shard) Inspect() Holding {
 	return h
 }
 
-// ask makes the loop call f and waits until it has. It returns false if the shard is stopped.
+// ask has the loop call f and waits for that. It returns false if the shard is stopped.
 func (s *Shard) ask(f func()) bool {
 	done := make(chan struct{})
 	s.mu.Lock()
@@ -49,14 +49,13 @@ func (s *Shard) ask(f func()) bool {
 	return true
 }
 
-// OpenWith makes the shard open its sockets with wrap, which gets the function that it
-// would call.
+// OpenWith has the shard open its sockets by wrapping what it would open.
 func (s *Shard) OpenWith(wrap func(open func() (Sockets, error)) (Sockets, error)) {
 	open := s.open
 	s.open = func() (Sockets, error) { return wrap(open) }
 }
 
-// NearLastID makes the numbers of groups wrap around after n more groups. The shard must be
+// NearLastID has the numbers of groups wrap around n groups from now. The shard must be
 // stopped, or its loop is asked.
 func (s *Shard) NearLastID(n uint32) {
 	if !s.ask(func() { s.lastID = idMask - n }) {
@@ -64,5 +63,5 @@ func (s *Shard) NearLastID(n uint32) {
 	}
 }
 
-// Hear makes the loop handle events as if they were its sockets'.
+// Hear has the loop handle events as if its sockets had told of them.
 func (s *Shard) Hear(events ...socket.Event) { s.ask(func() { s.handle(events) }) }
