@@ -79,7 +79,7 @@ func TestPing(t *testing.T) {
 					t.Errorf("body %q, want %q", rec.Body, "sent ping!")
 				}
 				if tt.status >= 400 && rec.Header().Get("Content-Type") != "application/problem+json" {
-					t.Errorf("the content type of an error is %q", rec.Header().Get("Content-Type"))
+					t.Errorf("an error is told as %q", rec.Header().Get("Content-Type"))
 				}
 				if want := tt.message; want == "" && len(got) != 0 || want != "" && (len(got) != 1 || got[0] != want) {
 					t.Errorf("sent %.80q, want %.80q", got, want)

@@ -17,9 +17,9 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/testkit"
 )
 
-// A client that sends a part of a request, and then nothing, does not keep its
-// connection for long.
-func TestRequest_unfinished(t *testing.T) {
+// TestUnfinishedRequestIsCut: a client that sends a part of a request, and then
+// nothing, does not keep its connection for long.
+func TestUnfinishedRequestIsCut(t *testing.T) {
 	const form = "POST /ping HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n"
 	for _, tt := range []struct {
 		what    string
@@ -172,7 +172,7 @@ func chunked(body string) string {
 	return strings.Join([]string{strconv.FormatInt(int64(len(body)), 16), body, "0", "", ""}, "\r\n")
 }
 
-// wantAnswer sends request on a new connection and checks the answer.
+// wantAnswer sends request on a connection of its own and checks the answer.
 func wantAnswer(t *testing.T, ln *memnet.Listener, request string, status int, says string) {
 	t.Helper()
 	conn, err := ln.Dial(t.Context())

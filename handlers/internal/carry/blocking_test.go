@@ -177,7 +177,7 @@ func TestDrainWhileAWriteIsStuck(t *testing.T) {
 			r.c.limit(10)
 			time.Sleep(6 * time.Second)
 			r.st.Drain()
-			r.ended(session.Drained, true)
+			r.ended(session.Shutdown, true)
 			r.at(7 * time.Second)
 			r.heard(byeAge[:10])
 		})
