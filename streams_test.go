@@ -40,7 +40,7 @@ func start(t *testing.T, cfg service.Config) running {
 	t.Helper()
 	cfg.Logger = slog.New(slog.DiscardHandler)
 	cfg.Origins = []string{"*"}
-	cfg.Transport = handlers.Portable // there are no sockets to take
+	cfg.Transport = handlers.TransportPortable // there are no sockets to take
 	s, err := service.New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +80,7 @@ const pace = 2 * time.Millisecond
 func TestAnHourOfTicks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		s := start(t, service.Config{MaxAge: -1})
+		s := start(t, service.Config{MaxAge: handlers.Off})
 		var pinging sync.WaitGroup
 		defer pinging.Wait()
 		pinging.Go(func() {
@@ -127,10 +127,10 @@ func TestAnHourOfTicks(t *testing.T) {
 }
 
 // TestHeartbeatsAndStop keeps a silent stream open for an hour: a heartbeat
-// comes every 15 seconds to the instant, and the stop reaches it at once.
+// comes exactly every 15 seconds, and the stop reaches the client at once.
 func TestHeartbeatsAndStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := start(t, service.Config{MaxAge: -1})
+		s := start(t, service.Config{MaxAge: handlers.Off})
 		connected := make(chan time.Time, 1)
 		var beats []time.Time
 		var told time.Time

@@ -34,9 +34,9 @@ func OnGap(f func(sse.Gap)) Option {
 // Gaps sets what the loop does with a gap, after [OnGap] has returned. A gap with an
 // id, as our servers send it, is reported once: a client that reconnects resumes after
 // it. With [Strict] there are no gaps, only events named stream.gap. Defaults to
-// [PolicySkip], which logs the gap at level Warn.
-func Gaps(p Policy) Option {
-	return func(c *config) { set(c, &c.gaps, p, p.bad(), "Gaps") }
+// [ReactionSkip], which logs the gap at level Warn.
+func Gaps(r Reaction) Option {
+	return func(c *config) { set(c, &c.gaps, r, r.bad(), "Gaps") }
 }
 
 // gap handles a stream.gap event. If it returns an error, the gap has not been
@@ -44,7 +44,7 @@ func Gaps(p Policy) Option {
 func (s *stream) gap(ctx context.Context, ev sse.Event) error {
 	gap := sse.ParseGap(ev.Data)
 	gap.ID = ev.ID
-	if s.gaps == PolicySkip {
+	if s.gaps == ReactionSkip {
 		missed := slog.String("missed", "unknown")
 		if gap.Missed != nil {
 			missed = slog.Uint64("missed", *gap.Missed)
@@ -56,7 +56,7 @@ func (s *stream) gap(ctx context.Context, ev sse.Event) error {
 		s.onGap(gap)
 	}
 	switch {
-	case s.gaps == PolicySkip:
+	case s.gaps == ReactionSkip:
 		return nil
 	case ctx.Err() != nil: // OnGap has cancelled it
 		return context.Cause(ctx)

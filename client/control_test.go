@@ -103,11 +103,11 @@ func TestGaps(t *testing.T) {
 		heard, logged int // in four streams
 	}{
 		{"are skipped by default", nil, []string{"a", "b"}, []string{"a", "b"}, 4, 4},
-		{"are skipped", []Option{Gaps(PolicySkip)}, []string{"a", "b"}, []string{"a", "b"}, 4, 4},
-		{"surface", []Option{Gaps(PolicySurface)}, []string{"a", text, "b"}, []string{"a", "b"}, 4, 1},
-		{"end the stream", []Option{Gaps(PolicyEnd)}, []string{"a", text}, []string{"a", text}, 4, 0},
-		{"are not decode errors", []Option{Gaps(PolicySurface), DecodeErrors(PolicySkip)}, []string{"a", text, "b"}, []string{"a", "b"}, 4, 1},
-		{"are events with Strict", []Option{Gaps(PolicyEnd), Strict()}, []string{"a", data, "b"}, []string{"a", data, "b"}, 0, 0},
+		{"are skipped", []Option{Gaps(ReactionSkip)}, []string{"a", "b"}, []string{"a", "b"}, 4, 4},
+		{"surface", []Option{Gaps(ReactionSurface)}, []string{"a", text, "b"}, []string{"a", "b"}, 4, 1},
+		{"end the stream", []Option{Gaps(ReactionEnd)}, []string{"a", text}, []string{"a", text}, 4, 0},
+		{"are not decode errors", []Option{Gaps(ReactionSurface), DecodeErrors(ReactionSkip)}, []string{"a", text, "b"}, []string{"a", "b"}, 4, 1},
+		{"are events with Strict", []Option{Gaps(ReactionEnd), Strict()}, []string{"a", data, "b"}, []string{"a", data, "b"}, 0, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -143,7 +143,7 @@ func TestGapsSurface(t *testing.T) {
 			sends("id: 5\nevent: stream.gap\ndata: {\"reason\":\"restart\"}\n\ndata: x\n\n"))
 		var gaps []sse.Gap
 		var heard []string
-		for ev, err := range Follow[string](t.Context(), host, HTTPClient(s.HTTP), Retry(exact), Gaps(PolicySurface),
+		for ev, err := range Follow[string](t.Context(), host, HTTPClient(s.HTTP), Retry(exact), Gaps(ReactionSurface),
 			OnGap(func(g sse.Gap) { heard = append(heard, "hook "+string(g.Reason)) })) {
 			if g, ok := errors.AsType[*GapError](err); ok && ev == (sse.ServerSentEvent[string]{}) {
 				gaps = append(gaps, g.Gap)
@@ -169,7 +169,7 @@ func TestGapsBreakClosesConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st, left := gone("event: stream.gap\ndata: {}\n\ndata: x\n\n")
 		s := newScript(t, st)
-		for _, err := range Follow[string](t.Context(), host, HTTPClient(s.HTTP), Gaps(PolicySurface)) {
+		for _, err := range Follow[string](t.Context(), host, HTTPClient(s.HTTP), Gaps(ReactionSurface)) {
 			if want := `client: gap: an unknown number of events is missing between "" and "": no reason given`; errText(err) != want {
 				t.Errorf("yielded %v, want %q", err, want)
 			}
@@ -184,7 +184,7 @@ func TestOnGapCancels(t *testing.T) {
 		s := newScript(t, open("event: stream.gap\ndata: {}\n\ndata: x\n\n"))
 		ctx, cancel := context.WithCancelCause(t.Context())
 		var got []string
-		for ev, err := range Follow[string](ctx, host, HTTPClient(s.HTTP), Gaps(PolicySurface), OnGap(func(sse.Gap) { cancel(errChanged) })) {
+		for ev, err := range Follow[string](ctx, host, HTTPClient(s.HTTP), Gaps(ReactionSurface), OnGap(func(sse.Gap) { cancel(errChanged) })) {
 			got = append(got, ev.Data+errText(err))
 		}
 		if want := []string{errChanged.Error()}; !slices.Equal(got, want) {

@@ -23,10 +23,10 @@ func MaxEvent(bytes int) Option {
 // DecodeErrors sets what to do with an event that cannot be yielded because its data
 // does not decode (a [*DecodeError]), or because it is larger than [MaxEvent] (an
 // [*sse.EventTooLargeError]). Its id counts like any other once its blank line has
-// arrived: a stream that reconnects resumes after it. Defaults to [PolicyEnd].
-// [PolicySkip] logs it at level Warn.
-func DecodeErrors(p Policy) Option {
-	return func(c *config) { set(c, &c.decodeErrors, p, p.bad(), "DecodeErrors") }
+// arrived: a stream that reconnects resumes after it. Defaults to [ReactionEnd].
+// [ReactionSkip] logs it at level Warn.
+func DecodeErrors(r Reaction) Option {
+	return func(c *config) { set(c, &c.decodeErrors, r, r.bad(), "DecodeErrors") }
 }
 
 // A DecodeError says that data could not be decoded to a T.
@@ -53,7 +53,7 @@ func (e *DecodeError) Error() string {
 func (e *DecodeError) Unwrap() error { return e.Err }
 
 // typed returns the handler that decodes events and yields them. It treats what cannot
-// be yielded as the policy for it says.
+// be yielded as the reaction to it says.
 func typed[T any](c *config, yield func(sse.ServerSentEvent[T], error) bool) func(sse.Event, error) error {
 	decode := union[T](c)
 	if len(c.cases) == 0 {
@@ -81,10 +81,10 @@ func typed[T any](c *config, yield func(sse.ServerSentEvent[T], error) bool) fun
 		if err == errSkipped {
 			return nil
 		}
-		switch c.policy(err) {
-		case PolicySkip:
+		switch c.reaction(err) {
+		case ReactionSkip:
 			c.logger.Warn("event skipped", slog.String("url", show.URL(c.url)), slog.Any("error", err))
-		case PolicySurface:
+		case ReactionSurface:
 			if !yield(sse.ServerSentEvent[T]{}, err) {
 				return errLeft
 			}

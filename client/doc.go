@@ -21,7 +21,7 @@
 // Everything else is an [Option]. [Types] reads a stream of several kinds of events,
 // [Sentinel] one that ends with a word such as "[DONE]". [Retry] sets when to
 // reconnect; [ConnectTimeout], [HeadTimeout] and [IdleLimit] set when a connection
-// counts as lost. With [Resume] and a [Cursor] a new process resumes where the last one
+// counts as lost. With [Resume] and a [PositionStore] a new process resumes where the last one
 // stopped.
 //
 // One promise is easy to miss: a yielded error is final, and the only one, unless an

@@ -249,7 +249,7 @@ func ExampleUnknownEvents() {
 	defer server.Close()
 
 	for v, err := range client.Values[any](context.Background(), server.URL, client.NoReconnect(),
-		client.Types(client.Type[Pong]("pong")), client.UnknownEvents(client.PolicySurface)) {
+		client.Types(client.Type[Pong]("pong")), client.UnknownEvents(client.ReactionSurface)) {
 		if e, ok := errors.AsType[*client.UnknownEventError](err); ok {
 			fmt.Printf("what is %s? %s\n", e.Event, e.Data)
 			continue
@@ -295,7 +295,7 @@ func ExampleGaps() {
 	defer server.Close()
 
 	for v, err := range client.Values[string](context.Background(), server.URL,
-		client.LastEventID("2"), client.Gaps(client.PolicySurface)) {
+		client.LastEventID("2"), client.Gaps(client.ReactionSurface)) {
 		if gap, ok := errors.AsType[*client.GapError](err); ok {
 			fmt.Println("load a snapshot:", gap.Gap)
 			continue

@@ -25,7 +25,7 @@ func lockFile(path string) (*os.File, error) {
 	}
 	f.Close()
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return nil, ErrCursorInUse
+		return nil, ErrPositionFileInUse
 	}
 	return nil, os.NewSyscallError("flock", err)
 }

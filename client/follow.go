@@ -38,7 +38,7 @@ import (
 //     yielded ([DecodeErrors]);
 //   - [*UnknownEventError] for an event that is no case of [Types], and [*GapError] where
 //     events are missing, if asked for ([UnknownEvents], [Gaps]);
-//   - [*CursorError] if the cursor of [Resume] fails;
+//   - [*PositionError] if the store of [Resume] fails;
 //   - the cause of ctx when ctx ends, at once, also while the client waits to reconnect;
 //   - the error of the last attempt, if no other is to be made: a network error, an
 //     [*IdleError], a [*TimeoutError], a [*ByeError], an end without the [Sentinel];

@@ -326,8 +326,8 @@ func TestDecodeErrors(t *testing.T) {
 		logged int
 	}{
 		{"end it", nil, []int{1}, 1, 0},
-		{"surface", []Option{DecodeErrors(PolicySurface)}, []int{1, 4}, 2, 0},
-		{"are skipped", []Option{DecodeErrors(PolicySkip)}, []int{1, 4}, 0, 2},
+		{"surface", []Option{DecodeErrors(ReactionSurface)}, []int{1, 4}, 2, 0},
+		{"are skipped", []Option{DecodeErrors(ReactionSkip)}, []int{1, 4}, 0, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -371,7 +371,7 @@ func TestDecodeErrors(t *testing.T) {
 func TestDecodeErrorsBreakAtSurfacedError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, open("data: x\n\ndata: 2\n\n"))
-		for v, err := range Values[int](t.Context(), host, HTTPClient(s.HTTP), DecodeErrors(PolicySurface)) {
+		for v, err := range Values[int](t.Context(), host, HTTPClient(s.HTTP), DecodeErrors(ReactionSurface)) {
 			if !isDecodeError(err) {
 				t.Errorf("yielded %v, %v; want a *DecodeError", v, err)
 			}

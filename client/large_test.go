@@ -16,29 +16,29 @@ import (
 func TestMaxEventPolicies(t *testing.T) {
 	body := "id: 1\ndata: 1\n\nid: 2\nevent: big\ndata: " + strings.Repeat("9", 100) + "\ndata: more\n\nid: 3\ndata: 3\n\n"
 	const large = `sse: event too large: more than 50 bytes (name "big", id "2"); raise the limit, or skip the event`
-	for policy, want := range map[Policy][]string{
-		PolicyEnd:     {"1", large},
-		PolicySurface: {"1", large, "3"},
-		PolicySkip:    {"1", "3"},
+	for reaction, want := range map[Reaction][]string{
+		ReactionEnd:     {"1", large},
+		ReactionSurface: {"1", large, "3"},
+		ReactionSkip:    {"1", "3"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			all := func(got map[string][]string) {
 				t.Helper()
 				for call, got := range got {
 					want := want
-					if call == "Observe" && policy == PolicySurface {
+					if call == "Observe" && reaction == ReactionSurface {
 						want = []string{"1", "3"}
 					}
 					if !slices.Equal(got, want) {
-						t.Errorf("policy %d, %s: %q, want %q", policy, call, got, want)
+						t.Errorf("reaction %d, %s: %q, want %q", reaction, call, got, want)
 					}
 				}
 			}
 			s := newScript(t, sends(body), sends(body), sends(body), sends(body))
-			all(happened[int](t, s, MaxEvent(50), DecodeErrors(policy)))
+			all(happened[int](t, s, MaxEvent(50), DecodeErrors(reaction)))
 			// The name of a large event may not have been read, so UnknownEvents does not apply.
 			s = newScript(t, sends(body), sends(body), sends(body), sends(body))
-			all(happened[any](t, s, MaxEvent(50), DecodeErrors(policy), Types(Type[int]("")), UnknownEvents(PolicyEnd)))
+			all(happened[any](t, s, MaxEvent(50), DecodeErrors(reaction), Types(Type[int]("")), UnknownEvents(ReactionEnd)))
 		})
 	}
 }
@@ -59,7 +59,7 @@ func TestMaxEventResume(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newScript(t, sends(tt.body))
-			if _, err := collect(t.Context(), s, MaxEvent(50), DecodeErrors(PolicySkip)); err != nil {
+			if _, err := collect(t.Context(), s, MaxEvent(50), DecodeErrors(ReactionSkip)); err != nil {
 				t.Error(err)
 			}
 			if got, want := s.header("Last-Event-ID"), []string{"", tt.want}; !slices.Equal(got, want) {
@@ -119,7 +119,7 @@ func TestFollowMemoryIsBounded(t *testing.T) {
 				runtime.ReadMemStats(&before)
 				var errs []error
 				data := ""
-				for v, err := range Values[string](t.Context(), host, HTTPClient(s.HTTP), NoReconnect(), DecodeErrors(PolicySurface)) {
+				for v, err := range Values[string](t.Context(), host, HTTPClient(s.HTTP), NoReconnect(), DecodeErrors(ReactionSurface)) {
 					if err != nil {
 						errs = append(errs, err)
 						continue

@@ -12,7 +12,7 @@ func TestSetParam(t *testing.T) {
 	for _, tt := range []struct{ name, query, value, want string }{
 		{"added", "a=1", "7", "a=1&id=7"},
 		{"the only parameter", "", "7", "id=7"},
-		{"replaced at any place", "id=1&a=2&id=3", "7", "a=2&id=7"},
+		{"replaced anywhere in the query", "id=1&a=2&id=3", "7", "a=2&id=7"},
 		{"replaced when spelled with escapes or without a value", "%69d=1&id&b", "7", "b&id=7"},
 		{"removed", "a=1&id=3", "", "a=1"},
 		{"nothing to remove", "", "", ""},
@@ -44,7 +44,7 @@ func TestLastEventIDQuery(t *testing.T) {
 			"host.test/?x=1", "host.test/?x=1&lastEventId=a+b", "host.test/next?y=1&lastEventId=a+b",
 			"host.test/?x=1&lastEventId=c%01", "host.test/?x=1",
 		}
-		if got := s.places(); !slices.Equal(got, want) {
+		if got := s.requested(); !slices.Equal(got, want) {
 			t.Errorf("requests went to %q, want %q", got, want)
 		}
 		if got, want := s.header("Last-Event-ID"), []string{"", "a b", "a b", "", ""}; !slices.Equal(got, want) {
@@ -71,7 +71,7 @@ func TestLastEventIDQueryFirstRequest(t *testing.T) {
 			t.Fatal(err)
 		}
 		res.Body.Close()
-		if got, want := s.places(), []string{"host.test/?from=a%0Ab", "host.test/?from=7"}; !slices.Equal(got, want) {
+		if got, want := s.requested(), []string{"host.test/?from=a%0Ab", "host.test/?from=7"}; !slices.Equal(got, want) {
 			t.Errorf("requests went to %q, want %q", got, want)
 		}
 	})
@@ -87,19 +87,19 @@ func TestLastEventIDQueryAfterRedirect(t *testing.T) {
 			t.Error(err)
 		}
 		want := []string{"host.test/?id=7", "host.test/new?k=v&id=7", "host.test/new?k=v&id=8", "host.test/new?k=v"}
-		if got := s.places(); !slices.Equal(got, want) {
+		if got := s.requested(); !slices.Equal(got, want) {
 			t.Errorf("requests went to %q, want %q", got, want)
 		}
 	})
 }
 
-func TestLastEventIDQueryWithCursor(t *testing.T) {
+func TestLastEventIDQueryWithPositionStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, sends("id: 8\ndata: x\n\n"))
 		if _, err := collect(t.Context(), s, Resume(&diary{id: "a\x01"}), LastEventIDQuery("id")); err != nil {
 			t.Error(err)
 		}
-		if got, want := s.places(), []string{"host.test/?id=a%01", "host.test/?id=8"}; !slices.Equal(got, want) {
+		if got, want := s.requested(), []string{"host.test/?id=a%01", "host.test/?id=8"}; !slices.Equal(got, want) {
 			t.Errorf("requests went to %q, want %q", got, want)
 		}
 	})

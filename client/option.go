@@ -34,7 +34,7 @@ type config struct {
 	lastEventID string
 	idParam     string
 	onRequest   func(*http.Request) error
-	cursor      Cursor
+	store       PositionStore
 	saveEvents  int
 	saveTime    time.Duration
 	client      *http.Client
@@ -47,12 +47,12 @@ type config struct {
 
 	codec        sse.Codec
 	maxEvent     int
-	decodeErrors Policy
+	decodeErrors Reaction
 
 	cases         []Case
-	unknownEvents Policy
+	unknownEvents Reaction
 	sentinels     []string
-	gaps          Policy
+	gaps          Reaction
 
 	retry       RetryPolicy
 	noReconnect bool
@@ -91,8 +91,8 @@ func newConfig(ctx context.Context, rawURL string, opts []Option) (*config, erro
 		logger:   slog.New(slog.DiscardHandler),
 
 		connectLimit:  defaultConnectTimeout,
-		unknownEvents: PolicySkip,
-		gaps:          PolicySkip,
+		unknownEvents: ReactionSkip,
+		gaps:          ReactionSkip,
 	}
 	if ctx == nil {
 		c.fail("the context is nil")

@@ -35,9 +35,9 @@ func TestOptionErrors(t *testing.T) {
 		{"a nil logger", host, []Option{Logger(nil)}, "client: option Logger: <nil> is not a valid value"},
 		{"MaxEvent 0", host, []Option{MaxEvent(0)}, "client: option MaxEvent: 0 is not a valid value"},
 		{"a negative MaxBody", host, []Option{MaxBody(-1)}, "client: option MaxBody: -1 is not a valid value"},
-		{"an unknown policy", host, []Option{DecodeErrors(7)}, "client: option DecodeErrors: Policy(7) is not a valid value"},
-		{"an unknown policy for unknown events", host, []Option{UnknownEvents(7)}, "client: option UnknownEvents: Policy(7) is not a valid value"},
-		{"an unknown policy for gaps", host, []Option{Gaps(-1)}, "client: option Gaps: Policy(-1) is not a valid value"},
+		{"an unknown reaction", host, []Option{DecodeErrors(7)}, "client: option DecodeErrors: Reaction(7) is not a valid value"},
+		{"an unknown reaction for unknown events", host, []Option{UnknownEvents(7)}, "client: option UnknownEvents: Reaction(7) is not a valid value"},
+		{"an unknown reaction for gaps", host, []Option{Gaps(-1)}, "client: option Gaps: Reaction(-1) is not a valid value"},
 		{"a sentinel that cannot be data", host, []Option{Sentinel("a\r")}, `client: option Sentinel: "a\r" cannot be the data of an event, which is UTF-8 without a CR`},
 		{"types without a case", host, []Option{Types()}, "client: option Types: there is no case: give one Type for each event name"},
 		{"an IdleLimit of 0", host, []Option{IdleLimit(0)}, "client: option IdleLimit: 0s is not a valid value"},
@@ -124,7 +124,7 @@ func TestOptionsCanBeShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, answer(http.StatusOK, "12345"), sends("data: 12345\n\n"))
 		all := []Option{HTTPClient(s.HTTP), Retry(exact), NoReconnect(), IdleLimit(time.Second), MaxEvent(5), MaxBody(5),
-			OnGap(func(sse.Gap) {}), Strict(), DecodeErrors(PolicySkip)}
+			OnGap(func(sse.Gap) {}), Strict(), DecodeErrors(ReactionSkip)}
 		if v, err := Once[string](t.Context(), host, all...); v != "12345" || err != nil {
 			t.Errorf("Once = %q, %v", v, err)
 		}

@@ -121,7 +121,7 @@ func TestRedirects(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newScript(t, tt.steps...)
 				_, err := collect(t.Context(), s, tt.opts...)
-				if got := s.places(); !slices.Equal(got, tt.want) {
+				if got := s.requested(); !slices.Equal(got, tt.want) {
 					t.Errorf("requests went to\n  %q, want\n  %q", got, tt.want)
 				}
 				if got := s.sofar(); tt.times != nil && !slices.Equal(got, tt.times) {
@@ -222,18 +222,18 @@ func TestRedirectCheckRedirect(t *testing.T) {
 		}
 		for _, opts := range [][]Option{nil, {Strict()}} {
 			answer = nil
-			if s, err := follow(opts...); err != nil || len(s.places()) != 4 || !slices.Equal(asked, []string{"/new", "/newer"}) {
-				t.Errorf("allowed: %v, requests to %q, asked of %q", err, s.places(), asked)
+			if s, err := follow(opts...); err != nil || len(s.requested()) != 4 || !slices.Equal(asked, []string{"/new", "/newer"}) {
+				t.Errorf("allowed: %v, requests to %q, asked of %q", err, s.requested(), asked)
 			}
 			answer = errChanged
 			s, err := follow(opts...)
-			if e, ok := errors.AsType[*RedirectError](err); !ok || e.Err != errChanged || e.From != host+"/new" || len(s.places()) != 2 {
-				t.Errorf("refused: %v, requests to %q; want a *RedirectError from /new", err, s.places())
+			if e, ok := errors.AsType[*RedirectError](err); !ok || e.Err != errChanged || e.From != host+"/new" || len(s.requested()) != 2 {
+				t.Errorf("refused: %v, requests to %q; want a *RedirectError from /new", err, s.requested())
 			}
 			answer = http.ErrUseLastResponse
 			s, err = follow(opts...)
-			if e, ok := errors.AsType[*StatusError](err); !ok || e.StatusCode != 302 || e.Header.Get("Location") != "/newer" || len(s.places()) != 2 {
-				t.Errorf("not followed: %v, requests to %q; want the 302", err, s.places())
+			if e, ok := errors.AsType[*StatusError](err); !ok || e.StatusCode != 302 || e.Header.Get("Location") != "/newer" || len(s.requested()) != 2 {
+				t.Errorf("not followed: %v, requests to %q; want the 302", err, s.requested())
 			}
 		}
 		s := newScript(t, to(302, "ftp://host.test/"))
@@ -312,7 +312,7 @@ func TestRedirectHeaders(t *testing.T) {
 				last := len(s.requests) - 1
 				hop, again := s.requests[last-1], s.requests[last]
 				if s.requests[0].Header.Get("Authorization") != "Bearer 1" || hop.Host != again.Host || hop.URL.Path != again.URL.Path {
-					t.Fatalf("requests to %q", s.places())
+					t.Fatalf("requests to %q", s.requested())
 				}
 				auth, token := "", ""
 				if tt.kept {
@@ -348,7 +348,7 @@ func TestRedirectHostHeader(t *testing.T) {
 			if _, err := collect(t.Context(), s, Header("Host", "virtual.test")); err != nil {
 				t.Error(err)
 			}
-			if got := s.places(); !slices.Equal(got, []string{"virtual.test/", want, want}) {
+			if got := s.requested(); !slices.Equal(got, []string{"virtual.test/", want, want}) {
 				t.Errorf("to %s: requests went to %q, want %q twice", location, got, want)
 			}
 		}
@@ -369,7 +369,7 @@ func TestRedirectsAreRememberedPerStream(t *testing.T) {
 			}
 		}
 		one := []string{"host.test/", "host.test/new", "host.test/new"}
-		if got := s.places(); !slices.Equal(got, append(one, one...)) {
+		if got := s.requested(); !slices.Equal(got, append(one, one...)) {
 			t.Errorf("requests went to %q, want %q twice", got, one)
 		}
 	})
@@ -389,7 +389,7 @@ func TestRedirectWithRewritingTransport(t *testing.T) {
 		if _, err := collect(t.Context(), s, HTTPClient(rewriting)); err != nil {
 			t.Error(err)
 		}
-		if got, want := s.places(), []string{"host.test/prefix", "host.test/prefix/new", "host.test/prefix/new"}; !slices.Equal(got, want) {
+		if got, want := s.requested(), []string{"host.test/prefix", "host.test/prefix/new", "host.test/prefix/new"}; !slices.Equal(got, want) {
 			t.Errorf("requests went to %q, want %q", got, want)
 		}
 	})

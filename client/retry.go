@@ -2,7 +2,6 @@ package client
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -23,7 +22,7 @@ func Retry(p RetryPolicy) Option {
 }
 
 // A RetryPolicy says when a stream that has lost its connection reconnects. The zero
-// value is a good policy.
+// value works well.
 //
 // The wait is Delay, or the time that the server has named: a retry: field, which stays
 // in force, or a [ByeError], which counts once. It is multiplied by Factor once for
@@ -151,16 +150,4 @@ func retryAfter(h http.Header) time.Duration {
 		now = time.Now()
 	}
 	return max(0, at.Sub(now))
-}
-
-// sleep waits for d. If ctx ends before, it returns the cause of ctx.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-t.C:
-		return nil
-	}
 }

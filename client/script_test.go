@@ -179,8 +179,8 @@ func (s *script) sofar() []time.Duration {
 	return slices.Clone(s.times)
 }
 
-// places returns where the requests went: host, path and query, or "refused".
-func (s *script) places() []string {
+// requested returns where the requests went: host, path and query, or "refused".
+func (s *script) requested() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all []string

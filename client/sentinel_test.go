@@ -49,7 +49,7 @@ func TestSentinel(t *testing.T) {
 func TestSentinelAllCalls(t *testing.T) {
 	const body = "event: n\ndata: 1\n\ndata: [DONE]\n\nevent: n\ndata: 2\n\n"
 	synctest.Test(t, func(t *testing.T) {
-		// It is neither decoded nor looked up, so no policy applies.
+		// It is neither decoded nor looked up, so no reaction applies.
 		s := newScript(t, sends(body), sends(body), sends(body), sends(body))
 		for call, got := range happened[int](t, s, Sentinel("[DONE]")) {
 			if want := []string{"1"}; !slices.Equal(got, want) {
@@ -57,7 +57,7 @@ func TestSentinelAllCalls(t *testing.T) {
 			}
 		}
 		s = newScript(t, sends(body), sends(body), sends(body), sends(body))
-		for call, got := range happened[any](t, s, Sentinel("[DONE]"), Types(Type[int]("n")), UnknownEvents(PolicyEnd)) {
+		for call, got := range happened[any](t, s, Sentinel("[DONE]"), Types(Type[int]("n")), UnknownEvents(ReactionEnd)) {
 			if want := []string{"1"}; !slices.Equal(got, want) {
 				t.Errorf("%s with Types: %q, want %q", call, got, want)
 			}

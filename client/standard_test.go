@@ -186,7 +186,7 @@ func TestReconnectKeepsOnlyIDAndRetry(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newScript(t, sends(tt.first), sends(tt.second))
 				var got []sse.ServerSentEvent[string]
-				for ev, err := range Follow[string](t.Context(), host, HTTPClient(s.HTTP), Retry(exact), MaxEvent(100), DecodeErrors(PolicySkip)) {
+				for ev, err := range Follow[string](t.Context(), host, HTTPClient(s.HTTP), Retry(exact), MaxEvent(100), DecodeErrors(ReactionSkip)) {
 					if err != nil {
 						t.Error(err)
 					}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/internal/show"
+	"github.com/fluxwire-go/fluxwire/internal/sleep"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
@@ -44,8 +45,8 @@ type stream struct {
 	handle func(sse.Event, error) error
 	// dec is used for all connections: it keeps the last event id and the
 	// reconnection time between them.
-	dec *sse.Decoder
-	pos *position // nil without a cursor
+	dec   *sse.Decoder
+	saver *saver // nil without a PositionStore
 
 	connected bool          // a connection has been an event stream
 	waits     int           // number of waits since the last good attempt
@@ -98,7 +99,7 @@ func follow(ctx context.Context, c *config, handle func(sse.Event, error) error)
 
 // wait waits for the next attempt, or returns why there will be no other.
 func (s *stream) wait(ctx context.Context, o outcome) error {
-	if err := s.pos.save(ctx); err != nil {
+	if err := s.saver.save(ctx); err != nil {
 		return err
 	}
 	if o.good {
@@ -125,7 +126,7 @@ func (s *stream) wait(ctx context.Context, o outcome) error {
 	if s.onRetry != nil {
 		s.onRetry(o.err, d)
 	}
-	return sleep(ctx, d)
+	return sleep.For(ctx, d, nil)
 }
 
 // reconnectionTime returns what the server has set (named is true), else our default.
@@ -234,7 +235,7 @@ func (s *stream) read(parent, ctx context.Context, res *http.Response) (o outcom
 			if _, ok := errors.AsType[*sse.EventTooLargeError](err); !ok {
 				// The watchdog cancels ctx.
 				err = cancelled(ctx, err)
-				if e, ok := errors.AsType[*CursorError](err); ok {
+				if e, ok := errors.AsType[*PositionError](err); ok {
 					return outcome{err: e}
 				}
 				if err := s.handled(parent); err != nil {

@@ -23,7 +23,7 @@ type Subscription struct {
 // next is called for every event, in order. After the last event exactly one of onError
 // and complete is called, once: complete if the stream ended without an error, otherwise
 // onError with the error that Follow would have yielded, such as the cause of ctx. (With
-// [PolicySurface], onError is also called for errors between the events.) onError and
+// [ReactionSurface], onError is also called for errors between the events.) onError and
 // complete may be nil; a nil next is an error. All calls come from that goroutine, and
 // the stream waits for each.
 //
@@ -62,7 +62,7 @@ func Subscribe[T any](ctx context.Context, url string, next func(sse.ServerSentE
 		switch {
 		case s.cancelled.Load():
 			s.err = context.Canceled
-			if e, ok := errors.AsType[*CursorError](err); ok {
+			if e, ok := errors.AsType[*PositionError](err); ok {
 				s.err = errors.Join(s.err, e)
 			}
 		case err != nil:
@@ -89,7 +89,7 @@ func (s *Subscription) Cancel() {
 func (s *Subscription) Done() <-chan struct{} { return s.done }
 
 // Wait waits for Done and returns how the stream ended: nil if it was complete,
-// context.Canceled after [Subscription.Cancel] (joined with a [*CursorError] if the
+// context.Canceled after [Subscription.Cancel] (joined with a [*PositionError] if the
 // position could not be saved), otherwise the last error that onError got. next, onError
 // and complete must not call it, because it waits for them.
 func (s *Subscription) Wait() error {

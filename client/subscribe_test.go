@@ -34,7 +34,7 @@ func TestSubscribe(t *testing.T) {
 			record{"next 1", "error client: the server ended the stream: dry"}, "client: the server ended the stream: dry"},
 		{"a status", answer(404, ""), nil,
 			record{"error client: the server answered 404 Not Found"}, "client: the server answered 404 Not Found"},
-		{"errors that surface", sends("data: 1\n\nid: 2\ndata: x\n\ndata: 3\n\n"), []Option{DecodeErrors(PolicySurface), NoReconnect()},
+		{"errors that surface", sends("data: 1\n\nid: 2\ndata: x\n\ndata: 3\n\n"), []Option{DecodeErrors(ReactionSurface), NoReconnect()},
 			record{"next 1", `error client: decode: event (id "2", name ""): sse: data: invalid character 'x' looking for beginning of value: x`, "next 3", "complete"}, ""},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -99,17 +99,17 @@ func TestSubscribeContext(t *testing.T) {
 		var got, cancelled record
 		sub := Subscribe(ctx, host, got.next, got.onError, got.complete, HTTPClient(s.HTTP))
 		synctest.Wait()
-		quiet := Subscribe(ctx, host, func(ev sse.ServerSentEvent[int]) {
+		late := Subscribe(ctx, host, func(ev sse.ServerSentEvent[int]) {
 			cancelled.next(ev)
 			time.Sleep(time.Second) // meanwhile the context ends, and then Cancel is called
 		}, cancelled.onError, cancelled.complete, HTTPClient(s.HTTP))
 		synctest.Wait()
 		cancel(errChanged)
-		quiet.Cancel()
+		late.Cancel()
 		if err := sub.Wait(); err != errChanged || !slices.Equal(got, record{"next 1", "error " + errChanged.Error()}) {
 			t.Errorf("%q and %v, want the cause in both", got, err)
 		}
-		if err := quiet.Wait(); err != context.Canceled || !slices.Equal(cancelled, record{"next 1"}) {
+		if err := late.Wait(); err != context.Canceled || !slices.Equal(cancelled, record{"next 1"}) {
 			t.Errorf("%q and %v: nothing is called after Cancel", cancelled, err)
 		}
 	})
@@ -123,7 +123,7 @@ func TestSubscribeNilFunctions(t *testing.T) {
 			t.Errorf("%q, %v", got, err)
 		}
 		if err := Subscribe(t.Context(), host, got.next, nil, nil, HTTPClient(s.HTTP)).Wait(); err == nil {
-			t.Error("Wait does not tell the error that nobody else was told")
+			t.Error("Wait does not return the error that was given to no function")
 		}
 		got = nil
 		err := Subscribe[int](t.Context(), host, nil, got.onError, got.complete, HTTPClient(s.HTTP)).Wait()
@@ -170,7 +170,7 @@ func TestObserve(t *testing.T) {
 		if _, err := run(t.Context()); !isDecodeError(err) {
 			t.Errorf("an event that does not decode: %v", err)
 		}
-		if got, err := run(t.Context(), DecodeErrors(PolicySurface), NoReconnect()); err != nil || !slices.Equal(got, []int{2}) {
+		if got, err := run(t.Context(), DecodeErrors(ReactionSurface), NoReconnect()); err != nil || !slices.Equal(got, []int{2}) {
 			t.Errorf("events that cannot surface: %v, %v; want [2], nil", got, err)
 		}
 		ctx, cancel := context.WithCancelCause(t.Context())

@@ -364,7 +364,7 @@ func TestCallerTraceIsKept(t *testing.T) {
 			WroteRequest: func(httptrace.WroteRequestInfo) { wrote.Add(1) },
 		})
 		if _, err := Once[string](ctx, host, HTTPClient(s.HTTP)); err != nil || got.Load() != 1 || wrote.Load() != 1 {
-			t.Errorf("%v; %d connections and %d requests told of, want 1 of each", err, got.Load(), wrote.Load())
+			t.Errorf("%v; %d connections and %d requests reported, want 1 of each", err, got.Load(), wrote.Load())
 		}
 	})
 }

@@ -119,7 +119,7 @@ var errSkipped = errors.New("client: skipped")
 // unknown returns the error for an event that no case names. It does not allocate for
 // an event that is skipped, because there may be many.
 func (c *config) unknown(ev sse.Event) error {
-	if c.unknownEvents != PolicySkip {
+	if c.unknownEvents != ReactionSkip {
 		return &UnknownEventError{ID: ev.ID, Event: ev.Event, Data: append([]byte(nil), ev.Data...)}
 	}
 	if c.logger.Enabled(context.Background(), slog.LevelDebug) {
@@ -129,15 +129,15 @@ func (c *config) unknown(ev sse.Event) error {
 }
 
 // UnknownEvents sets what to do with an event that no case of [Types] names; without
-// Types no event is unknown. Defaults to [PolicySkip], which logs it at level Debug: a
+// Types no event is unknown. Defaults to [ReactionSkip], which logs it at level Debug: a
 // server must be able to send a new kind of event before its clients know it, and a
-// browser drops events without a listener, too. Choose another policy if such an event
+// browser drops events without a listener, too. Choose another reaction if such an event
 // must not be missed. The id of a skipped event counts like any other.
 //
 // An event larger than [MaxEvent] is an [*sse.EventTooLargeError] whatever its name,
 // which may not have been read yet; [DecodeErrors] applies to it.
-func UnknownEvents(p Policy) Option {
-	return func(c *config) { set(c, &c.unknownEvents, p, p.bad(), "UnknownEvents") }
+func UnknownEvents(r Reaction) Option {
+	return func(c *config) { set(c, &c.unknownEvents, r, r.bad(), "UnknownEvents") }
 }
 
 // An UnknownEventError says that an event arrived that no case of [Types] names.

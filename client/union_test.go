@@ -198,7 +198,7 @@ func endOf[T any](opts ...Option) error {
 func TestOnceIgnoresTypes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, answer(200, "7"))
-		if v, err := Once[int](t.Context(), host, HTTPClient(s.HTTP), Types(Type[string]("text")), Sentinel("x"), Gaps(PolicyEnd), UnknownEvents(PolicyEnd)); v != 7 || err != nil {
+		if v, err := Once[int](t.Context(), host, HTTPClient(s.HTTP), Types(Type[string]("text")), Sentinel("x"), Gaps(ReactionEnd), UnknownEvents(ReactionEnd)); v != 7 || err != nil {
 			t.Errorf("Once = %v, %v", v, err)
 		}
 	})
@@ -244,10 +244,10 @@ func TestUnknownEvents(t *testing.T) {
 		logged        string
 	}{
 		{"are skipped by default", nil, []string{"a", "c"}, nil, "DEBUG"},
-		{"are skipped", []Option{UnknownEvents(PolicySkip)}, []string{"a", "c"}, nil, "DEBUG"},
-		{"surface", []Option{UnknownEvents(PolicySurface)}, []string{"a", named, unnamed, "c"}, []string{"a", "c"}, ""},
-		{"end the stream", []Option{UnknownEvents(PolicyEnd)}, []string{"a", named}, nil, ""},
-		{"are not decode errors", []Option{UnknownEvents(PolicyEnd), DecodeErrors(PolicySkip)}, []string{"a", named}, nil, ""},
+		{"are skipped", []Option{UnknownEvents(ReactionSkip)}, []string{"a", "c"}, nil, "DEBUG"},
+		{"surface", []Option{UnknownEvents(ReactionSurface)}, []string{"a", named, unnamed, "c"}, []string{"a", "c"}, ""},
+		{"end the stream", []Option{UnknownEvents(ReactionEnd)}, []string{"a", named}, nil, ""},
+		{"are not decode errors", []Option{UnknownEvents(ReactionEnd), DecodeErrors(ReactionSkip)}, []string{"a", named}, nil, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -279,7 +279,7 @@ func TestUnknownEventErrorData(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, sends("id: 1\nevent: new\ndata: aaaa\n\nevent: newer\ndata: bbbb\n\n"))
 		var got []*UnknownEventError
-		for ev, err := range Follow[any](t.Context(), host, HTTPClient(s.HTTP), NoReconnect(), Types(Type[string]("")), UnknownEvents(PolicySurface)) {
+		for ev, err := range Follow[any](t.Context(), host, HTTPClient(s.HTTP), NoReconnect(), Types(Type[string]("")), UnknownEvents(ReactionSurface)) {
 			e, ok := errors.AsType[*UnknownEventError](err)
 			if !ok || !reflect.DeepEqual(ev, sse.ServerSentEvent[any]{}) {
 				t.Fatalf("yielded %+v, %v; want a zero event and an *UnknownEventError", ev, err)
@@ -295,7 +295,7 @@ func TestUnknownEventErrorData(t *testing.T) {
 func TestUnknownEventsWithoutTypes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, sends("event: new\ndata: x\n\n"))
-		data, err := collect(t.Context(), s, UnknownEvents(PolicyEnd), NoReconnect())
+		data, err := collect(t.Context(), s, UnknownEvents(ReactionEnd), NoReconnect())
 		if err != nil || !slices.Equal(data, []string{"x"}) {
 			t.Errorf("got %q, %v; want [x]: without Types every name is known", data, err)
 		}
@@ -305,20 +305,20 @@ func TestUnknownEventsWithoutTypes(t *testing.T) {
 func TestTypesDecodeErrors(t *testing.T) {
 	const body = "event: number\ndata: 1\n\nid: 2\nevent: number\ndata: x\n\nevent: number\ndata: 3\n\n"
 	const bad = `client: decode: event (id "2", name "number"): sse: data: invalid character 'x' looking for beginning of value: x`
-	for policy, want := range map[Policy][]string{
-		PolicyEnd:     {"1", bad},
-		PolicySurface: {"1", bad, "3"},
-		PolicySkip:    {"1", "3"},
+	for reaction, want := range map[Reaction][]string{
+		ReactionEnd:     {"1", bad},
+		ReactionSurface: {"1", bad, "3"},
+		ReactionSkip:    {"1", "3"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newScript(t, sends(body), sends(body), sends(body), sends(body))
-			for call, got := range happened[any](t, s, Types(Type[int]("number")), DecodeErrors(policy)) {
+			for call, got := range happened[any](t, s, Types(Type[int]("number")), DecodeErrors(reaction)) {
 				want := want
-				if call == "Observe" && policy == PolicySurface {
+				if call == "Observe" && reaction == ReactionSurface {
 					want = []string{"1", "3"}
 				}
 				if !slices.Equal(got, want) {
-					t.Errorf("policy %d, %s: %q, want %q", policy, call, got, want)
+					t.Errorf("reaction %d, %s: %q, want %q", reaction, call, got, want)
 				}
 			}
 		})
@@ -361,7 +361,7 @@ func TestTypesXML(t *testing.T) {
 		}
 		var all []any
 		for v, err := range Values[any](t.Context(), host, HTTPClient(s.HTTP), Codec(inXML{}), NoReconnect(),
-			Types(Type[price]("price"), Type[*halt]("halt")), DecodeErrors(PolicySkip)) {
+			Types(Type[price]("price"), Type[*halt]("halt")), DecodeErrors(ReactionSkip)) {
 			if err != nil {
 				t.Error(err)
 			}

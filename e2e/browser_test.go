@@ -18,15 +18,14 @@ import (
 // soon bounds how long a page may take for what it does at once.
 const soon = 20 * time.Second
 
-// config is that of a service whose streams pages of other origins may read.
+// config is the configuration of a service whose streams pages of other origins may read.
 var config = service.Config{Origins: []string{"*"}}
 
 func isOpen(p *browser.Page) {
 	p.WaitFor(`document.querySelector("#state").dataset.state === "open"`, soon)
 }
 
-// shown waits until the page's log has a row of that event whose text has those
-// words.
+// shown waits until the page's log has a row of that event whose text contains words.
 func shown(p *browser.Page, event, words string) {
 	p.WaitFor(fmt.Sprintf(`[...document.querySelectorAll("#log [data-event='%s']")].some(row => row.textContent.includes(%q))`, event, words), soon)
 }
@@ -38,8 +37,7 @@ func noErrors(t *testing.T, p *browser.Page) {
 	}
 }
 
-// TestBrowser uses the service as people do. It shares one browser between its
-// parts.
+// TestBrowser uses the service as people do. Its parts share one browser.
 func TestBrowser(t *testing.T) {
 	b := browser.Start(t)
 

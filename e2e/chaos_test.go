@@ -28,28 +28,27 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// What TestChaos does, and what tells its other processes what to be.
+// The size of TestChaos, and the variables that tell its other processes what to do.
 const (
 	chaosEvents = 100_000
-	// chaosStep is how many events are published with each new connection: so the
-	// consumers are now behind, now live.
+	// chaosStep is how many events are published with each new connection, so that the
+	// consumers are sometimes behind and sometimes live.
 	chaosStep = 500
-	// chaosSave is how many events the consumer with a cursor handles between two
+	// chaosSave is how many events the consumer with a position file handles between two
 	// saves.
 	chaosSave = 200
 
-	// chaosLife is how many bytes a process gets to see at most.
+	// chaosLife is how many bytes a process gets at most before it is killed.
 	chaosLife = 200 << 10
 
-	chaosSeed = "FLUXWIRE_TEST_CHAOS_SEED" // repeats what the proxies do, if not the scheduling
+	chaosSeed = "FLUXWIRE_TEST_CHAOS_SEED" // repeats what the proxies do, but not the scheduling
 	chaosRole = "FLUXWIRE_TEST_CHAOS_ROLE"
 	chaosURL  = "FLUXWIRE_TEST_CHAOS_URL"
 	chaosDir  = "FLUXWIRE_TEST_CHAOS_DIR"
 )
 
-// TestChaos has a topic consumed by processes that are killed at any moment, through
-// a network that fails in every way it can. Each consumer has applied every event
-// once, in order.
+// Processes that are killed at random moments consume a topic through a network that
+// fails in many ways. Each consumer applies every event once, in order.
 func TestChaos(t *testing.T) {
 	if role := os.Getenv(chaosRole); role != "" {
 		if err := consume(role, os.Getenv(chaosURL), os.Getenv(chaosDir)); err != nil {
@@ -72,7 +71,7 @@ func TestChaos(t *testing.T) {
 		t.Fatal(err)
 	}
 	feed := &chaosFeed{topic: topic}
-	server, err := handlers.New(handlers.Config{Retry: time.Millisecond, Grace: -1, Logger: slog.New(slog.DiscardHandler)})
+	server, err := handlers.New(handlers.Config{Retry: time.Millisecond, Grace: handlers.Off, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +84,7 @@ func TestChaos(t *testing.T) {
 	serving.Go(func() { web.Serve(ln) })
 
 	var wg sync.WaitGroup
-	for i, role := range []string{roleLedger, roleCursor} {
+	for i, role := range []string{roleLedger, rolePositionFile} {
 		c := &consumer{
 			role: role,
 			dir:  t.TempDir(),
@@ -125,7 +124,7 @@ func TestChaos(t *testing.T) {
 	wantNoMore(t, before)
 }
 
-// A chaosFeed publishes the topic's events, some whenever it is asked to.
+// A chaosFeed publishes the topic's events, a few at each call.
 type chaosFeed struct {
 	mu    sync.Mutex
 	topic *hub.Topic[int]
@@ -148,7 +147,7 @@ func (f *chaosFeed) more() {
 	}
 }
 
-// A consumer is a process that is started again whenever it is killed.
+// A consumer is a process that is restarted whenever it is killed.
 type consumer struct {
 	role string
 	dir  string
@@ -160,20 +159,20 @@ type consumer struct {
 	kills int
 }
 
-// forwarded hears that bytes have been sent to the process, and kills it now and
-// then.
+// forwarded is called when bytes have been sent to the process. It kills the process
+// from time to time.
 func (c *consumer) forwarded(bytes int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.left -= bytes; c.left < 0 && c.cmd != nil {
-		time.Sleep(time.Duration(c.rand.Int64N(int64(3 * time.Millisecond)))) // it is somewhere in the midst of them
+		time.Sleep(time.Duration(c.rand.Int64N(int64(3 * time.Millisecond)))) // it is handling them
 		c.cmd.Process.Kill()
 		c.cmd = nil // once
 		c.kills++
 	}
 }
 
-// run starts the process until it comes to the end of the stream.
+// run restarts the process until it reaches the end of the stream.
 func (c *consumer) run(url string) error {
 	for {
 		var out bytes.Buffer
@@ -213,8 +212,8 @@ func (c *consumer) run(url string) error {
 	}
 }
 
-// tear adds half a record to the ledger, as a process leaves it that was killed in
-// the midst of writing. (It is rare that a kill does this to a write so short.)
+// tear adds half a record to the ledger, as if the process had been killed in the middle
+// of a write. (A kill rarely hits so short a write.)
 func tear(path string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
@@ -224,7 +223,7 @@ func tear(path string) error {
 	return errors.Join(err, f.Close())
 }
 
-// check reads what the consumer has done.
+// check checks what the consumer has done.
 func (c *consumer) check(t *testing.T, p *chaosProxy) {
 	l, err := openLedger(filepath.Join(c.dir, "ledger"))
 	if err != nil {
@@ -241,12 +240,12 @@ func (c *consumer) check(t *testing.T, p *chaosProxy) {
 	if c.role == roleLedger && l.repeats != 0 {
 		t.Errorf("%s: %d events came again, want none", c.role, l.repeats)
 	}
-	if most := chaosSave * c.kills; c.role == roleCursor && l.repeats > most {
+	if most := chaosSave * c.kills; c.role == rolePositionFile && l.repeats > most {
 		t.Errorf("%s: %d events came again, want %d for each of %d kills at most", c.role, l.repeats, chaosSave, c.kills)
 	}
-	// What the bytes of the events make necessary, whatever the chances: there are 3 MB
-	// of them, the proxy passes at most maxPassed on a connection, and at most
-	// chaosLife between two kills.
+	// The least that the bytes of the events make necessary, whatever the random numbers:
+	// there are 3 MB of them, the proxy passes at most maxPassed on a connection, and at
+	// most chaosLife between two kills.
 	if p.connections < 100 || c.kills < 10 {
 		t.Errorf("%s: %d connections, %d kills: there was no chaos", c.role, p.connections, c.kills)
 	}
@@ -257,17 +256,17 @@ func (c *consumer) check(t *testing.T, p *chaosProxy) {
 	}
 }
 
-// The consumers. Both apply an event by a record in a ledger, which a kill can end
-// anywhere but within a write; the loss of power is not part of this test.
+// The consumers. Both apply an event by writing a record to a ledger. A kill can come
+// anywhere except within a write; this test does not cover the loss of power.
 const (
 	// roleLedger saves its position with its work: a record holds an event's number
-	// and its id. Nothing comes again.
+	// and its id. No event comes twice.
 	roleLedger = "ledger"
-	// roleCursor has a FileCursor, and leaves out what it has applied already.
-	roleCursor = "cursor"
+	// rolePositionFile has a PositionFile, and skips events that it has applied.
+	rolePositionFile = "position-file"
 )
 
-// consume is the life of a consumer's process.
+// consume is the main function of a consumer's process.
 func consume(role, url, dir string) (err error) {
 	l, err := openLedger(filepath.Join(dir, "ledger"))
 	if err != nil {
@@ -286,15 +285,15 @@ func consume(role, url, dir string) (err error) {
 	switch role {
 	case roleLedger:
 		opts = append(opts, client.LastEventID(l.id))
-	case roleCursor:
-		c, err := client.NewFileCursor(filepath.Join(dir, "position"))
+	case rolePositionFile:
+		c, err := client.OpenPositionFile(filepath.Join(dir, "position"))
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, c.Close()) }()
 		opts = append(opts, client.Resume(c), client.SaveEvery(chaosSave, time.Hour))
 	}
-	// From the beginning, until there is an id.
+	// Without an id, start at the beginning.
 	for ev, err := range client.Follow[int](context.Background(), url+"/?earliest", opts...) {
 		switch {
 		case err != nil:
@@ -319,7 +318,7 @@ func consume(role, url, dir string) (err error) {
 	return nil
 }
 
-// A ledger is what a consumer has done, a record a line.
+// A ledger lists the events that a consumer has applied, a record a line.
 type ledger struct {
 	f *os.File
 
@@ -330,7 +329,7 @@ type ledger struct {
 }
 
 // openLedger reads the ledger, in which every event must be applied once and in
-// order. A record that was not finished has not been written: it is cut off.
+// order. It cuts off a record that was not finished.
 func openLedger(path string) (*ledger, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
@@ -373,14 +372,14 @@ func (l *ledger) write(record string) error {
 	return err
 }
 
-// A chaosFate is what becomes of a connection.
+// A chaosFate is how a connection fails.
 type chaosFate int
 
 const (
 	cut    chaosFate = iota // closed after some bytes
 	reset                   // reset after some bytes
 	stall                   // nothing more after some bytes, until the client gives up
-	slow                    // comes in drips, and then is cut
+	slow                    // slow, and then cut
 	head                    // cut within the head of the answer
 	mute                    // no answer at all, until the client gives up
 	refuse                  // closed at once
@@ -394,12 +393,12 @@ func (f chaosFate) String() string {
 // maxPassed is how many bytes of an answer a connection passes at most.
 const maxPassed = 24 << 10
 
-// A chaosProxy passes connections on to a server, for as long as it likes.
+// A chaosProxy forwards connections to a server, and makes each of them fail.
 type chaosProxy struct {
 	ln        net.Listener
 	to        string
-	connected func()          // hears of each connection
-	forwarded func(bytes int) // hears of the bytes sent to the client
+	connected func()          // called for each connection
+	forwarded func(bytes int) // called with the number of bytes sent to the client
 	wg        sync.WaitGroup
 
 	mu          sync.Mutex
@@ -408,7 +407,7 @@ type chaosProxy struct {
 	fates       [fates]int
 }
 
-// listen has the proxy take connections until it is closed.
+// listen makes the proxy take connections until it is closed.
 func (p *chaosProxy) listen() (err error) {
 	if p.ln, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		return err
@@ -425,14 +424,14 @@ func (p *chaosProxy) listen() (err error) {
 	return nil
 }
 
-// close waits for all connections, whose clients are gone.
+// close waits until all connections have ended. Their clients must be gone.
 func (p *chaosProxy) close() {
 	p.ln.Close()
 	p.wg.Wait()
 }
 
-// lot decides what becomes of the next connection.
-func (p *chaosProxy) lot() (fate chaosFate, pass int, drip time.Duration) {
+// next chooses how the next connection fails.
+func (p *chaosProxy) next() (fate chaosFate, pass int, drip time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	// Half of them are cut; the others meet each fate in turn.
@@ -453,7 +452,7 @@ func (p *chaosProxy) lot() (fate chaosFate, pass int, drip time.Duration) {
 
 func (p *chaosProxy) serve(c *net.TCPConn) {
 	defer c.Close()
-	fate, pass, drip := p.lot()
+	fate, pass, drip := p.next()
 	p.connected()
 	if fate == refuse {
 		return
@@ -465,8 +464,8 @@ func (p *chaosProxy) serve(c *net.TCPConn) {
 	defer s.Close()
 	var up sync.WaitGroup
 	up.Go(func() {
-		io.Copy(s, c) // until the client is gone
-		s.Close()     // which ends the stream for the server, and the reads below
+		io.Copy(s, c) // returns when the client is gone
+		s.Close()     // ends the stream for the server, and the reads below
 	})
 	defer up.Wait()
 	defer c.CloseRead()
@@ -481,7 +480,7 @@ func (p *chaosProxy) serve(c *net.TCPConn) {
 			pass -= n
 		}
 		if err != nil {
-			return // the stream is complete, or the client gone
+			return // the stream is complete, or the client is gone
 		}
 		if fate == slow {
 			time.Sleep(drip)
@@ -492,6 +491,6 @@ func (p *chaosProxy) serve(c *net.TCPConn) {
 		c.SetLinger(0)
 		c.Close()
 	case stall, mute:
-		up.Wait() // for the client to give up
+		up.Wait() // until the client gives up
 	}
 }

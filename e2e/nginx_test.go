@@ -24,8 +24,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/streams"
 )
 
-// A controlled is a server of one stream whose values come from the test, one by
-// one.
+// A controlled server has one stream, whose values the test sends one by one.
 type controlled struct {
 	addr   string
 	srv    *handlers.Server
@@ -73,21 +72,21 @@ func newControlled(t *testing.T, cfg handlers.Config) *controlled {
 	return c
 }
 
-// send gives the stream its next value, and returns once the source has taken it.
+// send sends the stream its next value, and returns once the source has taken it.
 func (c *controlled) send(t *testing.T, v string) {
 	t.Helper()
 	select {
 	case c.values <- v:
 	case <-time.After(testkit.Patience):
-		t.Fatalf("nobody took %q: no stream is open", v)
+		t.Fatalf("no source took %q: no stream is open", v)
 	}
 }
 
-func TestNginxPassesEachEventOnAtOnce(t *testing.T) {
+func TestNginx_events(t *testing.T) {
 	for _, tt := range []struct {
 		what       string
 		directives string
-		proto      string // with which nginx asks
+		proto      string // of nginx's request
 		gzip       bool
 	}{
 		{what: "as Debian ships it", proto: "HTTP/1.0"},
@@ -102,7 +101,7 @@ func TestNginxPassesEachEventOnAtOnce(t *testing.T) {
 		t.Run(tt.what, func(t *testing.T) {
 			up := newControlled(t, handlers.Config{})
 			url := nginx.Proxy(t, up.addr, tt.directives)
-			// The client's transport asks for gzip, and decompresses, by itself.
+			// The client's transport asks for gzip and decompresses automatically.
 			client := testkit.Client(t, &http.Transport{DisableCompression: !tt.gzip})
 
 			stream := testkit.Open(t, client, url)
@@ -112,8 +111,8 @@ func TestNginxPassesEachEventOnAtOnce(t *testing.T) {
 			if stream.Res.Uncompressed != tt.gzip {
 				t.Errorf("compressed by nginx: %v, want %v", stream.Res.Uncompressed, tt.gzip)
 			}
-			// The source has no second value before the first has been read at the
-			// far end, so an nginx that held anything back would be waited for in vain.
+			// The source gets its second value only when the client has read the first.
+			// If nginx held the first back, the test would time out.
 			for _, v := range []string{"first", "second", "third"} {
 				up.send(t, v)
 				stream.Want("", v)
@@ -127,7 +126,7 @@ func TestNginxPassesEachEventOnAtOnce(t *testing.T) {
 	}
 }
 
-func TestNginxPassesEachLineOnAtOnce(t *testing.T) {
+func TestNginx_lines(t *testing.T) {
 	up := newControlled(t, handlers.Config{})
 	url := nginx.Proxy(t, up.addr, "")
 	ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience)
@@ -151,8 +150,8 @@ func TestNginxPassesEachLineOnAtOnce(t *testing.T) {
 	}
 }
 
-// Plain lines have no place for a goodbye: the cut itself must come through.
-func TestNginxPassesACutOn(t *testing.T) {
+// Plain lines cannot hold a goodbye, so the client must see that the answer was cut.
+func TestNginx_cutLines(t *testing.T) {
 	for _, directives := range []string{"", "proxy_http_version 1.1;"} {
 		t.Run("directives "+directives, func(t *testing.T) {
 			up := newControlled(t, handlers.Config{})
@@ -184,8 +183,9 @@ func TestNginxPassesACutOn(t *testing.T) {
 	}
 }
 
-// The control to the tests above: but for one header nginx does hold back.
-func TestNginxHoldsBackWithoutTheHeader(t *testing.T) {
+// Without X-Accel-Buffering nginx does hold events back: this shows that the tests above
+// can fail.
+func TestNginx_buffersWithoutHeader(t *testing.T) {
 	up := newControlled(t, handlers.Config{Heartbeat: 10 * time.Millisecond})
 	url := nginx.Proxy(t, up.addr, "proxy_ignore_headers X-Accel-Buffering;")
 	ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience)
@@ -222,7 +222,7 @@ func TestNginxHoldsBackWithoutTheHeader(t *testing.T) {
 	<-received
 }
 
-func TestNginxServesTheService(t *testing.T) {
+func TestNginx_service(t *testing.T) {
 	s := servicetest.Serve(t, service.Config{})
 	url := nginx.Proxy(t, s.Addr, "")
 	client := testkit.Client(t, nil)
@@ -273,7 +273,7 @@ func TestNginxServesTheService(t *testing.T) {
 }
 
 // Real time: nginx has no other clock.
-func TestNginxReadTimeout(t *testing.T) {
+func TestNginx_readTimeout(t *testing.T) {
 	const readTimeout = time.Second
 
 	t.Run("heartbeats keep a silent stream open", func(t *testing.T) {
@@ -293,17 +293,17 @@ func TestNginxReadTimeout(t *testing.T) {
 	})
 
 	t.Run("without them nginx cuts it", func(t *testing.T) {
-		up := newControlled(t, handlers.Config{Heartbeat: -1})
+		up := newControlled(t, handlers.Config{Heartbeat: handlers.Off})
 		client := testkit.Client(t, nil)
 		stream := testkit.Open(t, client, nginx.Proxy(t, up.addr, "proxy_read_timeout 1s;"))
 		if ev, err := stream.Next(); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("silent stream: %+v, %v; want it to be cut: %v", ev, err, io.ErrUnexpectedEOF)
 		}
-		wantEnded(t, up.srv, handlers.Left, 1)
+		wantEnded(t, up.srv, handlers.ReasonLeft, 1)
 	})
 }
 
-func TestNginxClientLeaves(t *testing.T) {
+func TestNginx_clientLeaves(t *testing.T) {
 	up := newControlled(t, handlers.Config{})
 	url := nginx.Proxy(t, up.addr, "")
 	client := testkit.Client(t, nil)
@@ -313,18 +313,18 @@ func TestNginxClientLeaves(t *testing.T) {
 		t.Fatalf("%d streams open, want 2", got)
 	}
 	silent.Leave()
-	wantEnded(t, up.srv, handlers.Left, 1)
+	wantEnded(t, up.srv, handlers.ReasonLeft, 1)
 	up.send(t, "an event")
 	busy.Want("", "an event")
 	busy.Leave()
-	wantEnded(t, up.srv, handlers.Left, 2)
+	wantEnded(t, up.srv, handlers.ReasonLeft, 2)
 	if got := up.srv.Stats().Open; got != 0 {
 		t.Errorf("%d streams open after the last client left, want 0", got)
 	}
 }
 
-// wantEnded waits until n streams of srv's have ended, and checks that reason was
-// the reason of each.
+// wantEnded waits until n streams of srv have ended, and checks that each ended for
+// reason.
 func wantEnded(t *testing.T, srv *handlers.Server, reason handlers.Reason, n uint64) {
 	t.Helper()
 	var ended map[handlers.Reason]uint64

@@ -9,6 +9,6 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/pages"
 )
 
-// TestPages runs the blocks of our pages that need a shell and other programs. The
-// tests of internal/pages check the others.
+// TestPages runs the blocks of the pages that need a shell and other programs. The
+// tests of internal/pages check the other blocks.
 func TestPages(t *testing.T) { pages.CheckShell(t, "..", nginx.Proxy) }

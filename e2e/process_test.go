@@ -32,8 +32,7 @@ func build(t *testing.T) string {
 	return path
 }
 
-// start starts the program as a process of its own, which is killed when t ends
-// if it is still there.
+// start starts the program as a process. If it still runs when t ends, it is killed.
 func start(t *testing.T, path string, args []string, env map[string]string) (cmd *exec.Cmd, stdout, stderr *testkit.Buffer) {
 	t.Helper()
 	stdout, stderr = new(testkit.Buffer), new(testkit.Buffer)
@@ -55,7 +54,8 @@ func start(t *testing.T, path string, args []string, env map[string]string) (cmd
 	return cmd, stdout, stderr
 }
 
-// The tests of internal/cli have every command line; this one has the process.
+// The tests of internal/cli cover every command line in their own process; this one
+// covers the real process.
 func TestExitCodes(t *testing.T) {
 	path := build(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -68,7 +68,7 @@ func TestExitCodes(t *testing.T) {
 		args           []string
 		env            map[string]string
 		code           int
-		stdout, stderr string // what they have in them, "" for nothing at all
+		stdout, stderr string // what they must contain; "" if they must be empty
 	}{
 		{"help", []string{"--help"}, nil, 0, "Usage:", ""},
 		{"an unknown flag", []string{"--nope"}, nil, 2, "", "nope"},
@@ -110,8 +110,8 @@ func welcomed(t *testing.T, stdout *testkit.Buffer) (url string) {
 	return url
 }
 
-// TestSignal ends a process that serves hundreds of clients of all kinds. Each one
-// that reads is told so.
+// A signal ends a process that serves hundreds of clients of all kinds. Each client that
+// reads gets a goodbye.
 func TestSignal(t *testing.T) {
 	path := build(t)
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
@@ -136,7 +136,7 @@ func TestSignal(t *testing.T) {
 				testkit.Ping(t, client, url, message)
 			}
 			if sent := testkit.Metric(t, client, url, "fluxwire_events_sent_total"); sent >= stuck*pings {
-				t.Fatalf("all %d events were sent: nobody is stuck", sent)
+				t.Fatalf("all %d events were sent: no client is stuck", sent)
 			}
 			// Connections without a stream.
 			for _, request := range []string{"", "GET /events HT", "GET /healthz/live HTTP/1.1\r\nHost: x\r\n\r\n"} {
@@ -144,8 +144,8 @@ func TestSignal(t *testing.T) {
 					io.WriteString(dialRaw(t, addr), request)
 				}
 			}
-			// Clients that read. (There is nobody at /stream-flux in plain lines,
-			// where there is no place for a goodbye.)
+			// Clients that read. (None reads /stream-flux in plain lines, which cannot
+			// hold a goodbye.)
 			var reading sync.WaitGroup
 			var readers []*farewell
 			for _, kind := range []struct{ path, accept string }{
@@ -184,8 +184,8 @@ func TestSignal(t *testing.T) {
 			if err != nil {
 				t.Errorf("the process ended with %v after %v, want exit code 0", err, took)
 			}
-			// A second is the promise; what is checked here is that nobody is waited
-			// for, on a machine that may be busy.
+			// The service promises a second. The machine may be busy, so this checks only
+			// that the process does not wait for any client.
 			if took > 5*time.Second {
 				t.Errorf("the process took %v to end", took)
 			}
@@ -197,10 +197,10 @@ func TestSignal(t *testing.T) {
 				}
 			}
 			if len(lost) > 0 {
-				t.Errorf("of 60 each, so many were not told goodbye: %v", lost)
+				t.Errorf("clients without a goodbye, of 60 of each kind: %v", lost)
 			}
 			for _, conn := range deaf {
-				// Not even the kernel keeps anything for them.
+				// The kernel keeps no bytes for them either.
 				conn.SetReadDeadline(time.Now().Add(testkit.Patience))
 				if n, err := io.Copy(io.Discard, conn); !errors.Is(err, syscall.ECONNRESET) {
 					t.Errorf("a client that did not read finds %d bytes, %v; want a reset", n, err)

@@ -23,14 +23,13 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/testkit"
 )
 
-// TestRudeClients lets hundreds of clients misbehave in each of many ways. The
-// service answers as it should, forgets them all, says nothing about them, and
-// goes on.
+// Hundreds of clients misbehave in each of many ways. The service answers as it should,
+// keeps nothing of them, logs nothing about them, and still serves others.
 func TestRudeClients(t *testing.T) {
 	const clients = 200
 
-	// Each does one thing on a connection of its own. What they get wrong about the
-	// service is an error, what the service does to them is not.
+	// Each does one thing on a new connection. It returns an error if the service behaves
+	// in an unexpected way, not if the service cuts the connection.
 	for _, tt := range []struct {
 		what string
 		rude func(c *net.TCPConn, n int) error
@@ -49,7 +48,7 @@ func TestRudeClients(t *testing.T) {
 			return err
 		}},
 		{"sends garbage", func(c *net.TCPConn, n int) error {
-			// Never a line that could be the beginning of a request.
+			// No line of this could begin a request.
 			garbage := bytes.Repeat([]byte{byte(128 + n%128), 0, '\n'}, 100)
 			if _, err := c.Write(garbage); err != nil {
 				return err
@@ -129,8 +128,7 @@ func TestRudeClients(t *testing.T) {
 	}
 }
 
-// TestHeadersTooLarge: a head of a mebibyte is refused with a status, whoever
-// sends it, and is not kept.
+// A head of a mebibyte is refused with a status, and not kept in memory.
 func TestHeadersTooLarge(t *testing.T) {
 	s := servicetest.Serve(t, service.Config{})
 	before := settled(t)
@@ -142,7 +140,7 @@ func TestHeadersTooLarge(t *testing.T) {
 				sent := make(chan struct{})
 				go func() {
 					defer close(sent)
-					io.WriteString(c, head) // fails when the service has heard enough
+					io.WriteString(c, head) // fails when the service stops reading
 				}()
 				err := wantStatus(c, http.StatusRequestHeaderFieldsTooLarge)
 				c.Close()
@@ -161,7 +159,7 @@ func TestHeadersTooLarge(t *testing.T) {
 	}
 }
 
-// beRude runs rude on a connection of its own, and closes it.
+// beRude runs rude on a new connection, and closes it.
 func beRude(addr string, n int, rude func(*net.TCPConn, int) error) error {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -218,8 +216,8 @@ func countHeads(t *testing.T) headcount {
 	return headcount{runtime.NumGoroutine(), len(files)}
 }
 
-// settled returns the headcount once it has stopped changing, as a service's does
-// that has started and serves nobody.
+// settled returns the headcount once it has stopped changing, as it does when a service
+// has started and serves no client.
 func settled(t *testing.T) headcount {
 	t.Helper()
 	now, same := countHeads(t), 0
@@ -235,7 +233,7 @@ func settled(t *testing.T) headcount {
 	return now
 }
 
-// wantNoMore waits until no more goroutines and descriptors are left than before.
+// wantNoMore waits until there are no more goroutines and descriptors than before.
 func wantNoMore(t *testing.T, before headcount) {
 	t.Helper()
 	now := countHeads(t)

@@ -20,12 +20,12 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/testkit"
 )
 
-// TestTailAsAProcess ends it in the ways that a shell does.
-func TestTailAsAProcess(t *testing.T) {
+// tail as a process, ended in the ways that a shell ends it.
+func TestTail_process(t *testing.T) {
 	path := build(t)
 	s := servicetest.Serve(t, service.Config{})
 	client := testkit.Client(t, nil)
-	// follow starts it on /events, and has it print a first event.
+	// follow starts tail on /events, and waits until it has printed an event.
 	follow := func(t *testing.T) (cmd *exec.Cmd, out *os.File, stderr *bytes.Buffer) {
 		t.Helper()
 		out, in, err := os.Pipe()

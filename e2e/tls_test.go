@@ -29,7 +29,7 @@ func TestTLSOverSockets(t *testing.T) {
 	testkit.Ping(t, client, s.URL, "through TLS")
 	stream.Want("", "through TLS")
 
-	// Clients of all kinds come by. None of it is a line in the log.
+	// Clients that fail leave no line in the log.
 	if _, err := testkit.Client(t, nil).Get(s.URL); err == nil {
 		t.Error("a client that does not trust the certificate was served")
 	}
@@ -54,9 +54,9 @@ func TestTLSOverSockets(t *testing.T) {
 	}
 }
 
-// An HTTP/1.0 answer ends with its connection: what is cut must not look whole,
-// and over TLS there must be no goodbye either.
-func TestHTTP10LinesAreCut(t *testing.T) {
+// An HTTP/1.0 answer ends with its connection. One that is cut must not look whole, so
+// TLS must not send close_notify either.
+func TestHTTP10_linesAreCut(t *testing.T) {
 	cert, key, trusting := testkit.Certificate(t)
 	s := servicetest.Serve(t, service.Config{TLSCert: cert, TLSKey: key})
 	conn, err := tls.Dial("tcp", s.Addr, trusting)

@@ -18,7 +18,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/testkit"
 )
 
-// TestWelcome does what the welcome says one can do.
+// TestWelcome opens the URLs and runs the commands that the welcome lists.
 func TestWelcome(t *testing.T) {
 	curl := require.Program(t, "curl")
 	cert, key, _ := testkit.Certificate(t)
@@ -96,7 +96,7 @@ func shellWords(t *testing.T, line string) (words []string) {
 	for i, part := range strings.Split(strings.TrimSpace(line), "'") {
 		switch {
 		case strings.ContainsAny(part, `"\$`+"`") || i%2 == 0 && strings.ContainsAny(part, "*?&|;<>()#~"):
-			t.Fatalf("command %q: a shell would do more with it than this test", line)
+			t.Fatalf("command %q: this test does not understand its quoting", line)
 		case i%2 == 1:
 			words = append(words, part)
 		default:
@@ -106,8 +106,8 @@ func shellWords(t *testing.T, line string) (words []string) {
 	return words
 }
 
-// runCurl returns curl's output: all of it or, if it has no end (-N), as much as
-// holds an event.
+// runCurl returns the output of curl: all of it or, if it is endless (-N), up to the end
+// of the first event.
 func runCurl(t *testing.T, curl string, args []string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience)

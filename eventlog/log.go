@@ -24,9 +24,8 @@ type Event struct {
 // A log that keeps no events has a Last too: the event that was stored last, or, if
 // there has never been one, the position before the first event, whose Seq is 0 and
 // whose Stamp is that of the incarnation if the engine knows it. First.Seq is then
-// Last.Seq+1, and First.Stamp is 0. So Last always names the place behind which the next
-// event will come, and First.Seq is always the number of the oldest event that Read can
-// return, or of the next one.
+// Last.Seq+1, and First.Stamp is 0. So the next event always follows Last, and First.Seq
+// is always the number of the oldest event that Read can return, or of the next one.
 type Bounds struct{ First, Last Pos }
 
 // Len returns how many events are kept.
@@ -90,7 +89,7 @@ type Log interface {
 	// back. [ErrUnavailable] when the store cannot be asked, or its answer may be stale.
 	Bounds(ctx context.Context) (Bounds, error)
 
-	// Close ends the log: it wakes everybody who waits, and returns when nothing of it
+	// Close ends the log: it wakes all calls that wait, and returns when nothing of it
 	// runs any more but the loops over its tails, which end by themselves. A second call
 	// does nothing.
 	Close() error

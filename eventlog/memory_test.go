@@ -237,7 +237,7 @@ func TestMemorySweep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const age = 64 * time.Second
 		m := newMemory(t, eventlog.MemoryConfig{Age: age})
-		for range 100 { // each time after a quiet time
+		for range 100 { // each time after a pause
 			start := time.Now()
 			for range 50 {
 				add(t, m, "data: x\n\n")

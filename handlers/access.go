@@ -10,24 +10,13 @@ import (
 )
 
 // An Action is what a request wants to do with a stream.
-type Action int
+type Action string
 
 const (
-	Subscribe Action = iota // read it from now on
-	Replay                  // read what it kept, too: the request names a position
-	Publish                 // send to it
+	ActionSubscribe Action = "subscribe" // read it from now on
+	ActionReplay    Action = "replay"    // read what it kept, too: the request names a position
+	ActionPublish   Action = "publish"   // send to it
 )
-
-var actions = [...]string{Subscribe: "subscribe", Replay: "replay", Publish: "publish"}
-
-// String returns the action's name, in lower case, and "unknown" for a value
-// that is not one of the constants.
-func (a Action) String() string {
-	if a < 0 || int(a) >= len(actions) {
-		return "unknown"
-	}
-	return actions[a]
-}
 
 // An Access is what a request asks for.
 type Access struct {
@@ -35,12 +24,13 @@ type Access struct {
 	Action Action
 }
 
-// A Grant is the answer to a request that may have what it asks for.
+// A Grant says that a request may have what it asks for.
 type Grant struct {
-	// Subject is the name of the user or tenant that asks. The limit on streams
-	// of one subject counts by it, and by the client's address if it is "".
+	// Subject is the name of the user or tenant that asks. The limit on the streams
+	// of one subject, and [Server.End], go by it. If it is "", the subject is the
+	// client's address.
 	Subject string
-	// Expires is when the grant ends; a stream.bye ends the stream then. The zero
+	// Expires is when the grant ends: then a stream.bye ends the stream. The zero
 	// time means never.
 	Expires time.Time
 }
@@ -60,10 +50,11 @@ func (s *Server) authorize(r *http.Request, access Access) (Grant, error) {
 	return grant, nil
 }
 
-// Authorized serves next for requests that may have access, and answers the
-// others with the [Problem] of [Config.Authorize]: for what publishes to a
+// Authorized returns a handler that serves next if [Config.Authorize] grants access,
+// and else answers with its error, as a [Problem]. It is for handlers that publish to a
 // stream.
 func (s *Server) Authorized(access Access, next http.Handler) http.Handler {
+	s.check("Server.Authorized")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := s.authorize(r, access); err != nil {
 			WriteProblem(w, err)
@@ -87,7 +78,7 @@ func (s *Server) subject(r *http.Request, g Grant) string {
 func (s *Server) clientAddr(r *http.Request) string {
 	addr, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
-		return r.RemoteAddr // the network has no addresses, as in tests
+		return r.RemoteAddr // a network without IP addresses, as in tests
 	}
 	client := addr.Addr().Unmap()
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
@@ -97,7 +88,7 @@ func (s *Server) clientAddr(r *http.Request) string {
 		}
 		next, err := netip.ParseAddr(strings.TrimSpace(hop))
 		if err != nil {
-			break // a trusted proxy would not write this: believe nothing before it
+			break // a trusted proxy does not write this: believe nothing to the left of it
 		}
 		client = next.Unmap()
 	}
@@ -116,7 +107,8 @@ type refusal struct {
 }
 
 var (
-	refusedDraining = &refusal{string(Drained), http.StatusServiceUnavailable, "the server is shutting down; try again elsewhere, or later"}
+	refusedDraining = &refusal{string(ReasonShutdown), http.StatusServiceUnavailable, "the server is shutting down; try again elsewhere, or later"}
+	refusedGrant    = &refusal{string(ReasonGrant), http.StatusUnauthorized, "the grant was withdrawn; authenticate again"}
 	refusedTotal    = &refusal{"limit", http.StatusServiceUnavailable, "the server has reached its maximum of open streams; try again later"}
 )
 

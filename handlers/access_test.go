@@ -19,12 +19,12 @@ func TestLimits(t *testing.T) {
 		cfg     Config
 		who     string
 		refused bool
-		status  int // of those who asked for no event stream
+		status  int // for other forms than an event stream
 	}{
 		{"one more of a subject", Config{MaxStreamsPerSubject: 3, Authorize: bySubject}, "ann", true, 429},
 		{"another subject", Config{MaxStreamsPerSubject: 3, Authorize: bySubject}, "bob", false, 0},
 		{"one more in all", Config{MaxStreams: 3, Authorize: bySubject}, "bob", true, 503},
-		{"no limits", Config{MaxStreams: -1, MaxStreamsPerSubject: -1, Authorize: bySubject}, "ann", false, 0},
+		{"no limits", Config{MaxStreams: Off, MaxStreamsPerSubject: Off, Authorize: bySubject}, "ann", false, 0},
 		{"by address without a subject", Config{MaxStreamsPerSubject: 3}, "bob", true, 429},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -54,7 +54,7 @@ func TestLimits(t *testing.T) {
 					a.leave()
 				}
 				synctest.Wait()
-				a = h.get("/", "User", tt.who) // the place is free again
+				a = h.get("/", "User", tt.who) // one less is open
 				a.preamble("s")
 				a.leave()
 				if n := len(h.srv.subjects); n != 0 {
@@ -84,7 +84,7 @@ func TestAuthorize(t *testing.T) {
 			opened = true
 			return streams.Never[int](), nil
 		}, Name("s")))
-		mux.Handle("/ping", s.Authorized(Access{Route: "s", Action: Publish}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204) })))
+		mux.Handle("/ping", s.Authorized(Access{Route: "s", Action: ActionPublish}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204) })))
 		return mux
 	}
 	virtual(t, cfg, mount, func(h *harness) {
@@ -97,7 +97,7 @@ func TestAuthorize(t *testing.T) {
 		if got := h.get("/ping", "Authorization", "ok").StatusCode; got != 204 {
 			t.Errorf("ping: %d, want 204", got)
 		}
-		for i, want := range []Access{{"s", Subscribe}, {"s", Subscribe}, {"s", Publish}, {"s", Publish}} {
+		for i, want := range []Access{{"s", ActionSubscribe}, {"s", ActionSubscribe}, {"s", ActionPublish}, {"s", ActionPublish}} {
 			if asked[i] != want {
 				t.Errorf("request %d asked for %v, want %v", i, asked[i], want)
 			}
@@ -110,18 +110,10 @@ func TestAuthorize(t *testing.T) {
 		a.expect("event: stream.bye", "retry: 2000", `data: {"reason":"grant","retry":2000}`, "")
 		a.rest()
 		if got := time.Since(start); got != time.Minute {
-			t.Errorf("the stream went on for %v, want 1m: as long as its grant", got)
+			t.Errorf("the stream was open for %v, want 1m: as long as its grant", got)
 		}
-		h.ended("s", map[Reason]uint64{Revoked: 1})
+		h.ended("s", map[Reason]uint64{ReasonGrant: 1})
 	})
-}
-
-func TestActionString(t *testing.T) {
-	for a, want := range map[Action]string{Subscribe: "subscribe", Replay: "replay", Publish: "publish", -1: "unknown", 3: "unknown"} {
-		if got := a.String(); got != want {
-			t.Errorf("Action(%d).String() = %q, want %q", int(a), got, want)
-		}
-	}
 }
 
 func TestClientAddr(t *testing.T) {
@@ -132,7 +124,7 @@ func TestClientAddr(t *testing.T) {
 		want         string
 	}{
 		{"direct", "192.0.2.1:1234", nil, "192.0.2.1"},
-		{"direct, and a header of its own making", "192.0.2.1:1234", []string{"198.51.100.7"}, "192.0.2.1"},
+		{"direct, with a header that the client made up", "192.0.2.1:1234", []string{"198.51.100.7"}, "192.0.2.1"},
 		{"by a trusted proxy", "10.1.1.1:80", []string{"198.51.100.7"}, "198.51.100.7"},
 		{"by two", "10.1.1.1:80", []string{"198.51.100.7, 10.2.2.2"}, "198.51.100.7"},
 		{"by two, in two lines", "10.1.1.1:80", []string{"198.51.100.7", "10.2.2.2"}, "198.51.100.7"},
@@ -156,7 +148,7 @@ func TestClientAddr(t *testing.T) {
 	}
 }
 
-func TestDrainRefusesAndEndsNothing(t *testing.T) {
+func TestServerDrain(t *testing.T) {
 	virtual(t, Config{}, silent, func(h *harness) {
 		a := h.get("/")
 		a.preamble("s")
@@ -165,28 +157,28 @@ func TestDrainRefusesAndEndsNothing(t *testing.T) {
 			t.Error("Draining = false")
 		}
 		if got := h.get("/").rest(); !strings.HasPrefix(got, "event: stream.bye\n") {
-			t.Errorf("who comes now gets %q", got)
+			t.Errorf("a new client gets %q", got)
 		}
-		a.expect(":", "") // the open stream goes on
+		a.expect(":", "") // the open stream continues
 		go h.srv.Shutdown(h.t.Context())
 		a.expect("event: stream.bye")
 		a.rest()
 	})
 }
 
-func TestFinishLetsAStreamEndByItself(t *testing.T) {
+func TestFinish(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		last   time.Duration // when the source completes
 		took   time.Duration
 		reason Reason
 	}{
-		{"it does", 3 * time.Second, 3 * time.Second, Completed},
-		{"it takes too long", 9 * time.Second, 5 * time.Second, Drained},
+		{"it does", 3 * time.Second, 3 * time.Second, ReasonComplete},
+		{"it takes too long", 9 * time.Second, 5 * time.Second, ReasonShutdown},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			source := schedule(nil, false, timed[string]{tt.last, "last"})
-			virtual(t, Config{Grace: -1}, func(s *Server) http.Handler { return Values(s, source, Name("s"), Finish(5*time.Second)) }, func(h *harness) {
+			virtual(t, Config{Grace: Off}, func(s *Server) http.Handler { return Values(s, source, Name("s"), Finish(5*time.Second)) }, func(h *harness) {
 				a := h.get("/")
 				start := time.Now()
 				done := make(chan error, 1)
@@ -198,7 +190,7 @@ func TestFinishLetsAStreamEndByItself(t *testing.T) {
 				if got := time.Since(start); got != tt.took {
 					t.Errorf("Shutdown took %v, want %v", got, tt.took)
 				}
-				if got := strings.Contains(body, "data: last"); got != (tt.reason == Completed) {
+				if got := strings.Contains(body, "data: last"); got != (tt.reason == ReasonComplete) {
 					t.Errorf("body %q", body)
 				}
 				h.ended("s", map[Reason]uint64{tt.reason: 1})

@@ -13,7 +13,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/streams"
 )
 
-func TestAnArrayIsBounded(t *testing.T) {
+func TestJSONArray_limits(t *testing.T) {
 	big := strings.Repeat("x", 1<<19)
 	source := streams.Create(func(ctx context.Context, emit func(string) bool) error {
 		for emit(big) {
@@ -22,11 +22,11 @@ func TestAnArrayIsBounded(t *testing.T) {
 	})
 	virtual(t, Config{}, func(s *Server) http.Handler { return Values(s, source, Name("s")) }, func(h *harness) {
 		h.get("/?take=1000", "Accept", "application/json").problem(500, "16777216", "application/x-ndjson")
-		h.ended("s", map[Reason]uint64{Failed: 1})
+		h.ended("s", map[Reason]uint64{ReasonError: 1})
 	})
 }
 
-func TestAnArrayKeepsItsStatusForAnError(t *testing.T) {
+func TestJSONArray_sourceFails(t *testing.T) {
 	source := schedule(&Problem{Status: 502, Detail: "lost"}, false, timed[int]{0, 1}, timed[int]{time.Minute, 2})
 	virtual(t, Config{}, func(s *Server) http.Handler { return Values(s, source, Finite(), Name("s")) }, func(h *harness) {
 		start := time.Now()
@@ -37,7 +37,7 @@ func TestAnArrayKeepsItsStatusForAnError(t *testing.T) {
 	})
 }
 
-func TestLeavingAnArrayStopsItsSource(t *testing.T) {
+func TestJSONArray_clientLeaves(t *testing.T) {
 	virtual(t, Config{}, silent, func(h *harness) {
 		ctx, cancel := context.WithTimeout(h.t.Context(), time.Second)
 		defer cancel()
@@ -49,11 +49,11 @@ func TestLeavingAnArrayStopsItsSource(t *testing.T) {
 		if _, err := h.transport.RoundTrip(r); err == nil {
 			t.Fatal("an answer came")
 		}
-		h.ended("s", map[Reason]uint64{Left: 1})
+		h.ended("s", map[Reason]uint64{ReasonLeft: 1})
 	})
 }
 
-func TestShutdownInTheMiddleOfAnArray(t *testing.T) {
+func TestJSONArray_shutdown(t *testing.T) {
 	virtual(t, Config{}, silent, func(h *harness) {
 		go func() {
 			time.Sleep(time.Second)
@@ -64,12 +64,12 @@ func TestShutdownInTheMiddleOfAnArray(t *testing.T) {
 			t.Errorf("Retry-After %q, want 3: two seconds and the spread, rounded up", got)
 		}
 		a.problem(503, "0 values", "shutdown")
-		h.ended("s", map[Reason]uint64{Drained: 1})
+		h.ended("s", map[Reason]uint64{ReasonShutdown: 1})
 	})
 }
 
 // With the policy Cut a client of an array that falls behind is told to try again.
-func TestAnArrayIsCut(t *testing.T) {
+func TestJSONArray_policyCut(t *testing.T) {
 	reading, read := make(chan struct{}), make(chan struct{})
 	slow := Filter(func(*http.Request) (hub.Filter, error) {
 		return hub.Where(func(_ string, data []byte) bool {
@@ -95,6 +95,6 @@ func TestAnArrayIsCut(t *testing.T) {
 		add(h.t, topic, "1", "2", "3", "4")
 		close(read)
 		waiting.Wait()
-		h.ended("s", map[Reason]uint64{Cut: 1})
+		h.ended("s", map[Reason]uint64{ReasonSlow: 1})
 	}, slow, Policy(hub.PolicyCut))
 }

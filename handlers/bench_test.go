@@ -52,7 +52,7 @@ func BenchmarkEvents(b *testing.B) {
 		{"Events", func(n int) http.Handler { return Events(srv, streams.Map(streams.Range(0, n), event)) }, "text/event-stream"},
 		{"Events as lines", func(n int) http.Handler { return Events(srv, streams.Map(streams.Range(0, n), event)) }, "application/x-ndjson"},
 		{"Emit", func(n int) http.Handler {
-			return Emit(srv, func(ctx context.Context, e *Emitter) error {
+			return Emit(srv, func(ctx context.Context, e *Emitter[any]) error {
 				for i := range n {
 					if err := e.Send(sse.ServerSentEvent[any]{ID: "1", Event: "quote", Data: event(i).Data}); err != nil {
 						return err

@@ -50,7 +50,7 @@ type ledger struct {
 	bye                         string // reason of the last one
 }
 
-// read accounts for what comes on one connection, to its end. between is called
+// read accounts for what comes on one connection, until it ends. between is called
 // before each block. Its error is what does not add up, for good.
 func (l *ledger) read(in *bufio.Reader, between func()) (ended, wrong error) {
 	for {
@@ -59,7 +59,7 @@ func (l *ledger) read(in *bufio.Reader, between func()) (ended, wrong error) {
 		for lines := 0; ; lines++ {
 			line, err := in.ReadString('\n')
 			if err != nil {
-				return err, nil // half a block is none
+				return err, nil // half a block does not count
 			}
 			line = line[:len(line)-1]
 			if line == "" {
@@ -149,10 +149,10 @@ func (l *ledger) head(conn net.Conn, path string) (*bufio.Reader, error) {
 	return in, nil
 }
 
-// For a day thousands of clients come and go, stop reading and go on or do not,
-// while a topic is published at all rates. Each has every event once, over all
-// its connections, or is told what it has missed; and nothing is left of them.
-func TestADayOfChurn(t *testing.T) {
+// For a day thousands of clients come and go, stop reading and continue or do not,
+// while a topic is published to at all rates. Each client gets every event once, over
+// all its connections, or is told how many it missed. No stream and no socket is left.
+func TestChurn(t *testing.T) {
 	const seats, day = 36, 24 * time.Hour
 	seed := seedOf(t)
 	defer func() {
@@ -173,7 +173,7 @@ func TestADayOfChurn(t *testing.T) {
 		}
 		return mux
 	}
-	virtual(t, Config{Transport: Fast, Heartbeat: 5 * time.Minute}, mount, func(h *harness) {
+	virtual(t, Config{Transport: TransportFast, Heartbeat: 5 * time.Minute}, mount, func(h *harness) {
 		t := h.t
 		defer topic.Close()
 		var spread sync.Mutex
@@ -276,7 +276,7 @@ func TestADayOfChurn(t *testing.T) {
 		if opened != 0 {
 			t.Errorf("%d streams have not ended, or more than once", int64(opened))
 		}
-		for _, r := range []Reason{Left, Stalled, Expired, Cut, Completed} {
+		for _, r := range []Reason{ReasonLeft, ReasonStalled, ReasonMaxAge, ReasonSlow, ReasonComplete} {
 			if ended[r] == 0 {
 				t.Errorf("no stream has ended by %s: nothing is shown of it", r)
 			}

@@ -1,24 +1,25 @@
-// Package handlers serves streams over HTTP: it is the last room of the flow,
-// where an Observable, an imperative emitter or a Subject meets one request.
+// Package handlers serves streams over HTTP. It connects a topic, an Observable, an
+// emitter or a Subject to the requests that ask for it.
 //
 // Begin with a [Server], which owns every stream it opens, and wrap a source:
 //
 //	srv, err := handlers.New(handlers.Config{})
 //	…
-//	mux.Handle("/ticks", handlers.Events(srv, ticks))
+//	mux.Handle("/orders", handlers.Topic(srv, orders))
 //
-// [Events] serves typed [sse.ServerSentEvent] values, [Values] plain ones,
-// [Emit] an imperative emitter, and [Subject] a hot stream that all its
-// subscribers share. Each is a [Handler], which is an [http.Handler]. Package
-// echov4 fits it to Echo.
+// [Topic] serves events that are numbered and kept, so that a client resumes where it
+// was. [Events] runs a source of typed [sse.ServerSentEvent] values for each request,
+// [Values] one of plain values, and [Emit] a function that sends. [Subject] serves
+// events that all clients share and nobody keeps. Each of them returns a [Handler],
+// which is an [http.Handler]. Package echov4 fits it to Echo.
 //
-// One request is answered in the form its Accept header asks for: an event
-// stream (the default, and what a browser's navigation gets), newline-delimited
-// JSON, or, when it is bounded, one JSON array. Everything that can fail before
-// the first byte fails with a status and a problem document (RFC 9457); what
-// fails later is told in the stream by an event named stream.error. Events
-// whose names begin with "stream." are the server's own and refused elsewhere.
+// The Accept header of a request chooses the form of the answer: an event stream (the
+// default, also for a browser's navigation), newline-delimited JSON or, if the stream is
+// bounded, one JSON array. An error before the first byte is answered with a status and
+// a problem document (RFC 9457). A later one is sent in the stream, as an event named
+// stream.error. Names that begin with "stream." are reserved for such control events:
+// other events must not have them.
 //
-// Backpressure is the call: a source that is run for one request is held up
-// while its client's connection is, until the write deadline ends the stream.
+// A source that runs for one request waits while its client's connection does, until
+// the write deadline ends the stream.
 package handlers

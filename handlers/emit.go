@@ -12,12 +12,13 @@ import (
 	"github.com/fluxwire-go/fluxwire/streams"
 )
 
-// An Emitter sends the events of one stream that [Emit] serves.
-type Emitter struct {
+// An Emitter sends the events of one stream that [Emit] serves. Their data is of type
+// T: an Emitter[any] sends data of any type.
+type Emitter[T any] struct {
 	ctx     context.Context
 	request *http.Request
 	out     *carry.Blocking
-	enc     *encoder[any]
+	enc     *encoder[T]
 }
 
 // Send sends ev and returns when it has been written to the connection, so
@@ -25,9 +26,9 @@ type Emitter struct {
 // [ErrEnded], says why no event can be sent any more: the client has left, the
 // stream has reached its age, or ev did not encode, which ends the stream.
 //
-// Send may be called from any goroutine that f started and waits for. Events
-// of one goroutine are written in order.
-func (e *Emitter) Send(ev sse.ServerSentEvent[any]) error {
+// The function given to Emit may call Send, and so may goroutines that it starts and
+// waits for. The events of one goroutine are written in order.
+func (e *Emitter[T]) Send(ev sse.ServerSentEvent[T]) error {
 	err := e.out.Push(e.ctx, func(dst []byte) ([]byte, error) { return e.enc.event(dst, ev) })
 	if err != nil && !errors.Is(err, ErrEnded) {
 		return fmt.Errorf("%w: %w", ErrEnded, err)
@@ -36,25 +37,27 @@ func (e *Emitter) Send(ev sse.ServerSentEvent[any]) error {
 }
 
 // Request returns the request that opened the stream. Its body must not be read.
-func (e *Emitter) Request() *http.Request { return e.request }
+func (e *Emitter[T]) Request() *http.Request { return e.request }
 
-// Emit serves what f sends, one call of f for each request, on a goroutine of
-// its own that is waited for. It is the imperative way to write a stream:
+// Emit serves what f sends. It calls f once for each request, on a new goroutine, and
+// waits for it. This is the imperative way to write a stream:
 //
-//	handlers.Emit(srv, func(ctx context.Context, e *handlers.Emitter) error {
-//		return e.Send(sse.ServerSentEvent[any]{Event: "greeting", Data: "hello"})
+//	handlers.Emit(srv, func(ctx context.Context, e *handlers.Emitter[string]) error {
+//		return e.Send(sse.Named("greeting", "hello"))
 //	})
 //
 // The stream completes when f returns nil, and fails when it returns an error
 // or panics, as [Events] says. When the client leaves, the stream reaches its
 // age, or the server shuts down, ctx ends and f must return: the client is
-// told at once, but the request is not over before f is.
-func Emit(s *Server, f func(ctx context.Context, e *Emitter) error, opts ...Option) *Handler {
-	h := s.newHandler(true, opts)
+// told at once, but the request does not end before f returns.
+func Emit[T any](s *Server, f func(ctx context.Context, e *Emitter[T]) error, opts ...SourceOption) *Handler {
+	h := s.sourceHandler("Emit", true, opts)
+	checkSource("Emit", f == nil)
+	checkData[T]("Emit", "use an Emitter of the type of their data")
 	h.open = func(r *http.Request, st *carry.Stream, format answer.Format) (opened, error) {
 		return pushed(func(ctx context.Context, d *carry.Blocking) error {
-			e := &Emitter{ctx: ctx, request: r, out: d, enc: newEncoder[any](h.codec, format)}
-			// As an Observable f's panics become errors.
+			e := &Emitter[T]{ctx: ctx, request: r, out: d, enc: newEncoder[T](h.codec, format)}
+			// An Observable turns a panic of f into an error.
 			emitting := streams.Create(func(ctx context.Context, _ func(struct{}) bool) error { return f(ctx, e) })
 			done := make(chan error, 1)
 			st.Work.Go(func() {

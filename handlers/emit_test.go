@@ -17,12 +17,12 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-func emitting(f func(ctx context.Context, e *Emitter) error) func(*Server) http.Handler {
+func emitting(f func(ctx context.Context, e *Emitter[any]) error) func(*Server) http.Handler {
 	return func(s *Server) http.Handler { return Emit(s, f, Name("s")) }
 }
 
-func TestEmitSendsWhatTheFunctionSends(t *testing.T) {
-	f := func(ctx context.Context, e *Emitter) error {
+func TestEmit(t *testing.T) {
+	f := func(ctx context.Context, e *Emitter[any]) error {
 		for n := range 2 {
 			if err := e.Send(sse.ServerSentEvent[any]{ID: fmt.Sprint(n), Event: "mvc", Data: e.Request().URL.Query().Get("q")}); err != nil {
 				return err
@@ -37,13 +37,13 @@ func TestEmitSendsWhatTheFunctionSends(t *testing.T) {
 		if rest := a.rest(); rest != "" {
 			t.Errorf("rest %q", rest)
 		}
-		h.ended("s", map[Reason]uint64{Completed: 1})
+		h.ended("s", map[Reason]uint64{ReasonComplete: 1})
 	})
 }
 
-func TestSendBlocksUntilWritten(t *testing.T) {
+func TestEmitterSend_blocksUntilWritten(t *testing.T) {
 	sent := 0
-	f := func(ctx context.Context, e *Emitter) error {
+	f := func(ctx context.Context, e *Emitter[any]) error {
 		for {
 			if err := e.Send(sse.ServerSentEvent[any]{Data: strings.Repeat("x", 100_000)}); err != nil {
 				return err
@@ -60,22 +60,22 @@ func TestSendBlocksUntilWritten(t *testing.T) {
 		}
 		a.expect("data: "+strings.Repeat("x", 100_000), "")
 		a.leave()
-		h.ended("s", map[Reason]uint64{Left: 1})
+		h.ended("s", map[Reason]uint64{ReasonLeft: 1})
 	})
 }
 
-func TestEmitEndsByItsFunction(t *testing.T) {
+func TestEmit_functionReturns(t *testing.T) {
 	for _, tt := range []struct {
 		name, log string
-		f         func(ctx context.Context, e *Emitter) error
+		f         func(ctx context.Context, e *Emitter[any]) error
 	}{
-		{"its error", "no more", func(context.Context, *Emitter) error { return errors.New("no more") }},
-		{"its panic", "boom", func(context.Context, *Emitter) error { panic("boom") }},
-		{"its goroutine's exit", "exited", func(context.Context, *Emitter) error { runtime.Goexit(); return nil }},
-		{"an event that does not encode", "chan int", func(_ context.Context, e *Emitter) error {
+		{"its error", "no more", func(context.Context, *Emitter[any]) error { return errors.New("no more") }},
+		{"its panic", "boom", func(context.Context, *Emitter[any]) error { panic("boom") }},
+		{"its goroutine's exit", "exited", func(context.Context, *Emitter[any]) error { runtime.Goexit(); return nil }},
+		{"an event that does not encode", "chan int", func(_ context.Context, e *Emitter[any]) error {
 			return e.Send(sse.ServerSentEvent[any]{Data: make(chan int)})
 		}},
-		{"an event that does not encode, ignored", "chan int", func(ctx context.Context, e *Emitter) error {
+		{"an event that does not encode, ignored", "chan int", func(ctx context.Context, e *Emitter[any]) error {
 			err := e.Send(sse.ServerSentEvent[any]{Data: make(chan int)})
 			if !errors.Is(err, ErrEnded) {
 				panic(err)
@@ -85,7 +85,7 @@ func TestEmitEndsByItsFunction(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := func(ctx context.Context, e *Emitter) error {
+			f := func(ctx context.Context, e *Emitter[any]) error {
 				if err := e.Send(sse.ServerSentEvent[any]{Data: "one"}); err != nil {
 					return err
 				}
@@ -96,7 +96,7 @@ func TestEmitEndsByItsFunction(t *testing.T) {
 				a.preamble("s")
 				a.expect("data: one", "", "event: stream.error", `data: {"title":"Internal Server Error","status":500}`, "")
 				a.rest()
-				h.ended("s", map[Reason]uint64{Failed: 1})
+				h.ended("s", map[Reason]uint64{ReasonError: 1})
 				if n := h.log.count("ERROR", tt.log); n != 1 {
 					t.Errorf("%d log lines with %q, want 1: %q", n, tt.log, h.log.lines)
 				}
@@ -105,9 +105,9 @@ func TestEmitEndsByItsFunction(t *testing.T) {
 	}
 }
 
-func TestEmitFromManyGoroutines(t *testing.T) {
+func TestEmitterSend_manyGoroutines(t *testing.T) {
 	const senders, each = 8, 50
-	f := func(ctx context.Context, e *Emitter) error {
+	f := func(ctx context.Context, e *Emitter[any]) error {
 		var wg sync.WaitGroup
 		for s := range senders {
 			wg.Go(func() {
@@ -138,10 +138,10 @@ func scan(line string, s, n *int) bool {
 	return err == nil
 }
 
-func TestAnEmitterIsJoinedAfterItsClientIsTold(t *testing.T) {
+func TestEmit_waitsForFunction(t *testing.T) {
 	var after error
 	returned := make(chan struct{})
-	f := func(ctx context.Context, e *Emitter) error {
+	f := func(ctx context.Context, e *Emitter[any]) error {
 		defer close(returned)
 		time.Sleep(3 * time.Second) // deaf to ctx for a while
 		after = e.Send(sse.ServerSentEvent[any]{Data: "late"})
@@ -166,18 +166,17 @@ func TestAnEmitterIsJoinedAfterItsClientIsTold(t *testing.T) {
 			t.Errorf("the answer ended after %v, want 3s: when the emitter has returned", got)
 		}
 		<-returned
-		if !errors.Is(after, ErrEnded) || !errors.Is(after, carry.EndedBy(session.Expired)) {
+		if !errors.Is(after, ErrEnded) || !errors.Is(after, carry.EndedBy(session.MaxAge)) {
 			t.Errorf("Send after the end = %v, want ErrEnded and why", after)
 		}
-		h.ended("s", map[Reason]uint64{Expired: 1})
+		h.ended("s", map[Reason]uint64{ReasonMaxAge: 1})
 	})
 }
 
-// An array is answered when it is whole, and its emitter is waited for all the
-// same.
-func TestAnEmitterOfAnArrayIsJoined(t *testing.T) {
+// An array is answered when it is whole. Shutdown waits for its emitter all the same.
+func TestEmit_waitsForFunctionOfArray(t *testing.T) {
 	returned := false
-	f := func(ctx context.Context, e *Emitter) error {
+	f := func(ctx context.Context, e *Emitter[any]) error {
 		e.Send(sse.ServerSentEvent[any]{Data: "one"})
 		time.Sleep(3 * time.Second) // deaf to ctx for a while
 		returned = true
@@ -195,13 +194,13 @@ func TestAnEmitterOfAnArrayIsJoined(t *testing.T) {
 		if err := h.srv.Shutdown(h.t.Context()); err != nil || !returned {
 			t.Errorf("Shutdown = %v with the emitter returned: %v; want it waited for", err, returned)
 		}
-		h.ended("s", map[Reason]uint64{Completed: 1})
+		h.ended("s", map[Reason]uint64{ReasonComplete: 1})
 	})
 }
 
-func TestSendAfterTheClientLeft(t *testing.T) {
+func TestEmitterSend_clientLeft(t *testing.T) {
 	errs := make(chan error, 1)
-	f := func(ctx context.Context, e *Emitter) error {
+	f := func(ctx context.Context, e *Emitter[any]) error {
 		e.Send(sse.ServerSentEvent[any]{Data: "one"})
 		<-ctx.Done()
 		errs <- e.Send(sse.ServerSentEvent[any]{Data: "two"})
@@ -215,6 +214,20 @@ func TestSendAfterTheClientLeft(t *testing.T) {
 		if err := <-errs; !errors.Is(err, ErrEnded) {
 			t.Errorf("Send = %v, want ErrEnded", err)
 		}
-		h.ended("s", map[Reason]uint64{Left: 1})
+		h.ended("s", map[Reason]uint64{ReasonLeft: 1})
+	})
+}
+
+func TestEmit_typed(t *testing.T) {
+	type step struct {
+		Percent int `json:"percent"`
+	}
+	mount := func(s *Server) http.Handler {
+		return Emit(s, func(_ context.Context, e *Emitter[step]) error { return e.Send(sse.Named("progress", step{50})) })
+	}
+	virtual(t, Config{}, mount, func(h *harness) {
+		a := h.get("/")
+		a.preamble("/")
+		a.expect("event: progress", `data: {"percent":50}`, "", "id: end", "event: stream.complete", "data: {}", "")
 	})
 }

@@ -11,17 +11,18 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// An encoder puts values whose data is of type T into one stream's format. It
-// is used by one goroutine at a time: the one that holds the stream's sink.
+// An encoder encodes values whose data is of type T in the format of one stream. It
+// must not be used by two goroutines at once.
 type encoder[T any] struct {
 	enc     *sse.Encoder[T]
-	trusted bool // the codec's JSON is one line, and is JSON
+	mixed   bool // T is an interface, so that a value may be anything
+	trusted bool // the codec's JSON is valid and has no line breaks
 	f       answer.Format
 	data    []byte
 }
 
 func newEncoder[T any](c sse.Codec, f answer.Format) *encoder[T] {
-	return &encoder[T]{enc: sse.NewEncoder[T](c), trusted: c == nil || c == sse.JSON, f: f}
+	return &encoder[T]{enc: sse.NewEncoder[T](c), mixed: isInterface[T](), trusted: c == nil || c == sse.JSON, f: f}
 }
 
 // event appends ev: a block of the event stream, or a line of JSON.
@@ -44,6 +45,11 @@ func (e *encoder[T]) event(dst []byte, ev sse.ServerSentEvent[T]) ([]byte, error
 
 // value appends v: the data of an unnamed event, or a line of JSON.
 func (e *encoder[T]) value(dst []byte, v T) ([]byte, error) {
+	if e.mixed {
+		if t := reflect.TypeOf(v); t != nil && isEvent(t) {
+			return dst, fmt.Errorf("the value is an event (%v), which Values does not serve: use Events", t)
+		}
+	}
 	if e.f == answer.EventStream {
 		return e.enc.Append(dst, sse.ServerSentEvent[T]{Data: v})
 	}
@@ -55,7 +61,7 @@ func (e *encoder[T]) value(dst []byte, v T) ([]byte, error) {
 }
 
 // json returns v as one line of JSON, valid until the next call: text as a
-// string, and what is JSON already as it is, but for the white space in it.
+// string, and what is JSON already without its white space.
 func (e *encoder[T]) json(v T) ([]byte, error) {
 	data, err := e.enc.AppendData(e.data[:0], v)
 	if err != nil {
@@ -76,10 +82,10 @@ func (e *encoder[T]) json(v T) ([]byte, error) {
 	return line.Bytes(), nil
 }
 
-// checkReserved refuses what would be taken for the server's own words.
+// checkReserved refuses names and ids that only control events may have.
 func checkReserved(id, event string) error {
 	if sse.IsControl(event) {
-		return fmt.Errorf("event %q: names that begin with %q are the server's own; choose another", event, sse.ReservedPrefix)
+		return fmt.Errorf("event %q: names that begin with %q are reserved for control events; choose another", event, sse.ReservedPrefix)
 	}
 	if id == sse.EndID {
 		return fmt.Errorf("id %q means that the stream is complete; choose another", id)
@@ -87,9 +93,11 @@ func checkReserved(id, event string) error {
 	return nil
 }
 
+func isInterface[T any]() bool { return reflect.TypeFor[T]().Kind() == reflect.Interface }
+
 // textRule says whether data of type T is text on the wire.
 func textRule[T any](c sse.Codec) session.Text {
-	if reflect.TypeFor[T]().Kind() == reflect.Interface {
+	if isInterface[T]() {
 		return session.TextSniffed
 	}
 	var zero T

@@ -21,7 +21,7 @@ func line[T any](t *testing.T, codec sse.Codec, v T) string {
 	return string(b)
 }
 
-func TestLinesOfJSON(t *testing.T) {
+func TestEncoder_lines(t *testing.T) {
 	instant := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for _, tt := range []struct{ name, got, want string }{
 		{"text is a string", line(t, nil, "a\n\"b\"\t\\\x01<>&\u2028"), `"a\n\"b\"\t\\\u0001<>&` + "\u2028\"\n"},
@@ -40,12 +40,12 @@ func TestLinesOfJSON(t *testing.T) {
 	}
 }
 
-func TestACodecThatLiesAboutJSON(t *testing.T) {
+func TestEncoder_codecWithInvalidJSON(t *testing.T) {
 	if b, err := newEncoder[string](lyingCodec{}, answer.NDJSON).value(nil, "}\n{\"event\":\"stream.bye\""); err == nil {
-		t.Errorf("what is no JSON goes out as %q", b)
+		t.Errorf("data that is not JSON is sent as %q", b)
 	}
 	if got := line(t, lyingCodec{}, "[1,\n2]"); got != "[1,2]\n" {
-		t.Errorf("JSON on two lines goes out as %q", got)
+		t.Errorf("JSON on two lines is sent as %q", got)
 	}
 }
 
@@ -66,9 +66,8 @@ func (lyingCodec) AppendData(dst []byte, v any) ([]byte, error) {
 func (lyingCodec) DecodeData([]byte, any) error { return nil }
 func (lyingCodec) IsText(any) bool              { return false }
 
-// What a client reads from a line is what the event held, whatever that was:
-// no field can be forged through another.
-func FuzzLineOfAnEvent(f *testing.F) {
+// A client reads from a line what the event held: no field can forge another one.
+func FuzzEncoderLine(f *testing.F) {
 	f.Add("1", "pong", "pong!")
 	f.Add("\"", "\\", "\n\r\x00\x7f\u2028</script>")
 	f.Add("", "", "{}\n{\"event\":\"stream.bye\"}")

@@ -35,13 +35,13 @@ type service struct {
 
 // both are the ways for the fast transport to get at a connection: by hijacking it,
 // and, if the Transport is Fast, by way of [ConnContext].
-var both = []Transport{Auto, Fast}
+var both = []Transport{TransportAuto, TransportFast}
 
 // serving serves a topic as mount says, until the test ends.
-func serving(t *testing.T, cfg Config, topic hub.Config, mount func(*Handler) http.Handler, opts ...Option) *service {
+func serving(t *testing.T, cfg Config, topic hub.Config, mount func(*Handler) http.Handler, opts ...TopicOption) *service {
 	t.Helper()
 	cfg.Logger = slog.New(slog.DiscardHandler)
-	cfg.MaxStreamsPerSubject = -1
+	cfg.MaxStreamsPerSubject = Off
 	srv, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +55,7 @@ func serving(t *testing.T, cfg Config, topic hub.Config, mount func(*Handler) ht
 		t.Fatal(err)
 	}
 	server := &http.Server{Handler: mount(Topic(srv, tp, append(opts, Name("s"))...))}
-	if cfg.Transport == Fast {
+	if cfg.Transport == TransportFast {
 		server.ConnContext = ConnContext
 	}
 	var work sync.WaitGroup
@@ -123,10 +123,9 @@ func comes(t *testing.T, what string, is func() bool) {
 	t.Fatalf("never: %s", what)
 }
 
-// A stream is a socket and a position, and has no goroutine: behind net/http
-// alone, and behind a framework whose own response writer is known to do nothing
-// but count.
-func TestNoGoroutineForAStream(t *testing.T) {
+// A fast stream has no goroutine: behind net/http alone, and behind a framework whose
+// response writer only counts.
+func TestFast_noGoroutinePerStream(t *testing.T) {
 	const streams = 100
 	for _, tt := range []struct {
 		name  string
@@ -161,21 +160,21 @@ func TestNoGoroutineForAStream(t *testing.T) {
 						t.Fatalf("stream %d: %q, %v", i, body, err)
 					}
 				}
-				comes(t, "all streams ended", func() bool { return s.srv.Stats().Routes["s"].Ended[Completed] == streams })
+				comes(t, "all streams ended", func() bool { return s.srv.Stats().Routes["s"].Ended[ReasonComplete] == streams })
 			})
 		}
 	}
 }
 
-// However a client leaves, it is noticed at once, and without a write.
-func TestLeavingIsNoticed(t *testing.T) {
+// The server notices at once, and without a write, that a client has left.
+func TestFast_clientLeaves(t *testing.T) {
 	for _, transport := range both {
 		t.Run(transport.String(), func(t *testing.T) { leaving(t, transport) })
 	}
 }
 
 func leaving(t *testing.T, transport Transport) {
-	s := serving(t, Config{Transport: transport, Heartbeat: -1}, hub.Config{}, bare)
+	s := serving(t, Config{Transport: transport, Heartbeat: Off}, hub.Config{}, bare)
 	for name, leave := range map[string]func(*net.TCPConn){
 		"closed":      func(c *net.TCPConn) { c.Close() },
 		"half closed": func(c *net.TCPConn) { c.CloseWrite() },
@@ -185,15 +184,15 @@ func leaving(t *testing.T, transport Transport) {
 			c.CloseWrite()
 		},
 	} {
-		before := s.srv.Stats().Routes["s"].Ended[Left]
+		before := s.srv.Stats().Routes["s"].Ended[ReasonLeft]
 		stays, _ := s.dial("GET / HTTP/1.1")
 		conn, in := s.dial("GET / HTTP/1.1")
 		comes(t, "both served", func() bool { return s.carried() == 2 })
 		leave(conn)
-		comes(t, "the end of one "+name, func() bool { return s.srv.Stats().Routes["s"].Ended[Left] == before+1 })
+		comes(t, "the end of one "+name, func() bool { return s.srv.Stats().Routes["s"].Ended[ReasonLeft] == before+1 })
 		if strings.HasPrefix(name, "half") {
 			if rest, err := io.ReadAll(in); len(rest) != 0 || err != nil {
-				t.Errorf("who %s reads %q, %v; want the end", name, rest, err)
+				t.Errorf("the client that %s reads %q, %v; want the end", name, rest, err)
 			}
 		}
 		stays.Close()
@@ -201,26 +200,26 @@ func leaving(t *testing.T, transport Transport) {
 	}
 }
 
-// A descriptor that cannot be had where net/http keeps the connection sends the
-// client away for once, with a goodbye.
-func TestNoDescriptorIsAGoodbye(t *testing.T) {
-	s := serving(t, Config{Transport: Fast}, hub.Config{}, bare)
+// If there is no descriptor left to take a connection over, the client gets stream.bye,
+// and the portable transport when it comes again.
+func TestFast_outOfDescriptors(t *testing.T) {
+	s := serving(t, Config{Transport: TransportFast}, hub.Config{}, bare)
 	s.srv.fast.copy = func(net.Conn) (int, error) { return -1, syscall.EMFILE }
 	_, in := s.dial("GET / HTTP/1.1")
 	if body, err := io.ReadAll(in); err != nil || !strings.Contains(string(body), "event: stream.bye\n") {
 		t.Errorf("the client reads %q, %v; want a goodbye, and the end", body, err)
 	}
-	comes(t, "its end counted", func() bool { return s.srv.Stats().Routes["s"].Ended[Expired] == 1 })
+	comes(t, "its end counted", func() bool { return s.srv.Stats().Routes["s"].Ended[ReasonMaxAge] == 1 })
 	if n := s.carried(); n != 0 {
 		t.Errorf("the shards serve %d streams, want none", n)
 	}
 }
 
-// A client whose socket is full is woken for as long as it reads, and given up
-// by a reset when it does not.
-func TestFullSockets(t *testing.T) {
+// A client whose socket is full gets more as it reads, and is cut by a reset if it does
+// not read.
+func TestFast_fullSockets(t *testing.T) {
 	const events, size = 200, 100 << 10
-	s := serving(t, Config{Transport: Fast, WriteTimeout: 20 * time.Second}, hub.Config{Bytes: 64 << 20}, bare)
+	s := serving(t, Config{Transport: TransportFast, WriteTimeout: 20 * time.Second}, hub.Config{Bytes: 64 << 20}, bare)
 	conn, in := s.dial("GET / HTTP/1.0")
 	comes(t, "it is served", func() bool { return s.carried() == 1 })
 	want := 0
@@ -239,22 +238,23 @@ func TestFullSockets(t *testing.T) {
 	comes(t, "it has it all", func() bool { return s.srv.Stats().Routes["s"].Lag == 0 })
 	conn.Close()
 
-	s = serving(t, Config{Transport: Fast, WriteTimeout: 300 * time.Millisecond}, hub.Config{Bytes: 64 << 20}, bare)
+	s = serving(t, Config{Transport: TransportFast, WriteTimeout: 300 * time.Millisecond}, hub.Config{Bytes: 64 << 20}, bare)
 	_, in = s.dial("GET / HTTP/1.0")
 	comes(t, "it is served", func() bool { return s.carried() == 1 })
 	for i := range events {
 		add(t, s.topic, fmt.Sprintf("%0*d", size, i))
 	}
-	comes(t, "it is given up", func() bool { return s.srv.Stats().Routes["s"].Ended[Stalled] == 1 })
+	comes(t, "it is given up", func() bool { return s.srv.Stats().Routes["s"].Ended[ReasonStalled] == 1 })
 	if _, err := io.Copy(io.Discard, in); err == nil {
-		t.Error("the end of what was cut looks whole")
+		t.Error("a stream that was cut looks whole")
 	}
 }
 
 // Clients come, go, stall, reset and half-close their connections in every way
-// for some seconds, or for as long as FLUXWIRE_TEST_SOAK says, and that twice. Each has every event once,
-// or is told what it has missed; no descriptor, no goroutine and no memory is left.
-func TestSoak(t *testing.T) {
+// for some seconds, or for as long as FLUXWIRE_TEST_SOAK says, and all that twice. Each
+// gets every event once, or is told how many it missed. No descriptor, no goroutine and no
+// memory is left.
+func TestFast_soak(t *testing.T) {
 	const seats = 60
 	length := 3 * time.Second
 	if v := os.Getenv("FLUXWIRE_TEST_SOAK"); v != "" {
@@ -390,7 +390,7 @@ func soak(t *testing.T, transport Transport, seed uint64, seats int, length time
 	if ended != stats.Opened || stats.Open != 0 {
 		t.Errorf("%d streams opened, %d ended", stats.Opened, ended)
 	}
-	for _, r := range []Reason{Left, Expired, Completed} {
+	for _, r := range []Reason{ReasonLeft, ReasonMaxAge, ReasonComplete} {
 		if stats.Ended[r] == 0 {
 			t.Errorf("no stream has ended by %s: nothing is shown of it", r)
 		}

@@ -14,7 +14,7 @@ import (
 // A deafWriter hides Flush from those it wraps.
 type deafWriter struct{ http.ResponseWriter }
 
-func TestAWriterThatCannotFlushIsNamed(t *testing.T) {
+func TestFlush_unsupportedWriter(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		mount func(s *Server, h *Handler) http.Handler
@@ -46,7 +46,7 @@ func TestAWriterThatCannotFlushIsNamed(t *testing.T) {
 	}
 }
 
-func TestAWriterThatUnwrapsIsFine(t *testing.T) {
+func TestFlush_unwrap(t *testing.T) {
 	mount := func(s *Server) http.Handler {
 		h := Values(s, streams.Of(1), Name("s"))
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(openWriter{deafWriter{w}, w}, r) })
@@ -66,7 +66,7 @@ type openWriter struct {
 
 func (w openWriter) Unwrap() http.ResponseWriter { return w.inner }
 
-func TestARecorderWillDo(t *testing.T) {
+func TestFlush_recorder(t *testing.T) {
 	srv, err := New(Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +83,7 @@ type gzipWriter struct{ openWriter }
 
 func (gzipWriter) Write([]byte) (int, error) { return 0, errors.New("compressed") }
 
-func TestACompressorIsBypassed(t *testing.T) {
+func TestFlush_compressorIsBypassed(t *testing.T) {
 	mount := func(s *Server) http.Handler {
 		h := Values(s, streams.Of(1), Name("s"))
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

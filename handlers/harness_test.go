@@ -45,9 +45,9 @@ func virtual(t *testing.T, cfg Config, mount func(*Server) http.Handler, test fu
 func newHarness(t *testing.T, cfg Config) *harness {
 	book := new(logBook)
 	cfg.Logger = slog.New(book)
-	fast := cfg.Transport == Fast
-	cfg.Transport = Portable                                        // the fast one has no place for sockets of the system's in virtual time
-	cfg.MaxStreamsPerSubject = cmp.Or(cfg.MaxStreamsPerSubject, -1) // a network in memory has one address
+	fast := cfg.Transport == TransportFast
+	cfg.Transport = TransportPortable                                // the fast one has no place for sockets of the system's in virtual time
+	cfg.MaxStreamsPerSubject = cmp.Or(cfg.MaxStreamsPerSubject, Off) // a network in memory has one address
 	srv, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)

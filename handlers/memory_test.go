@@ -35,7 +35,7 @@ type memoryConn struct {
 
 	buf    []byte
 	more   chan struct{} // has room for one: buf or closed has changed
-	full   bool          // somebody has been told so
+	full   bool          // a caller has been told so
 	gone   bool
 	err    error // why sends fail
 	closed bool

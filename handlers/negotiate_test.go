@@ -2,7 +2,7 @@ package handlers
 
 import "testing"
 
-func TestNegotiationHappensBeforeTheSourceIsOpened(t *testing.T) {
+func TestNegotiate_beforeSourceIsOpened(t *testing.T) {
 	virtual(t, Config{}, silent, func(h *harness) {
 		h.get("/", "Accept", "text/html").problem(406, "text/event-stream", "application/x-ndjson", "application/json", `"parameter":"Accept"`)
 		h.get("/", "Accept", "application/json").problem(400, `"parameter":"take"`)

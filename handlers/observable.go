@@ -10,43 +10,64 @@ import (
 	"github.com/fluxwire-go/fluxwire/streams"
 )
 
-// Events serves source's events: one run of source for each request, ended
-// when the client leaves.
+// Events serves the events of source. It runs source once for each request, and stops
+// it when the client leaves.
 //
-// The events go out as source made them, their id, event, retry and comment
-// included; in NDJSON and JSON as objects {"id","event","data"}. When source
-// completes, stream.complete is sent with the id "end", and a client that
-// resumes from there is answered with 204, so that an EventSource stops rather
-// than starts again. When it fails, or an event does not encode, the answer is
-// a problem document (see [Problem]) if nothing has been sent, else the stream
-// ends with stream.error.
-func Events[T any](s *Server, source streams.Observable[sse.ServerSentEvent[T]], opts ...Option) *Handler {
-	return EventsFunc(s, func(*http.Request) (streams.Observable[sse.ServerSentEvent[T]], error) { return source, nil }, opts...)
+// An event is sent as source made it, with its id, name, retry and comment; in NDJSON and
+// JSON as an object {"id","event","data"}. When source completes, stream.complete is sent
+// with the id "end", and a client that resumes from there is answered with 204, so that
+// an EventSource stops and does not start the source again. If source fails, or an event
+// does not encode, the answer is a problem document (see [Problem]) as long as nothing
+// has been sent. After that the stream ends with stream.error.
+func Events[T any](s *Server, source streams.Observable[sse.ServerSentEvent[T]], opts ...SourceOption) *Handler {
+	h := s.sourceHandler("Events", true, opts)
+	observe(h, always(source), (*encoder[T]).event)
+	return h
 }
 
-// EventsFunc is [Events] with a source made for each request: by its path or
-// query, or its [LastEventID]. An error of source's is answered as a [Problem].
-func EventsFunc[T any](s *Server, source func(*http.Request) (streams.Observable[sse.ServerSentEvent[T]], error), opts ...Option) *Handler {
-	return observe(s, true, source, (*encoder[T]).event, opts)
+// EventsFunc is [Events] with a function that makes a source for each request, by its
+// path or query, or its [LastEventID]. An error of the function is answered as a
+// [Problem].
+func EventsFunc[T any](s *Server, source func(*http.Request) (streams.Observable[sse.ServerSentEvent[T]], error), opts ...SourceOption) *Handler {
+	h := s.sourceHandler("EventsFunc", true, opts)
+	checkSource("EventsFunc", source == nil)
+	observe(h, source, (*encoder[T]).event)
+	return h
 }
 
-// Values serves source's values as the data of unnamed events, otherwise as
-// [Events] does. In NDJSON each is a line, and in JSON an element, by itself;
-// a stream of lines has no place to tell of an error, so when one comes after
-// the first line, or the server ends the stream, the connection is aborted
-// rather than ended.
-func Values[T any](s *Server, source streams.Observable[T], opts ...Option) *Handler {
-	return ValuesFunc(s, func(*http.Request) (streams.Observable[T], error) { return source, nil }, opts...)
+// Values serves the values of source as the data of unnamed events, otherwise as
+// [Events] does. In NDJSON a value is a line, and in JSON an element of the array. Lines
+// of plain values have no place for an error. If there is one after the first line, or
+// the server ends the stream, the connection is aborted, so that the client does not
+// take this for a good end.
+//
+// T must not be a [sse.ServerSentEvent]: Values panics, because a stream of events is
+// served by [Events]. An event in an Observable of an interface type ends the stream
+// with an error.
+func Values[T any](s *Server, source streams.Observable[T], opts ...SourceOption) *Handler {
+	h := s.sourceHandler("Values", false, opts)
+	checkData[T]("Values", "use Events")
+	observe(h, always(source), (*encoder[T]).value)
+	return h
 }
 
-// ValuesFunc is [Values] with a source made for each request, see [EventsFunc].
-func ValuesFunc[T any](s *Server, source func(*http.Request) (streams.Observable[T], error), opts ...Option) *Handler {
-	return observe(s, false, source, (*encoder[T]).value, opts)
+// ValuesFunc is [Values] with a function that makes a source for each request, as in
+// [EventsFunc].
+func ValuesFunc[T any](s *Server, source func(*http.Request) (streams.Observable[T], error), opts ...SourceOption) *Handler {
+	h := s.sourceHandler("ValuesFunc", false, opts)
+	checkSource("ValuesFunc", source == nil)
+	checkData[T]("ValuesFunc", "use EventsFunc")
+	observe(h, source, (*encoder[T]).value)
+	return h
 }
 
-// observe serves source's values of type V, whose data is of type T.
-func observe[T, V any](s *Server, typed bool, source func(*http.Request) (streams.Observable[V], error), encode func(*encoder[T], []byte, V) ([]byte, error), opts []Option) *Handler {
-	h := s.newHandler(typed, opts)
+// always is the source of a handler that serves the same one to every request.
+func always[V any](source streams.Observable[V]) func(*http.Request) (streams.Observable[V], error) {
+	return func(*http.Request) (streams.Observable[V], error) { return source, nil }
+}
+
+// observe has h serve source's values of type V, whose data is of type T.
+func observe[T, V any](h *Handler, source func(*http.Request) (streams.Observable[V], error), encode func(*encoder[T], []byte, V) ([]byte, error)) {
 	h.open = func(r *http.Request, _ *carry.Stream, f answer.Format) (opened, error) {
 		values, err := source(r)
 		if err != nil {
@@ -57,10 +78,9 @@ func observe[T, V any](s *Server, typed bool, source func(*http.Request) (stream
 			return send(ctx, d, values, func(dst []byte, v V) ([]byte, error) { return encode(enc, dst, v) })
 		}), nil
 	}
-	return h
 }
 
-// pushed is a source that makes its events for one request.
+// pushed returns a source that makes its events for one request.
 func pushed(run func(ctx context.Context, d *carry.Blocking) error) opened {
 	return opened{run: func(ctx context.Context, d *carry.Blocking, _ func() bool) (bool, error) {
 		return false, run(ctx, d)
@@ -69,7 +89,7 @@ func pushed(run func(ctx context.Context, d *carry.Blocking) error) opened {
 
 // send runs values and writes each to d.
 func send[V any](ctx context.Context, d *carry.Blocking, values streams.Observable[V], encode func(dst []byte, v V) ([]byte, error)) error {
-	var next V // here, and encodeNext made once, so that a value costs no allocation
+	var next V // declared here, and encodeNext made once, so that a value needs no allocation
 	encodeNext := func(dst []byte) ([]byte, error) { return encode(dst, next) }
 	return values.Run(ctx, func(v V) bool {
 		next = v

@@ -25,7 +25,7 @@ func typedPoints(s *Server) http.Handler {
 	), Name("points"), Finite())
 }
 
-func TestEventsGoOutAsTheSourceMadeThem(t *testing.T) {
+func TestEvents(t *testing.T) {
 	virtual(t, Config{}, typedPoints, func(h *harness) {
 		a := h.get("/")
 		for name, want := range map[string]string{
@@ -45,11 +45,11 @@ func TestEventsGoOutAsTheSourceMadeThem(t *testing.T) {
 		if rest := a.rest(); rest != "" {
 			t.Errorf("after stream.complete: %q, want the end", rest)
 		}
-		h.ended("points", map[Reason]uint64{Completed: 1})
+		h.ended("points", map[Reason]uint64{ReasonComplete: 1})
 	})
 }
 
-func TestEventsAsLinesAndAsArray(t *testing.T) {
+func TestEvents_linesAndArray(t *testing.T) {
 	virtual(t, Config{}, typedPoints, func(h *harness) {
 		a := h.get("/", "Accept", "application/x-ndjson")
 		a.expect(
@@ -73,7 +73,7 @@ func TestEventsAsLinesAndAsArray(t *testing.T) {
 	})
 }
 
-func TestValuesInEachForm(t *testing.T) {
+func TestValues(t *testing.T) {
 	mount := func(s *Server) http.Handler { return Values(s, streams.Of("a\nb", `<"ü">`), Finite()) }
 	for _, tt := range []struct{ accept, want string }{
 		{"text/event-stream", "retry: 2000\n\n: /\n\ndata: a\ndata: b\n\ndata: <\"ü\">\n\nid: end\nevent: stream.complete\ndata: {}\n\n"},
@@ -90,7 +90,7 @@ func TestValuesInEachForm(t *testing.T) {
 	}
 }
 
-func TestAnEmptySourceIsAnAnswerInEachForm(t *testing.T) {
+func TestValues_emptySource(t *testing.T) {
 	mount := func(s *Server) http.Handler { return Values(s, streams.Empty[int](), Finite()) }
 	for accept, want := range map[string]string{
 		"text/event-stream":    "retry: 2000\n\n: /\n\nid: end\nevent: stream.complete\ndata: {}\n\n",
@@ -106,32 +106,34 @@ func TestAnEmptySourceIsAnAnswerInEachForm(t *testing.T) {
 	}
 }
 
-func TestTakeEndsTheSourceAtTheLastValue(t *testing.T) {
-	stopped := false
+func TestTake_stopsSource(t *testing.T) {
+	var runs, stopped int
 	source := streams.Create(func(ctx context.Context, emit func(int) bool) error {
-		defer func() { stopped = true }()
+		runs++
+		defer func() { stopped++ }()
 		for i := 0; emit(i); i++ {
 		}
 		return nil
 	})
 	virtual(t, Config{}, func(s *Server) http.Handler { return Values(s, source, Name("n")) }, func(h *harness) {
-		a := h.get("/?take=2")
-		a.preamble("n")
-		a.expect("data: 0", "", "data: 1", "", "id: end", "event: stream.complete", "data: {}", "")
-		if got := h.get("/?take=3", "Accept", "application/json").rest(); got != "[0,1,2]\n" {
-			t.Errorf("array %q, want [0,1,2]", got)
+		for i, tt := range []struct{ accept, query, want string }{
+			{"text/event-stream", "?take=2", "retry: 2000\n\n: n\n\ndata: 0\n\ndata: 1\n\nid: end\nevent: stream.complete\ndata: {}\n\n"},
+			{"application/json", "?take=3", "[0,1,2]\n"},
+			{"application/x-ndjson", "?take=3", "0\n1\n2\n"},
+		} {
+			if got := h.get("/"+tt.query, "Accept", tt.accept).rest(); got != tt.want {
+				t.Errorf("%s: %q, want %q", tt.accept, got, tt.want)
+			}
+			synctest.Wait()
+			if runs != i+1 || stopped != i+1 {
+				t.Errorf("%s: the source has been run %d times and has stopped %d times, want %d", tt.accept, runs, stopped, i+1)
+			}
 		}
-		if got := h.get("/?take=3", "Accept", "application/x-ndjson").rest(); got != "0\n1\n2\n" {
-			t.Errorf("lines %q, want 0 1 2", got)
-		}
-		if !stopped {
-			t.Error("the source runs on")
-		}
-		h.ended("n", map[Reason]uint64{Completed: 3})
+		h.ended("n", map[Reason]uint64{ReasonComplete: 3})
 	})
 }
 
-func TestHeadGoesOutWhenTheGraceIsOver(t *testing.T) {
+func TestGrace(t *testing.T) {
 	source := schedule(nil, true, timed[string]{80 * time.Millisecond, "late"})
 	virtual(t, Config{}, func(s *Server) http.Handler { return Values(s, source, Name("s")) }, func(h *harness) {
 		start := time.Now()
@@ -145,11 +147,11 @@ func TestHeadGoesOutWhenTheGraceIsOver(t *testing.T) {
 			t.Errorf("event after %v, want 80ms", got)
 		}
 		a.leave()
-		h.ended("s", map[Reason]uint64{Left: 1})
+		h.ended("s", map[Reason]uint64{ReasonLeft: 1})
 	})
 }
 
-func TestFailureWithinTheGraceIsAStatus(t *testing.T) {
+func TestGrace_sourceFails(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		err    error
@@ -171,7 +173,7 @@ func TestFailureWithinTheGraceIsAStatus(t *testing.T) {
 			virtual(t, Config{}, func(s *Server) http.Handler { return Values(s, source, Finite(), Name("s")) }, func(h *harness) {
 				a := h.get("/", "Accept", tt.accept)
 				a.problem(tt.status, tt.says...)
-				h.ended("s", map[Reason]uint64{Failed: 1})
+				h.ended("s", map[Reason]uint64{ReasonError: 1})
 				level := "ERROR"
 				if tt.status < 500 {
 					level = "DEBUG" // the client's mistake
@@ -187,7 +189,7 @@ func TestFailureWithinTheGraceIsAStatus(t *testing.T) {
 	}
 }
 
-func TestLaterFailureIsAnEvent(t *testing.T) {
+func TestEvents_sourceFails(t *testing.T) {
 	fail := func(err error) func(*Server) http.Handler {
 		return func(s *Server) http.Handler {
 			return Events(s, schedule(err, false, timed[sse.ServerSentEvent[string]]{0, text("one")}), Name("s"))
@@ -210,7 +212,7 @@ func TestLaterFailureIsAnEvent(t *testing.T) {
 		virtual(t, Config{}, fail(&Problem{Status: 502, Detail: "upstream is away"}), func(h *harness) {
 			a := h.get("/", "Accept", "application/x-ndjson")
 			a.expect(`{"data":"one"}`, `{"event":"stream.error","data":{"title":"Bad Gateway","status":502,"detail":"upstream is away"}}`)
-			h.ended("s", map[Reason]uint64{Failed: 1})
+			h.ended("s", map[Reason]uint64{ReasonError: 1})
 		})
 	})
 	t.Run("plain lines are aborted", func(t *testing.T) {
@@ -221,12 +223,12 @@ func TestLaterFailureIsAnEvent(t *testing.T) {
 			if _, err := io.ReadAll(a.lines); !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Errorf("body ended with %v, want an unexpected EOF", err)
 			}
-			h.ended("s", map[Reason]uint64{Failed: 1})
+			h.ended("s", map[Reason]uint64{ReasonError: 1})
 		})
 	})
 }
 
-func TestAPanicInThePipelineIsAFailure(t *testing.T) {
+func TestValues_sourcePanics(t *testing.T) {
 	source := streams.Map(streams.Of(1, 2), func(n int) int {
 		if n == 2 {
 			panic("two")
@@ -244,7 +246,7 @@ func TestAPanicInThePipelineIsAFailure(t *testing.T) {
 	})
 }
 
-func TestAValueThatDoesNotEncodeEndsTheStream(t *testing.T) {
+func TestEvents_encodeFails(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		bad  sse.ServerSentEvent[any]
@@ -271,7 +273,7 @@ func TestAValueThatDoesNotEncodeEndsTheStream(t *testing.T) {
 				if n := h.log.count("ERROR", tt.says); n != 1 || h.log.count("ERROR") != 1 {
 					t.Errorf("%d log lines that say %q, want the only one: %q", n, tt.says, h.log.lines)
 				}
-				h.ended("s", map[Reason]uint64{Failed: 1})
+				h.ended("s", map[Reason]uint64{ReasonError: 1})
 			})
 		})
 	}
@@ -281,7 +283,7 @@ type explosive struct{}
 
 func (explosive) MarshalJSON() ([]byte, error) { panic("bang") }
 
-func TestASourceForEachRequest(t *testing.T) {
+func TestValuesFunc(t *testing.T) {
 	mount := func(s *Server) http.Handler {
 		return ValuesFunc(s, func(r *http.Request) (streams.Observable[string], error) {
 			if r.URL.Query().Get("who") == "" {
@@ -298,7 +300,7 @@ func TestASourceForEachRequest(t *testing.T) {
 	})
 }
 
-func TestACompletedStreamIsNotStartedAgain(t *testing.T) {
+func TestEvents_resumeAfterComplete(t *testing.T) {
 	virtual(t, Config{}, typedPoints, func(h *harness) {
 		for _, a := range []*reply{
 			h.get("/", "Last-Event-ID", "end"),
@@ -320,7 +322,7 @@ func TestACompletedStreamIsNotStartedAgain(t *testing.T) {
 }
 
 // The end of the body is written after the handler has returned.
-func TestLinesThatEndAfterALongSilence(t *testing.T) {
+func TestLines_endAfterSilence(t *testing.T) {
 	source := streams.Create(func(ctx context.Context, emit func(int) bool) error {
 		emit(1)
 		time.Sleep(12 * time.Second) // longer than a write may take, shorter than a heartbeat
@@ -333,7 +335,7 @@ func TestLinesThatEndAfterALongSilence(t *testing.T) {
 	})
 }
 
-func TestLeavingStopsTheSource(t *testing.T) {
+func TestValues_clientLeaves(t *testing.T) {
 	stopped := make(chan error, 1)
 	source := streams.Create(func(ctx context.Context, emit func(int) bool) error {
 		emit(1)
@@ -357,14 +359,14 @@ func TestLeavingStopsTheSource(t *testing.T) {
 		default:
 			t.Error("the source runs on")
 		}
-		h.ended("s", map[Reason]uint64{Left: 1})
+		h.ended("s", map[Reason]uint64{ReasonLeft: 1})
 		if n := h.log.count("INFO") + h.log.count("WARN") + h.log.count("ERROR"); n != 0 {
 			t.Errorf("a client that leaves is logged above debug: %q", h.log.lines)
 		}
 	})
 }
 
-func TestBackpressureIsTheCall(t *testing.T) {
+func TestBackpressure(t *testing.T) {
 	sent := 0
 	source := streams.Create(func(ctx context.Context, emit func(int) bool) error {
 		for emit(sent) {
@@ -391,7 +393,7 @@ func TestBackpressureIsTheCall(t *testing.T) {
 	})
 }
 
-func TestAStalledClientIsCutAtTheDeadline(t *testing.T) {
+func TestWriteTimeout(t *testing.T) {
 	source := streams.Create(func(ctx context.Context, emit func(int) bool) error {
 		for i := 0; emit(i); i++ {
 		}
@@ -404,7 +406,7 @@ func TestAStalledClientIsCutAtTheDeadline(t *testing.T) {
 		time.Sleep(10*time.Second - 1)
 		h.ended("s", nil)
 		time.Sleep(time.Nanosecond)
-		h.ended("s", map[Reason]uint64{Stalled: 1})
+		h.ended("s", map[Reason]uint64{ReasonStalled: 1})
 		if got := time.Since(start); got != 10*time.Second {
 			t.Errorf("cut after %v, want 10s", got)
 		}

@@ -14,11 +14,11 @@ import (
 // A source, or the function that opens one, returns a *Problem (or an error
 // that wraps one) to choose the status and the words. Status defaults to 500,
 // and Title to the status's text. For any other error the client gets status
-// 500 without details, because the error's text may hold what clients should
-// not see; the log has it in full.
+// 500 without details, because its text may hold things that clients should
+// not see. The log has the whole text.
 type Problem = sse.Problem
 
-// WriteProblem responds with the [Problem] that err is or wraps, and with one
-// that only says 500 for any other error. It must be called before anything
-// else has been written.
+// WriteProblem responds with the [Problem] that err is or wraps. For any other error it
+// responds with a problem that has only the status 500. Nothing else may have been
+// written before.
 func WriteProblem(w http.ResponseWriter, err error) { answer.WriteProblem(w, err) }

@@ -16,28 +16,31 @@ import (
 type Reason string
 
 const (
-	Completed Reason = "complete" // the source had no more
-	Failed    Reason = "error"    // the source failed, or a value did not encode
-	Left      Reason = "left"     // the client closed the connection
-	Stalled   Reason = "stalled"  // the client took no bytes for the write timeout
-	Expired   Reason = "max-age"  // the stream reached its age
-	Drained   Reason = "shutdown" // the server is shutting down
-	Revoked   Reason = "grant"    // the grant of [Config.Authorize] expired
-	Cut       Reason = "slow"     // the client's position in the topic is no longer kept, see [hub.PolicyCut]
+	ReasonComplete Reason = "complete" // the source had no more
+	ReasonError    Reason = "error"    // the source failed, or a value did not encode
+	ReasonLeft     Reason = "left"     // the client closed the connection
+	ReasonStalled  Reason = "stalled"  // the client took no bytes for the write timeout
+	ReasonMaxAge   Reason = "max-age"  // the stream reached its age
+	ReasonShutdown Reason = "shutdown" // the server is shutting down
+	ReasonGrant    Reason = "grant"    // the grant of [Config.Authorize] expired
+	ReasonSlow     Reason = "slow"     // the client's position in the topic is no longer kept: see [hub.PolicyCut]
 )
 
 // reasons lists every Reason.
-var reasons = [...]Reason{Completed, Failed, Left, Stalled, Expired, Drained, Revoked, Cut}
+var reasons = [...]Reason{ReasonComplete, ReasonError, ReasonLeft, ReasonStalled, ReasonMaxAge, ReasonShutdown, ReasonGrant, ReasonSlow}
 
-// ErrEnded is matched by the error of a send to a stream that has ended. There is
-// nobody left to send to: return.
+// ErrEnded is matched by the error of [Emitter.Send] when the stream of its client has
+// ended. Nobody is left to send to: return.
+//
+// It is about one client. hub.ErrEnded says that a topic has ended, and streams.ErrEnded
+// that a Subject has; none of the three matches another.
 var ErrEnded = carry.ErrEnded
 
 // closed is called when a stream has ended.
 func (s *Server) closed(st *carry.Stream, reason session.Reason, err error) {
 	level := slog.LevelDebug
 	switch reason {
-	case session.Failed:
+	case session.Error:
 		level = slog.LevelError
 		if p, ok := errors.AsType[*Problem](err); ok && p != nil && answer.ProblemOf(p).Status < http.StatusInternalServerError {
 			level = slog.LevelDebug // what the client got wrong

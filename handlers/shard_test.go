@@ -25,9 +25,9 @@ import (
 )
 
 // quickly runs test by the fast transport alone, for what only that does.
-func quickly(t *testing.T, cfg Config, topic hub.Config, test func(*harness, *hub.Topic[string]), opts ...Option) {
+func quickly(t *testing.T, cfg Config, topic hub.Config, test func(*harness, *hub.Topic[string]), opts ...TopicOption) {
 	t.Helper()
-	cfg.Transport = Fast
+	cfg.Transport = TransportFast
 	transported(t, cfg, topic, func(h *harness, topic *hub.Topic[string]) {
 		test(h, topic)
 		synctest.Wait()
@@ -214,7 +214,7 @@ func fill(t *testing.T, topic *hub.Topic[string], size int) {
 	next := topic.Feed().Stats().Next
 	// The stamps of a topic in memory are all the same.
 	if next == 1 {
-		t.Fatal("fill: the topic has no event whose stamp could be looked at")
+		t.Fatal("fill: the topic has no event, and so no stamp")
 	}
 	c := topic.Feed().Subscribe(hub.Latest(1), hub.PolicyToOldest, hub.Filter{})
 	b, err := c.Next(t.Context())
@@ -240,13 +240,13 @@ func (h *harness) openBy(open func() (carry.Sockets, error)) {
 	h.srv.fast.shards = []*carry.Shard{carry.NewShard(cfg.Logger, h.srv.base, cfg.Pace, open)}
 }
 
-// after sleeps until d after start, and then until all has come to rest.
+// after sleeps until d after start, and then until every goroutine waits.
 func after(start time.Time, d time.Duration) {
 	time.Sleep(time.Until(start.Add(d)))
 	synctest.Wait()
 }
 
-func TestAHeartbeatIsForAll(t *testing.T) {
+func TestShard_heartbeat(t *testing.T) {
 	quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		h.oneShard()
 		a := h.peer("/")
@@ -267,7 +267,7 @@ func TestAHeartbeatIsForAll(t *testing.T) {
 		a.leave()
 		b.leave()
 	})
-	quickly(t, Config{Heartbeat: -1}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+	quickly(t, Config{Heartbeat: Off}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peer("/")
 		after(a.start, time.Hour-time.Second)
 		a.wants("no heartbeat")
@@ -275,7 +275,7 @@ func TestAHeartbeatIsForAll(t *testing.T) {
 	})
 }
 
-func TestHalfAHeartbeatGoesOn(t *testing.T) {
+func TestShard_partialHeartbeat(t *testing.T) {
 	for taken := range 3 {
 		quickly(t, Config{WriteTimeout: time.Minute}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 			a := h.peer("/")
@@ -294,7 +294,7 @@ func TestHalfAHeartbeatGoesOn(t *testing.T) {
 			}
 			want := []string{":", "y"}
 			beats := uint64(1)
-			if taken == 0 { // there was no room at all: nobody waits for it
+			if taken == 0 { // there was no room at all: it is not waited for
 				want, beats = want[1:], 0
 			}
 			if !slices.Equal(texts, want) {
@@ -308,8 +308,8 @@ func TestHalfAHeartbeatGoesOn(t *testing.T) {
 	}
 }
 
-// Who was full when the others had their heartbeat has the next one with them.
-func TestHeartbeatsGoOnAfterAStall(t *testing.T) {
+// A client that was full when the others got a heartbeat gets the next one with them.
+func TestShard_heartbeatAfterStall(t *testing.T) {
 	quickly(t, Config{WriteTimeout: time.Hour}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peer("/")
 		a.stop()
@@ -326,9 +326,9 @@ func TestHeartbeatsGoOnAfterAStall(t *testing.T) {
 	})
 }
 
-// A client that is far behind has a bounded part of each pass, and its catching
-// up is no sign of life for the others.
-func TestOneFarBehindHoldsUpNobody(t *testing.T) {
+// A client that is far behind gets a bounded part of each pass, and the passes that it
+// needs do not delay the heartbeats of the others.
+func TestShard_slowClient(t *testing.T) {
 	const events, size = 64, 64 << 10
 	cfg := Config{Pace: time.Second, Heartbeat: 4 * time.Second, WriteTimeout: time.Hour}
 	quickly(t, cfg, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
@@ -384,7 +384,7 @@ func TestOneFarBehindHoldsUpNobody(t *testing.T) {
 	})
 }
 
-func TestPassesArePaced(t *testing.T) {
+func TestShard_pace(t *testing.T) {
 	const ms = time.Millisecond
 	quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peer("/")
@@ -407,7 +407,7 @@ func TestPassesArePaced(t *testing.T) {
 		a.wants("and again", "fourth@1.004s", "fifth@1.01s")
 		a.leave()
 	})
-	quickly(t, Config{Pace: -1}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+	quickly(t, Config{Pace: Off}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peer("/")
 		for i := range 3 {
 			after(a.start, time.Duration(i)*time.Microsecond)
@@ -426,8 +426,8 @@ func TestPassesArePaced(t *testing.T) {
 	})
 }
 
-func TestStreamsEndAtTheirInstants(t *testing.T) {
-	quickly(t, Config{Heartbeat: -1}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+func TestShard_ageAndGrant(t *testing.T) {
+	quickly(t, Config{Heartbeat: Off}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peer("/")
 		after(a.start, 5*time.Millisecond)
 		b := h.peer("/")
@@ -445,9 +445,9 @@ func TestStreamsEndAtTheirInstants(t *testing.T) {
 		if ended, err := a.over(); !ended || err != io.EOF {
 			t.Errorf("ended %t, %v; want a clean end", ended, err)
 		}
-		h.ended("s", map[Reason]uint64{Expired: 2})
+		h.ended("s", map[Reason]uint64{ReasonMaxAge: 2})
 	})
-	grants := Config{Heartbeat: -1, Authorize: func(*http.Request, Access) (Grant, error) {
+	grants := Config{Heartbeat: Off, Authorize: func(*http.Request, Access) (Grant, error) {
 		return Grant{Expires: time.Now().Add(10 * time.Minute)}, nil
 	}}
 	quickly(t, grants, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
@@ -456,9 +456,9 @@ func TestStreamsEndAtTheirInstants(t *testing.T) {
 		if got := a.took(); len(got) != 1 || got[0].at != 10*time.Minute || !strings.Contains(got[0].text, `"reason":"grant"`) {
 			t.Errorf("got %q, want stream.bye for the grant after 10 min", got)
 		}
-		h.ended("s", map[Reason]uint64{Revoked: 1})
+		h.ended("s", map[Reason]uint64{ReasonGrant: 1})
 	})
-	quickly(t, Config{Heartbeat: -1, MaxAge: -1}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+	quickly(t, Config{Heartbeat: Off, MaxAge: Off}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peer("/")
 		after(a.start, 1000*time.Hour)
 		add(h.t, topic, "x")
@@ -467,10 +467,10 @@ func TestStreamsEndAtTheirInstants(t *testing.T) {
 	})
 }
 
-// A stuck client is given up exactly when it has taken nothing for the write
-// timeout, counted from the last bytes that it took.
-func TestStallsAreCountedFromTheLastProgress(t *testing.T) {
-	quickly(t, Config{Heartbeat: -1}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+// A stalled client is given up exactly one write timeout after the last bytes that it
+// accepted.
+func TestShard_stall(t *testing.T) {
+	quickly(t, Config{Heartbeat: Off}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a, b := h.peer("/"), h.peer("/")
 		a.stop()
 		b.stop()
@@ -487,7 +487,7 @@ func TestStallsAreCountedFromTheLastProgress(t *testing.T) {
 			stalled uint64
 		}{{11*time.Second - 1, 0}, {11 * time.Second, 1}, {17*time.Second - 1, 1}, {17 * time.Second, 2}} {
 			after(a.start, tt.at)
-			if got := h.srv.Stats().Routes["s"].Ended[Stalled]; got != tt.stalled {
+			if got := h.srv.Stats().Routes["s"].Ended[ReasonStalled]; got != tt.stalled {
 				t.Errorf("%v after the start %d streams have stalled, want %d", tt.at, got, tt.stalled)
 			}
 		}
@@ -499,9 +499,9 @@ func TestStallsAreCountedFromTheLastProgress(t *testing.T) {
 	})
 }
 
-// Times so long that they are as good as never do not come at once.
-func TestNeverIsNotNow(t *testing.T) {
-	quickly(t, Config{WriteTimeout: math.MaxInt64, Heartbeat: math.MaxInt64, Pace: time.Minute, MaxAge: -1}, hub.Config{Age: 20_000 * time.Hour}, func(h *harness, topic *hub.Topic[string]) {
+// Durations near the largest one do not overflow into the past.
+func TestShard_longTimeouts(t *testing.T) {
+	quickly(t, Config{WriteTimeout: math.MaxInt64, Heartbeat: math.MaxInt64, Pace: time.Minute, MaxAge: Off}, hub.Config{Age: 20_000 * time.Hour}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peer("/")
 		a.stop()
 		add(h.t, topic, strings.Repeat("x", 2*memoryBuffer))
@@ -514,7 +514,7 @@ func TestNeverIsNotNow(t *testing.T) {
 	})
 }
 
-func TestDrainingIsQuickWithWhoIsStuck(t *testing.T) {
+func TestShard_drainStalledClient(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		cfg   Config
@@ -522,10 +522,10 @@ func TestDrainingIsQuickWithWhoIsStuck(t *testing.T) {
 		takes time.Duration
 		want  map[Reason]uint64
 	}{
-		{"stuck", Config{}, 2 * time.Second, farewell, map[Reason]uint64{Drained: 2}},
-		{"stuck, and late already", Config{}, 11*time.Second - 10*time.Millisecond, 10 * time.Millisecond, map[Reason]uint64{Drained: 2}},
-		{"a short timeout", Config{WriteTimeout: 100 * time.Millisecond}, time.Second + 50*time.Millisecond, 50 * time.Millisecond, map[Reason]uint64{Drained: 2}},
-		{"after its age, with which it is stuck", Config{MaxAge: 5 * time.Second}, 6 * time.Second, farewell, map[Reason]uint64{Drained: 1, Expired: 1}},
+		{"stuck", Config{}, 2 * time.Second, farewell, map[Reason]uint64{ReasonShutdown: 2}},
+		{"stuck, and late already", Config{}, 11*time.Second - 10*time.Millisecond, 10 * time.Millisecond, map[Reason]uint64{ReasonShutdown: 2}},
+		{"a short timeout", Config{WriteTimeout: 100 * time.Millisecond}, time.Second + 50*time.Millisecond, 50 * time.Millisecond, map[Reason]uint64{ReasonShutdown: 2}},
+		{"after its age, with which it is stuck", Config{MaxAge: 5 * time.Second}, 6 * time.Second, farewell, map[Reason]uint64{ReasonShutdown: 1, ReasonMaxAge: 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.cfg.Heartbeat = -1
@@ -542,7 +542,7 @@ func TestDrainingIsQuickWithWhoIsStuck(t *testing.T) {
 					t.Errorf("Shutdown took %v, want %v", took, tt.takes)
 				}
 				got := other.took()
-				if tt.want[Expired] == 0 && (got[1].at != tt.shut || !strings.Contains(got[1].text, `"reason":"shutdown"`)) {
+				if tt.want[ReasonMaxAge] == 0 && (got[1].at != tt.shut || !strings.Contains(got[1].text, `"reason":"shutdown"`)) {
 					t.Errorf("the other one got %q, want stream.bye at %v", got[1:], tt.shut)
 				}
 				h.ended("s", tt.want)
@@ -552,9 +552,9 @@ func TestDrainingIsQuickWithWhoIsStuck(t *testing.T) {
 	}
 }
 
-// What is slow is treated by the policy, and told once, with the right numbers;
-// half an event is always finished first, whatever the policy.
-func TestThePoliciesOfTheFastTransport(t *testing.T) {
+// The policy decides about a slow client, which is told once, with the right numbers. An
+// event of which a part was sent is always finished first.
+func TestShard_policies(t *testing.T) {
 	const frame, total, kept = 128, 100, 40
 	const held = memoryBuffer / frame // whole ones
 	for _, tt := range []struct {
@@ -564,13 +564,13 @@ func TestThePoliciesOfTheFastTransport(t *testing.T) {
 		next   int // the event that follows
 		reason Reason
 	}{
-		{hub.PolicyToOldest, `"reason":"slow"`, total - kept - held, total - kept, Left},
-		{hub.PolicyToLatest, `"reason":"slow"`, total - 1 - held, total - 1, Left},
-		{hub.PolicyCut, "", 0, 0, Cut},
+		{hub.PolicyToOldest, `"reason":"slow"`, total - kept - held, total - kept, ReasonLeft},
+		{hub.PolicyToLatest, `"reason":"slow"`, total - 1 - held, total - 1, ReasonLeft},
+		{hub.PolicyCut, "", 0, 0, ReasonSlow},
 	} {
 		t.Run(tt.policy.String(), func(t *testing.T) {
 			run := func(size int, test func(h *harness, a *peer, ids []string)) {
-				quickly(t, Config{Heartbeat: -1}, hub.Config{Events: kept}, func(h *harness, topic *hub.Topic[string]) {
+				quickly(t, Config{Heartbeat: Off}, hub.Config{Events: kept}, func(h *harness, topic *hub.Topic[string]) {
 					add(h.t, topic, "x")
 					a := h.peer("/")
 					a.stop()
@@ -645,16 +645,16 @@ func TestThePoliciesOfTheFastTransport(t *testing.T) {
 	}
 }
 
-func TestTheEndOfATopicReachesAll(t *testing.T) {
+func TestShard_topicEnds(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		end    func(*hub.Topic[string])
 		want   string
 		reason Reason
 	}{
-		{"complete", (*hub.Topic[string]).Complete, "event: stream.complete\ndata: {}", Completed},
-		{"failed", func(tp *hub.Topic[string]) { tp.Fail(&Problem{Status: 502, Detail: "gone"}) }, "event: stream.error\ndata: {\"title\":\"Bad Gateway\",\"status\":502,\"detail\":\"gone\"}", Failed},
-		{"closed", func(tp *hub.Topic[string]) { tp.Close() }, "event: stream.bye\nretry: 2000\ndata: {\"reason\":\"shutdown\",\"retry\":2000}", Drained},
+		{"complete", (*hub.Topic[string]).Complete, "event: stream.complete\ndata: {}", ReasonComplete},
+		{"failed", func(tp *hub.Topic[string]) { tp.Fail(&Problem{Status: 502, Detail: "gone"}) }, "event: stream.error\ndata: {\"title\":\"Bad Gateway\",\"status\":502,\"detail\":\"gone\"}", ReasonError},
+		{"closed", func(tp *hub.Topic[string]) { tp.Close() }, "event: stream.bye\nretry: 2000\ndata: {\"reason\":\"shutdown\",\"retry\":2000}", ReasonShutdown},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
@@ -680,7 +680,7 @@ func TestTheEndOfATopicReachesAll(t *testing.T) {
 	}
 }
 
-func TestHTTP10IsServedFast(t *testing.T) {
+func TestShard_HTTP10(t *testing.T) {
 	quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.peerBy("HTTP/1.0", "/")
 		add(h.t, topic, "x")
@@ -695,9 +695,9 @@ func TestHTTP10IsServedFast(t *testing.T) {
 	})
 }
 
-// Each topic has its own group, which goes with its last connection. Numbers
-// of groups begin anew some day, and skip those that are in use.
-func TestManyTopics(t *testing.T) {
+// Each topic has its own group, which is removed with its last connection. The numbers
+// of groups wrap around, and skip those that are in use.
+func TestShard_manyTopics(t *testing.T) {
 	const topics = 1000
 	var all []*hub.Topic[string]
 	mount := func(s *Server) http.Handler {
@@ -712,7 +712,7 @@ func TestManyTopics(t *testing.T) {
 		}
 		return mux
 	}
-	virtual(t, Config{Transport: Fast}, mount, func(h *harness) {
+	virtual(t, Config{Transport: TransportFast}, mount, func(h *harness) {
 		shard := h.oneShard()
 		var peers []*peer
 		for i := range topics {
@@ -739,7 +739,7 @@ func TestManyTopics(t *testing.T) {
 		}
 		peers[topics-1].leave()
 		if shard.Inspect().Running {
-			t.Error("the shard goes on without a connection")
+			t.Error("the shard still runs without a connection")
 		}
 		for _, topic := range all {
 			topic.Close()
@@ -747,9 +747,9 @@ func TestManyTopics(t *testing.T) {
 	})
 }
 
-// What a socket had to say of a connection that has ended is not taken for news
-// of the one that has its slot now.
-func TestSlotsAreUsedAgain(t *testing.T) {
+// A socket event about a connection that has ended is not taken for one about the
+// connection that has its slot now.
+func TestShard_slotsAreReused(t *testing.T) {
 	quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		shard := h.oneShard()
 		stays, a := h.peer("/"), h.peer("/")
@@ -767,8 +767,8 @@ func TestSlotsAreUsedAgain(t *testing.T) {
 	})
 }
 
-// What is counted is what the clients got, to the event and to the byte.
-func TestCountersAreExact(t *testing.T) {
+// The counters are exact, to the event and to the byte.
+func TestShard_counters(t *testing.T) {
 	quickly(t, Config{}, hub.Config{Events: 50}, func(h *harness, topic *hub.Topic[string]) {
 		add(h.t, topic, "first")
 		var peers []*peer
@@ -835,8 +835,8 @@ func TestCountersAreExact(t *testing.T) {
 	})
 }
 
-func TestTheLagOfTheFastTransport(t *testing.T) {
-	quickly(t, Config{Heartbeat: -1}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+func TestShard_lag(t *testing.T) {
+	quickly(t, Config{Heartbeat: Off}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		add(h.t, topic, "x")
 		a, b := h.peer("/"), h.peer("/")
 		a.stop()
@@ -856,7 +856,7 @@ func TestTheLagOfTheFastTransport(t *testing.T) {
 	})
 }
 
-func TestLimitsCountFastStreams(t *testing.T) {
+func TestShard_limits(t *testing.T) {
 	quickly(t, Config{MaxStreams: 2}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a, b := h.peer("/"), h.peer("/")
 		if got := h.peer("/").took(); len(got) != 1 || !strings.Contains(got[0].text, "stream.bye") {
@@ -872,7 +872,7 @@ func TestLimitsCountFastStreams(t *testing.T) {
 	})
 }
 
-func TestFastStreamsMayFinish(t *testing.T) {
+func TestShard_finish(t *testing.T) {
 	quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a, b := h.peer("/"), h.peer("/")
 		var closing sync.WaitGroup
@@ -885,23 +885,24 @@ func TestFastStreamsMayFinish(t *testing.T) {
 		add(h.t, topic, "x")
 		b.leave()
 		after(a.start, 10*time.Second)
-		a.wants("goes on to its limit", "x@3s", "stream.bye@5s")
+		a.wants("continues to its limit", "x@3s", "stream.bye@5s")
 		closing.Wait()
-		h.ended("s", map[Reason]uint64{Drained: 1, Left: 1})
+		h.ended("s", map[Reason]uint64{ReasonShutdown: 1, ReasonLeft: 1})
 	}, Finish(5*time.Second))
 }
 
-// What happens while a connection is on its way from the handler to its shard.
-func TestOnTheWayToTheShard(t *testing.T) {
-	// between has f called when the stream has been settled and not joined.
-	between := func(h *harness, f func(net.Conn)) {
-		take := h.srv.fast.take
-		h.srv.fast.take = func(conn net.Conn) (int, error) {
-			fd, err := take(conn)
-			f(conn)
-			return fd, err
-		}
+// between has f called when a stream has been settled and not joined.
+func between(h *harness, f func(net.Conn)) {
+	take := h.srv.fast.take
+	h.srv.fast.take = func(conn net.Conn) (int, error) {
+		fd, err := take(conn)
+		f(conn)
+		return fd, err
 	}
+}
+
+// What happens between the handler and the shard, while a connection is handed over.
+func TestShard_handOver(t *testing.T) {
 	t.Run("the server drains", func(t *testing.T) {
 		quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 			between(h, func(net.Conn) {
@@ -917,14 +918,14 @@ func TestOnTheWayToTheShard(t *testing.T) {
 			if err := h.srv.Shutdown(h.t.Context()); err != nil {
 				t.Error(err)
 			}
-			h.ended("s", map[Reason]uint64{Drained: 1})
+			h.ended("s", map[Reason]uint64{ReasonShutdown: 1})
 		})
 	})
 	t.Run("the client leaves", func(t *testing.T) {
 		quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 			between(h, func(conn net.Conn) { conn.Close() })
 			<-h.peer("/").done
-			h.ended("s", map[Reason]uint64{Left: 1})
+			h.ended("s", map[Reason]uint64{ReasonLeft: 1})
 		})
 	})
 	t.Run("events come", func(t *testing.T) {
@@ -955,7 +956,7 @@ func TestOnTheWayToTheShard(t *testing.T) {
 		quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 			between(h, func(net.Conn) { topic.Complete() })
 			h.peer("/").wants("the end", "stream.complete@0s")
-			h.ended("s", map[Reason]uint64{Completed: 1})
+			h.ended("s", map[Reason]uint64{ReasonComplete: 1})
 		})
 	})
 	t.Run("its age is reached", func(t *testing.T) {
@@ -964,7 +965,7 @@ func TestOnTheWayToTheShard(t *testing.T) {
 			a := h.peer("/")
 			after(a.start, 3*time.Second)
 			a.wants("the end", "stream.bye@2s")
-			h.ended("s", map[Reason]uint64{Expired: 1})
+			h.ended("s", map[Reason]uint64{ReasonMaxAge: 1})
 		})
 	})
 	t.Run("the last other one leaves", func(t *testing.T) {
@@ -977,7 +978,7 @@ func TestOnTheWayToTheShard(t *testing.T) {
 			})
 			b := h.peer("/")
 			after(b.start, 2*time.Second)
-			h.ended("s", map[Reason]uint64{Left: 1})
+			h.ended("s", map[Reason]uint64{ReasonLeft: 1})
 			add(h.t, topic, "x")
 			b.wants("is served", "x@2s")
 			b.leave()

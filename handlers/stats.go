@@ -9,23 +9,23 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// Stats is what a [Server] has done so far.
+// Stats holds the counts of a [Server].
 type Stats struct {
 	Open   int                   // streams open now
-	Routes map[string]RouteStats // by route, see [Name]; 1,000 at most, the rest counts as "others"
+	Routes map[string]RouteStats // by route, see [Name]; at most 1,000, all others are counted as "others"
 }
 
-// RouteStats is what one route of a [Server] has done so far.
+// RouteStats holds the counts of one route of a [Server].
 type RouteStats struct {
 	Open       int                      // streams open now
-	Fast       int                      // of these, those that the fast transport serves
+	Fast       int                      // how many of them the fast transport carries
 	Opened     uint64                   // streams that were opened
 	Events     uint64                   // events written, control events not counted
-	Missed     uint64                   // events that subscribers missed, and were told of
+	Missed     uint64                   // events that clients missed and were told about
 	Resumed    uint64                   // streams of a topic that began after an event the client had
-	Replayed   uint64                   // events of a topic that were there before their stream
-	Lag        uint64                   // events that the open stream furthest behind has not written
-	Gaps       map[sse.GapReason]uint64 // times that subscribers were told of missing events, by reason
+	Replayed   uint64                   // events of a topic that were older than the stream they were written to
+	Lag        uint64                   // how many events the open stream furthest behind has not written
+	Gaps       map[sse.GapReason]uint64 // how often clients were told that events are missing, by reason
 	Heartbeats uint64
 	Bytes      uint64 // bytes of body written
 	Ended      map[Reason]uint64
@@ -36,20 +36,21 @@ type RouteStats struct {
 type Ages struct {
 	Count uint64
 	Sum   time.Duration
-	UpTo  map[time.Duration]uint64 // for each of a few ages, how many streams were not older
+	UpTo  map[time.Duration]uint64 // for each of a few ages, how many streams were not older than that
 }
 
-// maxRoutes bounds how many routes are counted each by itself, and others is the
-// name under which the rest is: without a name or a pattern a stream is called by its
-// path, which is the client's to choose.
+// maxRoutes bounds how many routes are counted each by itself; all further ones are
+// counted under the name others. A stream without a name or a pattern is counted by its
+// path, and clients choose that.
 const (
 	maxRoutes = 1000
 	others    = "others"
 )
 
-// Stats returns a snapshot of the counters. Counters of one route may be some
-// events apart from each other, since streams go on while they are read.
+// Stats returns the counts. Streams continue while Stats reads them, so that two counts of
+// one route may differ by some events.
 func (s *Server) Stats() Stats {
+	s.check("Server.Stats")
 	s.mu.Lock()
 	routes := maps.Clone(s.routes)
 	open, fast := make(map[*carry.Route]int, len(routes)), make(map[*carry.Route]int)
@@ -94,8 +95,8 @@ func (s *Server) Stats() Stats {
 	return stats
 }
 
-// route returns the counters of the route called name, or, where there are too
-// many, those of all others.
+// route returns the counters of the route called name, or those of all others if there
+// are too many routes.
 func (s *Server) route(name string) *carry.Route {
 	s.mu.Lock()
 	defer s.mu.Unlock()

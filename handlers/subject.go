@@ -10,16 +10,22 @@ import (
 	"github.com/fluxwire-go/fluxwire/streams"
 )
 
-// Subject serves the events that are sent to subject from the moment a client
+// Subject serves the events that are published to subject from the moment a client
 // connects, to all its clients alike. No client holds back another: one that
 // reads too slowly for subject's window is moved forward and told so, by
 // stream.gap with the number of events it missed, before its next event.
 //
-// A Subject keeps no history for clients that come back: one that asks to
+// Publish only events that your own code has made. Each client's stream encodes an
+// event for itself, so that one that does not encode ends all streams with an error. For
+// anything that users send, and wherever you are in doubt, use a [Topic]: it refuses
+// such an event when it is published, and a client that comes back resumes.
+//
+// A Subject keeps no history for clients that come back. A client that asks to
 // resume is told by a stream.gap without a number that it may have missed
 // events. When subject completes or fails, so do the streams, see [Events].
-func Subject[T any](s *Server, subject *streams.Subject[sse.ServerSentEvent[T]], opts ...Option) *Handler {
-	h := s.newHandler(true, opts)
+func Subject[T any](s *Server, subject *streams.Subject[sse.ServerSentEvent[T]], opts ...SourceOption) *Handler {
+	h := s.sourceHandler("Subject", true, opts)
+	checkSource("Subject", subject == nil)
 	h.open = func(r *http.Request, st *carry.Stream, f answer.Format) (opened, error) {
 		resumed := LastEventID(r) != ""
 		enc := newEncoder[T](h.codec, f)
@@ -30,7 +36,7 @@ func Subject[T any](s *Server, subject *streams.Subject[sse.ServerSentEvent[T]],
 				}
 			}
 			live := subject.OnLag(func(missed uint64) {
-				d.Tell(ctx, &sse.Gap{Reason: sse.GapSlow, Missed: &missed}) // if it fails, so does the next write
+				d.Tell(ctx, &sse.Gap{Reason: sse.GapSlow, Missed: &missed}) // if this fails, so does the next write
 			})
 			return send(ctx, d, live, enc.event)
 		}), nil

@@ -17,7 +17,7 @@ func newNews(window int) *news {
 	return streams.NewSubject[sse.ServerSentEvent[string]](streams.SubjectConfig{Window: window})
 }
 
-func TestASubjectReachesEveryClient(t *testing.T) {
+func TestSubject(t *testing.T) {
 	var subject *news
 	mount := func(s *Server) http.Handler { subject = newNews(0); return Subject(s, subject, Name("s")) }
 	virtual(t, Config{}, mount, func(h *harness) {
@@ -32,11 +32,11 @@ func TestASubjectReachesEveryClient(t *testing.T) {
 		b.expect(`{"data":"again"}`)
 		subject.Complete()
 		b.expect(`{"id":"end","event":"stream.complete","data":{}}`)
-		h.ended("s", map[Reason]uint64{Left: 1, Completed: 1})
+		h.ended("s", map[Reason]uint64{ReasonLeft: 1, ReasonComplete: 1})
 	})
 }
 
-func TestASubjectThatFailsFailsItsStreams(t *testing.T) {
+func TestSubject_fails(t *testing.T) {
 	var subject *news
 	mount := func(s *Server) http.Handler { subject = newNews(0); return Subject(s, subject, Name("s")) }
 	virtual(t, Config{}, mount, func(h *harness) {
@@ -49,9 +49,9 @@ func TestASubjectThatFailsFailsItsStreams(t *testing.T) {
 	})
 }
 
-// A slow client is told how many events it missed, once, and nobody else
+// A slow client is told how many events it missed, once, and no other client
 // notices.
-func TestASlowClientIsToldWhatItMissed(t *testing.T) {
+func TestSubject_slowClient(t *testing.T) {
 	const published, window = 10_000, 16
 	var subject *news
 	mount := func(s *Server) http.Handler { subject = newNews(window); return Subject(s, subject, Name("s")) }
@@ -99,7 +99,7 @@ func TestASlowClientIsToldWhatItMissed(t *testing.T) {
 	})
 }
 
-func TestResumingASubjectIsAnHonestGap(t *testing.T) {
+func TestSubject_resume(t *testing.T) {
 	var subject *news
 	mount := func(s *Server) http.Handler { subject = newNews(0); return Subject(s, subject, Name("s")) }
 	virtual(t, Config{}, mount, func(h *harness) {

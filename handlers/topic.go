@@ -16,30 +16,36 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/reading"
 )
 
-// Topic serves topic's events: encoded once, and written to every client as
-// they are, all that is pending in one write.
+// Topic serves the events of topic. An event is encoded once, when it is published, and
+// all events that are pending for a client leave in one write.
 //
-// A client begins with the next event, or where its request says: after the
+// A stream begins with the next event, or where its request says: after the
 // event that Last-Event-ID names (see [LastEventID]), else with the oldest event
 // kept (query parameter earliest), the newest N (latest=N), or those since a
 // time (since=, RFC 3339 or Unix seconds). The ids on the wire are positions in
-// the topic; the first thing that an event stream holds is the one where it
-// begins, so that a client that loses the connection before the first event
-// resumes there. Whatever is missing is told by a stream.gap that carries the
-// id of the place where the stream goes on, so that it is told once.
+// the topic. An event stream first sends the id of the position where it begins, so
+// that a client that loses the connection before the first event resumes there. If
+// events are missing, the client is told by a stream.gap. Its id is the position where
+// the stream continues, so that the client is told once.
 //
-// When the topic completes, the stream ends with stream.complete, and who comes
-// back with its last event's id is answered with 204. (One that ends because its
-// client took all that it asked for has the id "end" there, as in [Events].)
-// When it fails, the answer is a problem document or a stream.error, for those
-// who come later too.
-func Topic[T any](s *Server, topic *hub.Topic[T], opts ...Option) *Handler {
-	h := s.newHandler(true, opts)
+// When the topic completes, the stream ends with stream.complete, and a client that
+// comes back with the id of the last event is answered with 204. (The id of
+// stream.complete is "end" only if the client got all the events that it asked for, as
+// in [Events].) When the topic fails, the stream ends with stream.error. A client that
+// comes later gets the same end; a failure is a problem document then.
+func Topic[T any](s *Server, topic *hub.Topic[T], opts ...TopicOption) *Handler {
+	h := s.newHandler("Topic", true)
+	checkSource("Topic", topic == nil)
+	checkData[T]("Topic", "make the topic with hub.New of the type of their data")
+	for _, opt := range opts {
+		opt.applyTopic(h)
+	}
 	h.replays = true
 	feed := topic.Feed()
 	h.feed = feed
-	h.text = textRule[T](h.codec)
+	h.text = textRule[T](topic.Codec())
 	h.reader = reading.Hub.Reader(feed, int(h.policy))
+	h.pacer = carry.NewPacer(h.reader, s.base, s.cfg.Pace)
 	h.open = func(r *http.Request, st *carry.Stream, f answer.Format) (opened, error) {
 		start, err := startAt(r)
 		if err != nil {
@@ -118,15 +124,4 @@ func badParameter(q url.Values, name, rule string) error {
 		Detail:    fmt.Sprintf("%s=%.40q cannot be read: %s", name, q.Get(name), rule),
 		Parameter: name,
 	}
-}
-
-// Policy says what becomes of a client that reads so slowly that its place is
-// no longer kept. Defaults to [hub.PolicyToOldest]. It is for topics.
-func Policy(p hub.Policy) Option { return func(h *Handler) { h.policy = p } }
-
-// Filter gives each request a choice of the topic's events. Its error is
-// answered as a [Problem]. A client whose events are rare is told by heartbeats
-// how far it has got, so that it resumes from there. It is for topics.
-func Filter(choose func(*http.Request) (hub.Filter, error)) Option {
-	return func(h *Handler) { h.filter = choose }
 }

@@ -13,12 +13,12 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// With one client in a hundred never reading, every other one gets each event
-// at the instant of its publishing, publishing takes no time, and the process
-// keeps no more than the topic's bounds.
-func TestOneInAHundredNeverReads(t *testing.T) {
+// If one client in a hundred never reads, all others get each event when it is
+// published, publishing takes no time, and the process keeps no more than the topic's
+// bounds.
+func TestTopic_oneStalledClient(t *testing.T) {
 	const clients, events, size, kept = 1000, 12, 10_000, 64 << 10
-	topical(t, Config{Grace: -1, WriteTimeout: time.Hour}, hub.Config{Bytes: kept, MaxEvent: 1 << 15}, func(h *harness, topic *hub.Topic[string]) {
+	topical(t, Config{Grace: Off, WriteTimeout: time.Hour}, hub.Config{Bytes: kept, MaxEvent: 1 << 15}, func(h *harness, topic *hub.Topic[string]) {
 		var readers []*reply
 		for i := range clients {
 			if i%100 == 0 {
@@ -69,12 +69,12 @@ func heap() int {
 	return int(m.HeapAlloc)
 }
 
-// A client that is stopped in the middle of an event while the window turns over
-// more than twice gets that event whole, and what was handed over with it, then
-// one gap with the right number, then the rest.
-func TestAClientStoppedInTheMiddleOfAnEvent(t *testing.T) {
+// A client stops reading in the middle of an event, and the window is replaced more than
+// twice. It gets that event whole, and those that were written together with it, then one
+// gap with the right number, then the events that are kept.
+func TestTopic_clientStopsInsideAnEvent(t *testing.T) {
 	const kept = 64 << 10
-	topical(t, Config{WriteTimeout: time.Hour, Heartbeat: -1}, hub.Config{Bytes: kept, MaxEvent: 8 << 10}, func(h *harness, topic *hub.Topic[string]) {
+	topical(t, Config{WriteTimeout: time.Hour, Heartbeat: Off}, hub.Config{Bytes: kept, MaxEvent: 8 << 10}, func(h *harness, topic *hub.Topic[string]) {
 		conn, err := h.ln.Dial(h.t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -146,7 +146,7 @@ func TestAClientStoppedInTheMiddleOfAnEvent(t *testing.T) {
 		if h.memory != nil && !complete {
 			// The fast transport holds no event for a client: the half that it had
 			// was not kept, and it was cut. What it had whole is where it resumes.
-			h.ended("s", map[Reason]uint64{Cut: 1})
+			h.ended("s", map[Reason]uint64{ReasonSlow: 1})
 			for ev, err := range sse.NewDecoder(h.get("/", "Last-Event-ID", last).Body).Events() {
 				complete = take(ev, err)
 			}
@@ -159,9 +159,9 @@ func TestAClientStoppedInTheMiddleOfAnEvent(t *testing.T) {
 	})
 }
 
-// A client that takes the last line, but not the end of the body behind it, does not
-// hold its connection for ever.
-func TestTheEndOfTheBodyHasADeadline(t *testing.T) {
+// A client that accepts the last line, and not the end of the body after it, does not
+// hold its connection forever.
+func TestTopic_deadlineOfBodyEnd(t *testing.T) {
 	transported(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		conn, err := h.ln.Dial(h.t.Context())
 		if err != nil {

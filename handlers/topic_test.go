@@ -14,14 +14,14 @@ import (
 
 // topical runs test on a Server that serves a topic at /, in virtual time: by
 // each of the transports.
-func topical[T any](t *testing.T, cfg Config, topic hub.Config, test func(*harness, *hub.Topic[T]), opts ...Option) {
+func topical[T any](t *testing.T, cfg Config, topic hub.Config, test func(*harness, *hub.Topic[T]), opts ...TopicOption) {
 	t.Helper()
-	for _, cfg.Transport = range []Transport{Portable, Fast} {
+	for _, cfg.Transport = range []Transport{TransportPortable, TransportFast} {
 		t.Run(cfg.Transport.String(), func(t *testing.T) { transported(t, cfg, topic, test, opts...) })
 	}
 }
 
-func transported[T any](t *testing.T, cfg Config, topic hub.Config, test func(*harness, *hub.Topic[T]), opts ...Option) {
+func transported[T any](t *testing.T, cfg Config, topic hub.Config, test func(*harness, *hub.Topic[T]), opts ...TopicOption) {
 	t.Helper()
 	var tp *hub.Topic[T]
 	mount := func(s *Server) http.Handler {
@@ -62,7 +62,7 @@ func (a *reply) primed() (id string) {
 	return id
 }
 
-func TestATopicStartsWhereItIsAsked(t *testing.T) {
+func TestTopic_start(t *testing.T) {
 	for _, tt := range []struct {
 		name, query string
 		header      func(ids []string) []string
@@ -109,7 +109,7 @@ func TestATopicStartsWhereItIsAsked(t *testing.T) {
 	}
 }
 
-func TestATopicPrimesAndResumes(t *testing.T) {
+func TestTopic_resume(t *testing.T) {
 	topical(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		ids := add(h.t, topic, "a")
 		a := h.get("/")
@@ -133,7 +133,7 @@ func TestATopicPrimesAndResumes(t *testing.T) {
 	})
 }
 
-func TestEveryGapIsToldOnce(t *testing.T) {
+func TestTopic_gap(t *testing.T) {
 	topical(t, Config{}, hub.Config{Events: 4}, func(h *harness, topic *hub.Topic[string]) {
 		old := add(h.t, topic, "old")[0]
 		for i := range 10 {
@@ -171,7 +171,7 @@ func TestEveryGapIsToldOnce(t *testing.T) {
 				got.WriteString(again.line())
 			}
 			if strings.Contains(got.String(), "stream.gap") {
-				t.Errorf("%s: who resumes from the gap's id is told of it again", tt.reason)
+				t.Errorf("%s: a client that resumes from the gap's id is told of it again", tt.reason)
 			}
 			again.leave()
 			if n := h.srv.Stats().Routes["s"].Gaps[sse.GapReason(tt.reason)]; n != 1 {
@@ -181,7 +181,7 @@ func TestEveryGapIsToldOnce(t *testing.T) {
 	})
 }
 
-func TestATakenPartIsNotTakenAgain(t *testing.T) {
+func TestTopic_resumeAfterTake(t *testing.T) {
 	topical(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		add(h.t, topic, "a", "b", "c")
 		if body := h.get("/?earliest&take=2").rest(); !strings.HasSuffix(body, "data: b\n\nid: end\nevent: stream.complete\ndata: {}\n\n") {
@@ -193,7 +193,7 @@ func TestATakenPartIsNotTakenAgain(t *testing.T) {
 	})
 }
 
-func TestATopicsEndIsRemembered(t *testing.T) {
+func TestTopic_resumeAfterEnd(t *testing.T) {
 	topical(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		ids := add(h.t, topic, "a", "b")
 		a := h.get("/?earliest")
@@ -204,11 +204,11 @@ func TestATopicsEndIsRemembered(t *testing.T) {
 			t.Errorf("body %q, want it to end with %q", body, want)
 		}
 		if got := h.get("/", "Last-Event-ID", ids[1]).StatusCode; got != http.StatusNoContent {
-			t.Errorf("who has it all is answered with %d, want 204", got)
+			t.Errorf("a client that has everything is answered with %d, want 204", got)
 		}
 		late := h.get("/", "Last-Event-ID", ids[0]).rest()
 		if !strings.Contains(late, "data: b\n") || !strings.HasSuffix(late, "event: stream.complete\ndata: {}\n\n") {
-			t.Errorf("who lacks an event gets %q", late)
+			t.Errorf("a client that lacks an event gets %q", late)
 		}
 	})
 	topical(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
@@ -227,19 +227,19 @@ func TestATopicsEndIsRemembered(t *testing.T) {
 	})
 }
 
-func TestASlowReaderOfATopic(t *testing.T) {
+func TestTopic_policies(t *testing.T) {
 	const events = 5000
 	for _, tt := range []struct {
 		policy hub.Policy
 		ends   string
 		reason Reason
 	}{
-		{hub.PolicyToOldest, "stream.complete", Completed},
-		{hub.PolicyToLatest, "stream.complete", Completed},
-		{hub.PolicyCut, "stream.bye", Cut},
+		{hub.PolicyToOldest, "stream.complete", ReasonComplete},
+		{hub.PolicyToLatest, "stream.complete", ReasonComplete},
+		{hub.PolicyCut, "stream.bye", ReasonSlow},
 	} {
 		t.Run(tt.policy.String(), func(t *testing.T) {
-			topical(t, Config{Pace: -1}, hub.Config{Events: 100}, func(h *harness, topic *hub.Topic[string]) {
+			topical(t, Config{Pace: Off}, hub.Config{Events: 100}, func(h *harness, topic *hub.Topic[string]) {
 				slow, quick := h.get("/", "Accept", "application/x-ndjson"), h.get("/", "Accept", "application/x-ndjson")
 				start := time.Now()
 				for n := range events {
@@ -274,11 +274,11 @@ func TestASlowReaderOfATopic(t *testing.T) {
 						seen++
 					}
 				}
-				if tt.reason == Completed && seen+missed != events {
+				if tt.reason == ReasonComplete && seen+missed != events {
 					t.Errorf("%d seen, %d missed; want %d in all", seen, missed, events)
 				}
 				slow.rest()
-				want := map[Reason]uint64{Completed: 1}
+				want := map[Reason]uint64{ReasonComplete: 1}
 				want[tt.reason]++
 				h.ended("s", want)
 			}, Policy(tt.policy))
@@ -286,7 +286,7 @@ func TestASlowReaderOfATopic(t *testing.T) {
 	}
 }
 
-func TestAFilteredClientIsToldHowFarItGot(t *testing.T) {
+func TestTopic_filterHeartbeat(t *testing.T) {
 	only := Filter(func(r *http.Request) (hub.Filter, error) {
 		name := r.URL.Query().Get("event")
 		if name == "" {
@@ -316,7 +316,7 @@ func TestAFilteredClientIsToldHowFarItGot(t *testing.T) {
 	}, only)
 }
 
-func TestATopicInJSON(t *testing.T) {
+func TestTopic_JSON(t *testing.T) {
 	type point struct{ X, Y int }
 	topical(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[point]) {
 		pos, err := topic.Append(h.t.Context(), sse.ServerSentEvent[point]{Event: "moved", Data: point{1, 2}})
@@ -344,11 +344,11 @@ func TestATopicInJSON(t *testing.T) {
 	})
 }
 
-func TestReplayIsAuthorizedByItself(t *testing.T) {
+func TestTopic_authorizeReplay(t *testing.T) {
 	var asked []Action
 	cfg := Config{Authorize: func(_ *http.Request, a Access) (Grant, error) {
 		asked = append(asked, a.Action)
-		if a.Action == Replay {
+		if a.Action == ActionReplay {
 			return Grant{}, &Problem{Status: 403, Detail: "no history for you"}
 		}
 		return Grant{}, nil

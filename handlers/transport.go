@@ -21,38 +21,39 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/socket"
 )
 
-// A Transport is how the bytes of a topic's event streams get to their clients.
+// A Transport carries the bytes of a topic's event streams to their clients.
 //
-// The portable transport keeps the handler's goroutine for as long as the stream
-// is open, and writes through net/http: it works everywhere.
+// The portable transport needs the handler's goroutine for as long as the stream
+// is open, and writes through net/http. It works everywhere.
 //
-// The fast transport takes the connection away from net/http once the stream's
-// head and all that is replayed have been written. What is left of an open stream is
-// a socket and a position, a few hundred bytes; a few goroutines write to all of
-// them, as many events at once as are pending. It does one thing: event streams
-// of a [Topic] without a filter and without take, over HTTP/1.x in plain TCP (or
-// Unix sockets), on Linux, where nothing wraps net/http's response writer but
-// Echo's own (use package echov4). Clients cannot tell the two apart.
+// The fast transport takes the connection away from net/http once the head of the
+// stream and all that is replayed have been written. From then on an open stream is
+// a socket and a position, a few hundred bytes. A few goroutines write to all of them, all
+// pending events in one call. It carries event streams of a [Topic] without a filter and
+// without take, over HTTP/1.x in plain TCP or over Unix sockets, on Linux. Nothing may wrap
+// the response writer of net/http but Echo's own (use package echov4). Clients cannot
+// tell the two transports apart.
 //
-// Where a stream goes on without its handler, the handler returns early, and so do
-// the middleware around it and the request's context; [net/http.Server] forgets the
-// connection, so that only [Server.Shutdown] ends it. What counts streams at their
-// end is [Stats], and the log.
+// When the fast transport has taken a connection, the handler returns, and so do the
+// middleware around it; the request's context ends. [net/http.Server] no longer knows
+// the connection, so that only [Server.Shutdown] ends it. [Stats] and the log count the
+// stream when it ends.
 type Transport int
 
 const (
-	// Auto uses the fast transport where it can be used.
-	Auto Transport = iota
-	// Portable never does.
-	Portable
-	// Fast is Auto, but [New] fails where the system has no fast transport, and
-	// why a topic's event stream cannot use it is logged at level Warn in place of Debug.
-	Fast
+	// TransportAuto uses the fast transport where it can be used.
+	TransportAuto Transport = iota
+	// TransportPortable never does.
+	TransportPortable
+	// TransportFast is TransportAuto, but [New] fails where the system has no fast
+	// transport, and why a topic's event stream cannot use it is logged at level Warn
+	// instead of Debug.
+	TransportFast
 )
 
-// ErrNoFast is returned by [New] where [Config] asks for Fast, and the system has
-// no fast transport.
-var ErrNoFast = errors.New("handlers: config: Transport: this system has no fast transport: choose Auto or Portable")
+// ErrNoFast is returned by [New] if [Config] asks for [TransportFast], and the system
+// has no fast transport.
+var ErrNoFast = errors.New("handlers: config: Transport: this system has no fast transport: choose auto or portable")
 
 var transports = [...]string{"auto", "portable", "fast"}
 
@@ -67,7 +68,7 @@ func (t Transport) String() string {
 // MarshalText returns the transport's name.
 func (t Transport) MarshalText() ([]byte, error) {
 	if t < 0 || int(t) >= len(transports) {
-		return nil, fmt.Errorf("handlers: transport: %d is none", int(t))
+		return nil, fmt.Errorf("handlers: unknown transport %d", int(t))
 	}
 	return []byte(t.String()), nil
 }
@@ -80,39 +81,40 @@ func (t *Transport) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("handlers: transport: %q is none: write auto, portable or fast", text)
+	return fmt.Errorf("handlers: unknown transport %q (want auto, portable or fast)", text)
 }
 
-// A fast is the fast transport of a [Server]: what takes connections over, and
+// A fast is the fast transport of a [Server]: functions that take connections over, and
 // the shards that serve them.
 type fast struct {
 	// sockets reports whether connections to addr are the system's sockets.
 	sockets func(addr net.Addr) bool
 	take    func(net.Conn) (fd int, err error) // closes it
-	copy    func(net.Conn) (fd int, err error) // leaves that to net/http; nil if it cannot
+	copy    func(net.Conn) (fd int, err error) // leaves that to net/http; nil if impossible
 
 	shards []*carry.Shard
 	turn   atomic.Uint32
 
-	// foreign holds the addresses of listeners whose connections cannot be taken, if
-	// there are any.
+	// foreign holds the addresses of listeners whose connections cannot be taken over.
+	// anyForeign is set if there are some.
 	anyForeign atomic.Bool
 	foreign    sync.Map
 }
 
-// What the kernel holds for a client that does not read, beside what is on its
-// way, and how long it waits for one that does not answer.
+// maxUnsent is how many bytes the kernel holds for a client that does not read, beside
+// those in flight. leastAnswers is how long it waits at least for a client that does
+// not answer.
 const (
 	maxUnsent    = 128 << 10
 	leastAnswers = 30 * time.Second
 )
 
-// newFast returns the server's fast transport, or nil if it is to have none.
+// newFast returns the server's fast transport, or nil if it is disabled.
 func newFast(s *Server) (*fast, error) {
 	switch {
-	case s.cfg.Transport == Portable:
+	case s.cfg.Transport == TransportPortable:
 		return nil, nil
-	case !socket.Supported && s.cfg.Transport == Fast:
+	case !socket.Supported && s.cfg.Transport == TransportFast:
 		return nil, ErrNoFast
 	case !socket.Supported:
 		return nil, nil
@@ -142,8 +144,8 @@ func makeFast(s *Server, known func(net.Addr) bool, take func(net.Conn) (int, er
 	return f
 }
 
-// wait waits for the shards to come to rest, which they do when their last
-// connection has ended.
+// wait waits until the shards have stopped, which they do when their last connection
+// has ended.
 func (f *fast) wait() {
 	if f == nil {
 		return
@@ -153,7 +155,7 @@ func (f *fast) wait() {
 	}
 }
 
-// lags adds how far the streams furthest behind are.
+// lags adds to lags, for each route, the lag of the stream furthest behind.
 func (f *fast) lags(lags map[*carry.Route]uint64) {
 	if f == nil {
 		return
@@ -163,23 +165,22 @@ func (f *fast) lags(lags map[*carry.Route]uint64) {
 	}
 }
 
-// A lane leads from the handler that opened a stream to the shard that may carry it.
+// A lane is the way of one stream from its handler to the shard that may carry it.
 type lane struct {
 	srv   *Server
 	shard *carry.Shard // nil: the stream stays with its handler
 	spot  reading.Spot // where the shard resumes
 }
 
-// lane returns the lane of a stream in format f, which is read by cursor. w is the
-// response writer.
-func (h *Handler) lane(w http.ResponseWriter, r *http.Request, f answer.Format, take uint64, cursor *hub.Cursor) *lane {
-	l := &lane{srv: h.srv}
-	fast := h.srv.fast
-	if fast == nil || cursor == nil || f != answer.EventStream {
+// lane returns the lane of the stream.
+func (x *exchange) lane() *lane {
+	l := &lane{srv: x.srv}
+	fast := x.srv.fast
+	if fast == nil || x.source.cursor == nil || x.format != answer.EventStream {
 		return l
 	}
-	if why := h.unfit(answer.Beneath(w), r, take); why != "" {
-		h.srv.slow(r, why)
+	if why := x.unfit(); why != "" {
+		x.srv.slow(x.r, why)
 		return l
 	}
 	l.shard = fast.shards[fast.turn.Add(1)%uint32(len(fast.shards))]
@@ -205,12 +206,14 @@ func (l *lane) expects(cursor *hub.Cursor) bool {
 	return true
 }
 
-// unfit says why a topic's event stream has to stay with its handler, or "".
-func (h *Handler) unfit(w http.ResponseWriter, r *http.Request, take uint64) string {
-	if h.filter != nil {
+// unfit returns the reason why a topic's event stream must stay with its handler, or
+// "".
+func (x *exchange) unfit() string {
+	r, fast := x.r, x.srv.fast
+	if x.filter != nil {
 		return "the handler has a filter"
 	}
-	if take > 0 {
+	if x.take > 0 {
 		return "the client asks for a number of events"
 	}
 	if r.ProtoMajor != 1 {
@@ -222,14 +225,14 @@ func (h *Handler) unfit(w http.ResponseWriter, r *http.Request, take uint64) str
 	if _, limited := r.Context().Deadline(); limited {
 		return "the request's context has a deadline"
 	}
-	if name := reflect.TypeOf(w).String(); name != "*http.response" {
+	if name := reflect.TypeOf(answer.Beneath(x.w)).String(); name != "*http.response" {
 		return "the response writer is wrapped in a " + name
 	}
 	addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	if !ok || !h.srv.fast.sockets(addr) {
+	if !ok || !fast.sockets(addr) {
 		return "the connection is no socket"
 	}
-	if h.srv.fast.isForeign(r) {
+	if fast.isForeign(r) {
 		return "the listener's connections give no access to their sockets"
 	}
 	return ""
@@ -243,7 +246,7 @@ func (f *fast) isForeign(r *http.Request) bool {
 	return foreign
 }
 
-// listenerOf is the address of the listener that r came in by.
+// listenerOf returns the address of the listener that accepted r's connection.
 func listenerOf(r *http.Request) string {
 	addr := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	return addr.Network() + " " + addr.String()
@@ -252,55 +255,63 @@ func listenerOf(r *http.Request) string {
 // slow logs why a stream uses the portable transport.
 func (s *Server) slow(r *http.Request, why string) {
 	level := slog.LevelDebug
-	if s.cfg.Transport == Fast {
+	if s.cfg.Transport == TransportFast {
 		level = slog.LevelWarn
 	}
 	s.cfg.Logger.LogAttrs(context.Background(), level, "handlers: portable transport: "+why,
 		slog.String("path", r.URL.Path), slog.String("remote", r.RemoteAddr))
 }
 
-// handOver leaves the stream to the shard, which expects it. The driver is closed, and
-// the client has everything that there was when settled looked. It returns true if the
-// stream is no longer the handler's: a shard carries it, or it has ended. If not, it fails
-// with err.
-func (h *Handler) handOver(d *carry.Blocking, res *carry.Response, r *http.Request, st *carry.Stream, to *lane) (handed bool, err error) {
-	fd, say, err := h.srv.fast.takeOver(res, r)
+// handOver leaves the stream to the shard of a lane, which expects it. The client has
+// everything that there was when the lane looked. It returns true if the stream is no
+// longer the handler's: a shard carries it, or it has ended. If not, it fails with err.
+func (x *exchange) handOver(to *lane) (handed bool, err error) {
+	x.driver.Open() // the opening words, if the source has not been run
+	if !x.driver.Session().Settled() {
+		to.shard.Forget()
+		return false, nil
+	}
+	fast := x.srv.fast
+	fd, say, err := fast.takeOver(x.res, x.r)
 	if say == nil {
 		to.shard.Forget()
 		return false, err
 	}
 	if err != nil {
-		// There may be no way back to net/http: the client is asked to come again, and
-		// finds the portable transport then.
+		// net/http may not be able to continue: ask the client to come again. It will
+		// get the portable transport.
 		if _, foreign := errors.AsType[*socket.ForeignError](err); foreign {
-			h.srv.fast.foreign.Store(listenerOf(r), nil)
-			h.srv.fast.anyForeign.Store(true)
+			fast.foreign.Store(listenerOf(x.r), nil)
+			fast.anyForeign.Store(true)
 		}
-		h.srv.slow(r, err.Error())
-		say(session.Bye(string(Expired), h.srv.retry()))
+		x.srv.slow(x.r, err.Error())
+		say(session.Bye(string(ReasonMaxAge), x.srv.retry()))
 		to.shard.Forget()
-		st.End(session.Expired, err)
+		x.stream.End(session.MaxAge, err)
 		return true, nil
 	}
-	in := *d.Session()
+	in := *x.driver.Session()
 	in.Move(to.spot)
-	h.reader.Join() // the shard counts the stream out; the cursor is closed before
-	to.shard.Join(h, func() carry.Group {
-		return carry.Group{
-			Plan:      h.plan(st.Route.Name, answer.EventStream),
-			Reader:    reading.Hub.Reader(h.feed, int(h.policy)),
-			Heartbeat: int64(h.heartbeat(answer.EventStream)),
-		}
-	}, st, in, fd)
+	x.reader.Join() // the shard counts the stream out; the cursor is closed before
+	to.shard.Join(x.Handler, x.group, x.stream, in, fd)
 	return true, nil
 }
 
-// takeOver returns the descriptor of r's connection. At an error, say tells the client
-// something, and ends the connection; if say is nil, nothing has changed.
+// group opens a group of the handler's streams.
+func (h *Handler) group() carry.Group {
+	return carry.Group{
+		Plan:      h.plan(answer.EventStream),
+		Reader:    reading.Hub.Reader(h.feed, int(h.policy)),
+		Heartbeat: int64(h.heartbeat(answer.EventStream)),
+	}
+}
+
+// takeOver returns the descriptor of r's connection. If there is an error, say writes
+// something to the client and ends the connection; if say is nil, nothing has changed.
 //
-// Where [ConnContext] has left the connection, net/http keeps its end until the handler
-// returns: then it closes a descriptor of which there is another, and uses its buffers
-// again, which a hijacked connection takes with it.
+// If [ConnContext] has stored the connection, it is not hijacked. takeOver duplicates its
+// descriptor, net/http closes its own one when the handler returns, and uses its buffers
+// again.
 func (f *fast) takeOver(res *carry.Response, r *http.Request) (fd int, say func([]byte), err error) {
 	if conn, ok := r.Context().Value(connKey{}).(net.Conn); ok && f.copy != nil {
 		fd, err = f.copy(conn)
@@ -319,8 +330,8 @@ func (f *fast) takeOver(res *carry.Response, r *http.Request) (fd int, say func(
 }
 
 // ConnContext is for the field of this name of a [net/http.Server] that serves
-// streams by the fast transport. It saves a tenth of what it takes to open one, and is
-// not needed otherwise:
+// streams by the fast transport. With it, opening a stream costs a tenth less; all works
+// without it, too:
 //
 //	server := &http.Server{Handler: mux, ConnContext: handlers.ConnContext}
 func ConnContext(ctx context.Context, conn net.Conn) context.Context {

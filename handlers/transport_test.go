@@ -17,30 +17,10 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-func TestTransportsHaveNames(t *testing.T) {
-	for _, want := range []Transport{Auto, Portable, Fast} {
-		text, err := want.MarshalText()
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := Transport(-1)
-		if err := got.UnmarshalText(text); err != nil || got != want || string(text) != want.String() {
-			t.Errorf("%s is read as %v, %v", text, got, err)
-		}
-	}
-	if _, err := Transport(3).MarshalText(); err == nil || Transport(-1).String() != "unknown" {
-		t.Error("a transport that is none has a name")
-	}
-	got := Fast
-	if err := got.UnmarshalText([]byte("carrier pigeon")); err == nil || got != Fast {
-		t.Errorf("UnmarshalText: %v, and %v is left", err, got)
-	}
-	if _, err := New(Config{Transport: 3}); err == nil {
-		t.Error("a Server with a transport that is none")
-	}
-	s, err := New(Config{Transport: Portable})
+func TestTransport_portable(t *testing.T) {
+	s, err := New(Config{Transport: TransportPortable})
 	if err != nil || s.fast != nil {
-		t.Errorf("Portable has a fast transport (%v)", err)
+		t.Errorf("a portable server has a fast transport (%v)", err)
 	}
 }
 
@@ -50,18 +30,18 @@ type wrappedWriter struct{ http.ResponseWriter }
 func (w wrappedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // What cannot be served fast is served by the portable transport, and the log
-// says why: at level Warn for who has asked for the fast one.
-func TestWhyATopicIsServedPortably(t *testing.T) {
+// says why: at level Warn if the settings ask for the fast one.
+func TestTransport_reasonsForPortable(t *testing.T) {
 	all := Filter(func(*http.Request) (hub.Filter, error) { return hub.Filter{}, nil })
 	for _, tt := range []struct {
 		why   string
 		query string
-		opts  []Option
+		opts  []TopicOption
 		wrap  func(http.Handler) http.Handler
 		addrs func(net.Addr) bool
 	}{
 		{why: "the connection is no socket", addrs: func(net.Addr) bool { return false }},
-		{why: "the handler has a filter", opts: []Option{all}},
+		{why: "the handler has a filter", opts: []TopicOption{all}},
 		{why: "the client asks for a number of events", query: "?take=1"},
 		{why: "the client speaks HTTP/2.0", wrap: asking(func(r *http.Request) { r.ProtoMajor, r.ProtoMinor, r.Proto = 2, 0, "HTTP/2.0" })},
 		{why: "the connection is encrypted", wrap: asking(func(r *http.Request) { r.TLS = new(tls.ConnectionState) })},
@@ -76,7 +56,7 @@ func TestWhyATopicIsServedPortably(t *testing.T) {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(wrappedWriter{w}, r) })
 		}},
 	} {
-		for _, asked := range []Transport{Auto, Fast} {
+		for _, asked := range []Transport{TransportAuto, TransportFast} {
 			t.Run(tt.why+"/"+asked.String(), func(t *testing.T) {
 				var topic *hub.Topic[string]
 				mount := func(s *Server) http.Handler {
@@ -91,7 +71,7 @@ func TestWhyATopicIsServedPortably(t *testing.T) {
 					}
 					return h
 				}
-				virtual(t, Config{Transport: Fast}, mount, func(h *harness) {
+				virtual(t, Config{Transport: TransportFast}, mount, func(h *harness) {
 					defer topic.Close()
 					if tt.addrs != nil {
 						h.srv.fast.sockets = tt.addrs
@@ -105,7 +85,7 @@ func TestWhyATopicIsServedPortably(t *testing.T) {
 						t.Error("the connection was taken over")
 					}
 					level := "DEBUG"
-					if asked == Fast {
+					if asked == TransportFast {
 						level = "WARN"
 					}
 					if h.log.count(level, "portable transport: "+tt.why, "path=/", "remote=pipe") != 1 {
@@ -128,9 +108,9 @@ func asking(change func(*http.Request)) func(http.Handler) http.Handler {
 	}
 }
 
-// Addresses tell what is a socket: a network in memory is asked for nothing, and
-// nobody is sent away.
-func TestWhatIsASocket(t *testing.T) {
+// The address tells whether a connection is a socket: a network in memory stays portable,
+// and no client has to come again.
+func TestTransport_sockets(t *testing.T) {
 	if !socket.Supported {
 		t.Skip("this system has no fast transport")
 	}
@@ -151,9 +131,9 @@ func TestWhatIsASocket(t *testing.T) {
 	}
 }
 
-// Other forms than event streams, and other sources than topics, have nothing
-// that could be served fast, and nothing to complain of.
-func TestWhatIsNeverFast(t *testing.T) {
+// Other forms than event streams, and other sources than topics, are portable without a
+// line in the log.
+func TestTransport_neverFast(t *testing.T) {
 	quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		a := h.get("/", "Accept", "application/x-ndjson")
 		add(h.t, topic, "x")
@@ -168,8 +148,8 @@ func TestWhatIsNeverFast(t *testing.T) {
 }
 
 // The first client of a listener whose connections hide their sockets is asked
-// to come again; who comes then, and all others, are served portably.
-func TestAForeignListener(t *testing.T) {
+// to come again. It and all others are served portably then.
+func TestTransport_foreignListener(t *testing.T) {
 	run := func(h *harness, topic *hub.Topic[string], bye string, then func(*peer)) {
 		a := h.peer("/")
 		got := a.took()
@@ -177,9 +157,9 @@ func TestAForeignListener(t *testing.T) {
 			t.Errorf("the first client got %q, want stream.bye", got)
 		}
 		if ended, _ := a.over(); !ended {
-			t.Error("the first client's stream goes on")
+			t.Error("the first client's stream is still open")
 		}
-		h.ended("s", map[Reason]uint64{Expired: 1})
+		h.ended("s", map[Reason]uint64{ReasonMaxAge: 1})
 		if n := h.log.count("WARN", "portable transport", bye); n != 1 {
 			t.Errorf("%d lines say why, want one: %q", n, h.log.lines)
 		}
@@ -192,8 +172,8 @@ func TestAForeignListener(t *testing.T) {
 			t.Errorf("%d open, %d opened; want 0, 2", s.Open, s.Routes["s"].Opened)
 		}
 	}
-	transported(t, Config{Transport: Fast}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
-		h.srv.cfg.Transport = Fast
+	transported(t, Config{Transport: TransportFast}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+		h.srv.cfg.Transport = TransportFast
 		h.srv.fast.take = func(conn net.Conn) (int, error) { return -1, &socket.ForeignError{Conn: conn} }
 		run(h, topic, "gives no access to its descriptor", func(*peer) {
 			if n := h.log.count("WARN", "portable transport: the listener's connections"); n != 1 {
@@ -202,8 +182,8 @@ func TestAForeignListener(t *testing.T) {
 		})
 	})
 	// What fails once is no property of the listener's.
-	transported(t, Config{Transport: Fast}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
-		h.srv.cfg.Transport = Fast
+	transported(t, Config{Transport: TransportFast}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+		h.srv.cfg.Transport = TransportFast
 		h.srv.fast.take = func(net.Conn) (int, error) {
 			h.srv.fast.take = h.memory.take
 			return -1, syscall.EMFILE
@@ -216,9 +196,9 @@ func TestAForeignListener(t *testing.T) {
 	})
 }
 
-// The shards that cannot be started leave their streams to the handlers.
-func TestNoShardCanBeStarted(t *testing.T) {
-	transported(t, Config{Transport: Fast}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
+// If a shard cannot be started, its streams stay with their handlers.
+func TestTransport_noShard(t *testing.T) {
+	transported(t, Config{Transport: TransportFast}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		h.openBy(func() (carry.Sockets, error) { return nil, syscall.EMFILE })
 		a := h.peer("/")
 		add(h.t, topic, "x")
@@ -231,7 +211,7 @@ func TestNoShardCanBeStarted(t *testing.T) {
 }
 
 // A socket that cannot be watched ends its stream, and no other.
-func TestASocketThatCannotBeWatched(t *testing.T) {
+func TestTransport_unwatchableSocket(t *testing.T) {
 	quickly(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		h.openBy(func() (carry.Sockets, error) {
 			set, err := h.memory.open()
@@ -242,10 +222,10 @@ func TestASocketThatCannotBeWatched(t *testing.T) {
 		add(h.t, topic, "x")
 		a.wants("the first", "x@0s")
 		if ended, _ := b.over(); !ended {
-			t.Error("who cannot be watched is served")
+			t.Error("a client whose socket cannot be watched is served")
 		}
 		a.leave()
-		h.ended("s", map[Reason]uint64{Left: 1, Failed: 1})
+		h.ended("s", map[Reason]uint64{ReasonLeft: 1, ReasonError: 1})
 	})
 }
 
@@ -262,15 +242,15 @@ func (u *unwatched) Add(fd int, token uint64) error {
 	return u.Sockets.Add(fd, token)
 }
 
-// Both transports say the same, but for the end of the body.
-func TestBothTransportsSayTheSame(t *testing.T) {
+// Both transports send the same bytes, except for the end of the body.
+func TestTransport_sameBytes(t *testing.T) {
 	heads := map[Transport]string{}
 	bodies := map[Transport]string{}
 	topical(t, Config{}, hub.Config{}, func(h *harness, topic *hub.Topic[string]) {
 		first := add(h.t, topic, "a")[0]
-		at := Portable
+		at := TransportPortable
 		if h.memory != nil {
-			at = Fast
+			at = TransportFast
 		}
 		a := h.peer("/", "Last-Event-ID", first)
 		add(h.t, topic, "b", "c\nd")
@@ -280,11 +260,11 @@ func TestBothTransportsSayTheSame(t *testing.T) {
 		bodies[at] = strings.ReplaceAll(string(a.body), first[strings.IndexByte(first, '.'):], ".x")
 		heads[at] = strings.Replace(a.head, "Transfer-Encoding: chunked\r\n", "", 1)
 	})
-	if heads[Portable] != heads[Fast] || bodies[Portable] != bodies[Fast] {
-		t.Errorf("portable:\n%s\n%s\nfast:\n%s\n%s", heads[Portable], bodies[Portable], heads[Fast], bodies[Fast])
+	if heads[TransportPortable] != heads[TransportFast] || bodies[TransportPortable] != bodies[TransportFast] {
+		t.Errorf("portable:\n%s\n%s\nfast:\n%s\n%s", heads[TransportPortable], bodies[TransportPortable], heads[TransportFast], bodies[TransportFast])
 	}
 	n := 0
-	for _, err := range sse.NewDecoder(bufio.NewReader(strings.NewReader(bodies[Fast]))).Events() {
+	for _, err := range sse.NewDecoder(bufio.NewReader(strings.NewReader(bodies[TransportFast]))).Events() {
 		if err != nil {
 			t.Fatal(err)
 		}

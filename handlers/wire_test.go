@@ -17,7 +17,7 @@ import (
 
 func silent(s *Server) http.Handler { return Values(s, streams.Never[int](), Name("s")) }
 
-func TestHeartbeatAfterSilence(t *testing.T) {
+func TestHeartbeat(t *testing.T) {
 	source := schedule(nil, true, timed[string]{10 * time.Second, "a"}, timed[string]{24 * time.Second, "b"}, timed[string]{25 * time.Second, "c"})
 	virtual(t, Config{}, func(s *Server) http.Handler { return Values(s, source, Name("s")) }, func(h *harness) {
 		start := time.Now()
@@ -47,7 +47,7 @@ func TestHeartbeatAfterSilence(t *testing.T) {
 	})
 }
 
-func TestHeartbeatsByFormatAndSetting(t *testing.T) {
+func TestHeartbeat_formats(t *testing.T) {
 	t.Run("an empty line in NDJSON", func(t *testing.T) {
 		virtual(t, Config{Heartbeat: 20 * time.Second}, silent, func(h *harness) {
 			a := h.get("/", "Accept", "application/x-ndjson")
@@ -63,7 +63,7 @@ func TestHeartbeatsByFormatAndSetting(t *testing.T) {
 		})
 	})
 	t.Run("none when switched off", func(t *testing.T) {
-		virtual(t, Config{Heartbeat: -1, MaxAge: -1}, silent, func(h *harness) {
+		virtual(t, Config{Heartbeat: Off, MaxAge: Off}, silent, func(h *harness) {
 			a := h.get("/")
 			if got, ok := a.Header["Stream-Heartbeat"]; ok {
 				t.Errorf("Stream-Heartbeat %q is announced", got)
@@ -87,7 +87,7 @@ func TestHeartbeatsByFormatAndSetting(t *testing.T) {
 	})
 }
 
-func TestAHeartbeatFindsAClientThatDoesNotRead(t *testing.T) {
+func TestHeartbeat_stalledClient(t *testing.T) {
 	virtual(t, Config{}, silent, func(h *harness) {
 		conn, err := h.ln.Dial(h.t.Context())
 		if err != nil {
@@ -99,7 +99,7 @@ func TestAHeartbeatFindsAClientThatDoesNotRead(t *testing.T) {
 		time.Sleep(10*time.Second + 50*time.Millisecond - 1)
 		h.ended("s", nil)
 		time.Sleep(time.Nanosecond)
-		h.ended("s", map[Reason]uint64{Stalled: 1})
+		h.ended("s", map[Reason]uint64{ReasonStalled: 1})
 		if got := time.Since(start); got != 10*time.Second+50*time.Millisecond {
 			t.Errorf("cut after %v", got)
 		}
@@ -121,14 +121,14 @@ func TestMaxAge(t *testing.T) {
 		if want, got := 239, strings.Count(body, "\n:\n"); got != want {
 			t.Errorf("%d heartbeats in an hour, want %d", got, want)
 		}
-		h.ended("s", map[Reason]uint64{Expired: 1})
+		h.ended("s", map[Reason]uint64{ReasonMaxAge: 1})
 
 		a = h.get("/", "Accept", "application/x-ndjson")
 		if _, err := io.ReadAll(a.Body); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("plain lines ended with %v, want to be aborted", err)
 		}
 		h.get("/?take=1", "Accept", "application/json").problem(503, "not whole", "max-age")
-		h.ended("s", map[Reason]uint64{Expired: 3})
+		h.ended("s", map[Reason]uint64{ReasonMaxAge: 3})
 	})
 }
 
@@ -147,9 +147,9 @@ func TestJitter(t *testing.T) {
 	}
 }
 
-func TestShutdownTellsEveryClient(t *testing.T) {
+func TestServerShutdown(t *testing.T) {
 	const clients = 1000
-	virtual(t, Config{Grace: -1}, silent, func(h *harness) {
+	virtual(t, Config{Grace: Off}, silent, func(h *harness) {
 		answers := make([]*reply, clients)
 		for i := range answers {
 			answers[i] = h.get("/")
@@ -171,7 +171,7 @@ func TestShutdownTellsEveryClient(t *testing.T) {
 		if got := time.Since(start); got != 0 {
 			t.Errorf("clients that read were told after %v, want at once", got)
 		}
-		h.ended("s", map[Reason]uint64{Drained: clients})
+		h.ended("s", map[Reason]uint64{ReasonShutdown: clients})
 
 		a := h.get("/")
 		if got, want := a.rest(), "event: stream.bye\nretry: 2500\ndata: {\"reason\":\"shutdown\",\"retry\":2500}\n\n"; a.StatusCode != 200 || got != want {
@@ -188,7 +188,7 @@ func TestShutdownTellsEveryClient(t *testing.T) {
 	})
 }
 
-func TestShutdownWaitsForNoClient(t *testing.T) {
+func TestServerShutdown_stalledClient(t *testing.T) {
 	flood := streams.Create(func(ctx context.Context, emit func(int) bool) error {
 		for i := 0; emit(i); i++ {
 		}
@@ -209,7 +209,7 @@ func TestShutdownWaitsForNoClient(t *testing.T) {
 				if got := time.Since(start); got > farewell {
 					t.Errorf("Shutdown took %v, want %v at most", got, farewell)
 				}
-				h.ended("s", map[Reason]uint64{Drained: 1})
+				h.ended("s", map[Reason]uint64{ReasonShutdown: 1})
 				if n := h.log.count("WARN"); n != 0 {
 					t.Errorf("%d warnings in the log, want none", n)
 				}
@@ -219,7 +219,7 @@ func TestShutdownWaitsForNoClient(t *testing.T) {
 	}
 }
 
-func TestShutdownGivesUpWithItsContext(t *testing.T) {
+func TestServerShutdown_contextEnds(t *testing.T) {
 	release := make(chan struct{})
 	deaf := streams.Create(func(context.Context, func(int) bool) error {
 		<-release
@@ -246,7 +246,7 @@ func TestShutdownGivesUpWithItsContext(t *testing.T) {
 	})
 }
 
-func TestTimeoutsOfTheHTTPServerDoNotCutStreams(t *testing.T) {
+func TestHTTPServerTimeouts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, Config{})
 		source := schedule(nil, false, timed[string]{time.Minute, "late"})
@@ -259,12 +259,12 @@ func TestTimeoutsOfTheHTTPServerDoNotCutStreams(t *testing.T) {
 			a.preamble("s")
 			a.expect(":", "", ":", "", ":", "", "data: late", "")
 			a.rest()
-			h.ended("s", map[Reason]uint64{Completed: 1})
+			h.ended("s", map[Reason]uint64{ReasonComplete: 1})
 		})
 	})
 }
 
-func TestTheDeadlineIsNotForTheConnectionsNextRequest(t *testing.T) {
+func TestWriteTimeout_nextRequest(t *testing.T) {
 	mount := func(s *Server) http.Handler { return Values(s, streams.Of(1, 2), Finite(), Name("s")) }
 	virtual(t, Config{}, mount, func(h *harness) {
 		dials := 0

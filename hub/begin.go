@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/internal/sleep"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
@@ -21,47 +22,47 @@ func (c *Cursor) begin() bool {
 	switch c.start.kind {
 	case startLive:
 		switch {
-		case c.early && e.life > 0: // it waited during the previous incarnation: events may be missing
-			c.lose(sse.GapRestart, eventlog.Pos{})
+		case c.early && e.incarnation > 0: // it waited during the previous incarnation: events may be missing
+			c.beginAgain(sse.GapRestart, eventlog.Pos{})
 			return c.begin()
 		case c.early:
-			next = c.feed.live // was set before current
+			next = c.feed.liveAt // was set before current
 		}
-		c.place(e, next, 0)
+		c.moveTo(e, next, 0)
 	case startEarliest:
 		if !e.complete {
 			return false
 		}
-		c.place(e, first, 0)
+		c.moveTo(e, first, 0)
 	case startLatest:
-		if c.want == 0 { // counted from now, although the log may answer later
-			if c.early && e.life == 0 {
-				next = c.feed.live
+		if c.latestAt == 0 { // counted from now, although the log may answer later
+			if c.early && e.incarnation == 0 {
+				next = c.feed.liveAt
 			}
-			c.want = next - min(uint64(c.start.n), next-1)
+			c.latestAt = next - min(uint64(c.start.n), next-1)
 		}
-		if c.want < first && !e.complete {
+		if c.latestAt < first && !e.complete {
 			return false
 		}
-		c.place(e, max(first, c.want), 0)
+		c.moveTo(e, max(first, c.latestAt), 0)
 	case startSince:
 		at := e.frames.Seek(c.start.since)
 		if at == first && !e.complete {
 			return false
 		}
-		c.place(e, at, 0)
-	case startLost:
+		c.moveTo(e, at, 0)
+	case startAgain:
 		switch {
 		case c.policy == PolicyToLatest:
 			first = max(first, next-1)
 		case !e.complete:
 			return false
 		}
-		c.place(e, first, 0)
+		c.moveTo(e, first, 0)
 	case startAfter:
 		return c.resume(e, c.start.pos, first, next)
 	case startMalformed:
-		c.lose(sse.GapMalformed, eventlog.Pos{})
+		c.beginAgain(sse.GapMalformed, eventlog.Pos{})
 		return c.begin()
 	}
 	return true
@@ -76,28 +77,28 @@ func (c *Cursor) resume(e *epoch, pos eventlog.Pos, first, next uint64) bool {
 	stamp := e.stampOf(pos.Seq)
 	switch {
 	case pos.Stamp != 0 && stamp != 0 && pos.Stamp != stamp:
-		c.lose(sse.GapRestart, pos)
+		c.beginAgain(sse.GapRestart, pos)
 		return c.begin()
 	case pos.Seq >= next:
-		c.lose(sse.GapFuture, pos)
+		c.beginAgain(sse.GapFuture, pos)
 		return c.begin()
 	}
-	c.place(e, pos.Seq+1, pos.Stamp)
+	c.moveTo(e, pos.Seq+1, pos.Stamp)
 	if pos.Seq+1 < first {
-		c.fall(first, sse.GapRetention)
+		c.applyPolicy(first, sse.GapRetention)
 	}
 	return true
 }
 
-// place moves the cursor to before event at. stamp is the stamp of the event before
+// moveTo moves the cursor to before event at. stamp is the stamp of the event before
 // that, or 0 to look it up in the window.
-func (c *Cursor) place(e *epoch, at uint64, stamp uint32) {
+func (c *Cursor) moveTo(e *epoch, at uint64, stamp uint32) {
 	if stamp == 0 {
 		stamp = e.stampOf(at - 1)
 	}
 	c.epoch, c.at, c.stamp = e, at, stamp
 	_, next := e.frames.Bounds()
-	c.caught = at >= next
+	c.caughtUp = at >= next
 	if c.gap != nil {
 		c.gap.ID = c.pos().String()
 	}
@@ -107,8 +108,8 @@ func (c *Cursor) place(e *epoch, at uint64, stamp uint32) {
 // window is filled, and tries again while the log cannot be read.
 func (c *Cursor) find(ctx context.Context) error {
 	select {
-	case <-c.feed.warm:
-	case <-c.feed.life.Done(): // Poll returns the end
+	case <-c.feed.filled:
+	case <-c.feed.running.Done(): // Poll returns the end
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -120,7 +121,7 @@ func (c *Cursor) find(ctx context.Context) error {
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case c.gone(err):
+		case c.endIfFinal(err):
 			return c.err
 		}
 		if err := c.pause(ctx, tries); err != nil {
@@ -142,13 +143,13 @@ func (c *Cursor) locate(ctx context.Context, e *epoch) error {
 	at := b.First.Seq
 	switch c.start.kind {
 	case startLatest:
-		at = max(at, c.want)
+		at = max(at, c.latestAt)
 	case startSince:
 		if at, err = c.seek(ctx, b); err != nil {
 			return err
 		}
 	}
-	c.place(e, at, 0)
+	c.moveTo(e, at, 0)
 	return nil
 }
 
@@ -160,8 +161,8 @@ func (c *Cursor) check(ctx context.Context, e *epoch) error {
 		if err != nil {
 			return err
 		}
-		if c.place(e, 1, 0); b.First.Seq > 1 {
-			c.fall(b.First.Seq, sse.GapRetention)
+		if c.moveTo(e, 1, 0); b.First.Seq > 1 {
+			c.applyPolicy(b.First.Seq, sse.GapRetention)
 		}
 		return nil
 	}
@@ -169,15 +170,15 @@ func (c *Cursor) check(ctx context.Context, e *epoch) error {
 	switch purged, ok := errors.AsType[*eventlog.PurgedError](err); {
 	case err == nil:
 		// If that is ahead of the window, the tail will get there.
-		c.place(e, pos.Seq+1, pos.Stamp)
+		c.moveTo(e, pos.Seq+1, pos.Stamp)
 	case ok:
-		c.place(e, pos.Seq+1, pos.Stamp)
-		c.caught = false
-		c.fall(purged.Bounds.First.Seq, sse.GapRetention)
+		c.moveTo(e, pos.Seq+1, pos.Stamp)
+		c.caughtUp = false
+		c.applyPolicy(purged.Bounds.First.Seq, sse.GapRetention)
 	case errors.Is(err, eventlog.ErrForeign):
-		c.lose(sse.GapRestart, pos)
+		c.beginAgain(sse.GapRestart, pos)
 	case errors.Is(err, eventlog.ErrAhead):
-		c.lose(sse.GapFuture, pos)
+		c.beginAgain(sse.GapFuture, pos)
 	default:
 		return err
 	}
@@ -205,19 +206,12 @@ func (c *Cursor) seek(ctx context.Context, b eventlog.Bounds) (uint64, error) {
 	return low, nil
 }
 
-// pause waits before the next attempt to read the log.
+// pause waits before the next attempt to read the log. If the topic ends meanwhile, the
+// next attempt is made at once.
 func (c *Cursor) pause(ctx context.Context, tries int) error {
-	ended := c.feed.life.Done()
-	if c.feed.life.Err() != nil {
+	ended := c.feed.running.Done()
+	if c.feed.running.Err() != nil {
 		ended = nil
 	}
-	timer := time.NewTimer(doubled(firstRetry/4, lastRetry, tries))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ended:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	return nil
+	return sleep.For(ctx, doubled(firstRetry/4, lastRetry, tries), ended)
 }

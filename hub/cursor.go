@@ -18,15 +18,16 @@ type Cursor struct {
 	start  Start
 	policy Policy
 	filter Filter
-	early  bool   // subscribed before the window was filled for the first time
-	want   uint64 // where startLatest begins, if the log still keeps that event
+	early  bool // subscribed before the window was filled for the first time
+
+	latestAt uint64 // where startLatest begins, if the log still keeps that event
 
 	spot
-	caught bool // has been at the end of the window: does not need the log from now on
+	caughtUp bool // has been at the end of the window: does not need the log from now on
 
-	gap  *sse.Gap     // to be returned before anything else
-	told eventlog.Pos // the position until the gap is returned, or the cursor has begun
-	err  error        // how it has ended
+	gap    *sse.Gap     // to be returned before anything else
+	before eventlog.Pos // the position before the gap, or before the cursor has begun
+	err    error        // how it has ended
 
 	closed  bool // no longer counted as a subscriber
 	scratch scratch
@@ -83,31 +84,31 @@ func (c *Cursor) Poll() (Batch, error) {
 		if c.epoch == nil && !c.begin() {
 			if c.feed.current.Load() == nil {
 				if end := c.feed.ended.Load(); end != nil {
-					return Batch{}, c.fail(end.err)
+					return Batch{}, c.end(end.err)
 				}
 			}
 			return Batch{}, nil
 		}
 		if c.gap != nil {
-			return c.tell(), nil
+			return c.takeGap(), nil
 		}
 		switch got := c.feed.pending(c.epoch, c.at); got.finding {
 		case foundNothing:
-			c.caught = true
+			c.caughtUp = true
 			return Batch{}, nil
 		case foundFrames:
 			if b := c.take(got.frames, got.first, got.next); b.Count > 0 {
 				return b, nil
 			}
 		case foundDropped:
-			if !c.caught && !c.epoch.complete {
+			if !c.caughtUp && !c.epoch.complete {
 				return Batch{}, nil // the log may have it
 			}
-			c.fall(got.first, sse.GapSlow)
-		case foundMoved:
-			c.move()
+			c.applyPolicy(got.first, sse.GapSlow)
+		case foundNextEpoch:
+			c.enterNextEpoch()
 		case foundEnd:
-			c.fail(got.end)
+			c.end(got.end)
 		}
 		if c.err != nil {
 			return Batch{}, c.err
@@ -127,7 +128,7 @@ func (c *Cursor) Wait(ctx context.Context) error {
 		return nil
 	}
 	select {
-	case <-changed: // which is closed at the end of the topic too: see conclude
+	case <-changed: // which is closed at the end of the topic too: see setEnded
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -139,7 +140,7 @@ func (c *Cursor) Wait(ctx context.Context) error {
 // caught up, and it is never true over an [eventlog.Memory]. It can become true again
 // when the topic has lost contact with its log.
 func (c *Cursor) Replaying() bool {
-	return c.err == nil && (c.epoch == nil || !c.caught && !c.epoch.complete)
+	return c.err == nil && (c.epoch == nil || !c.caughtUp && !c.epoch.complete)
 }
 
 // Position returns where the subscriber would resume now: at the last event that the
@@ -152,7 +153,7 @@ func (c *Cursor) Replaying() bool {
 // [eventlog.Memory].
 func (c *Cursor) Position() eventlog.Pos {
 	if c.gap != nil || c.epoch == nil {
-		return c.told
+		return c.before
 	}
 	if c.stamp == 0 {
 		return eventlog.Pos{}
@@ -163,16 +164,16 @@ func (c *Cursor) Position() eventlog.Pos {
 // behind reports whether the next event is to be read by [Cursor.page].
 func (c *Cursor) behind() bool {
 	first, _ := c.epoch.frames.Bounds()
-	return c.at < first && !c.caught && !c.epoch.complete
+	return c.at < first && !c.caughtUp && !c.epoch.complete
 }
 
 // take makes a batch of the frames [first, next). The filter may leave nothing of it.
 func (c *Cursor) take(frames []byte, first, next uint64) Batch {
 	b := c.epoch.batch(frames, first, next)
 	c.at, c.stamp = next, b.Last.Stamp
-	if !c.caught {
+	if !c.caughtUp {
 		_, end := c.epoch.frames.Bounds()
-		c.caught = next >= end
+		c.caughtUp = next >= end
 	}
 	return c.choose(b)
 }
@@ -184,7 +185,7 @@ func (c *Cursor) choose(b Batch) Batch {
 	}
 	chosen, from, to, n, err := c.filter.choose(b.Frames, b.First.Seq, &c.scratch)
 	if err != nil {
-		c.fail(err)
+		c.end(err)
 		return Batch{}
 	}
 	if n == b.Count || n == 0 {
@@ -197,58 +198,58 @@ func (c *Cursor) choose(b Batch) Batch {
 	return out
 }
 
-// fall applies the policy to a cursor whose position was dropped. first is the number of
-// the oldest event that it can still have. PolicyCut is for slow readers only: to resume
-// does not help where the log itself has dropped the position.
-func (c *Cursor) fall(first uint64, reason sse.GapReason) {
+// applyPolicy applies the policy to a cursor whose position was dropped. first is the
+// number of the oldest event that it can still have. PolicyCut is for slow readers only:
+// to resume does not help where the log itself has dropped the position.
+func (c *Cursor) applyPolicy(first uint64, reason sse.GapReason) {
 	if c.policy == PolicyCut && reason == sse.GapSlow {
 		c.cut()
 		return
 	}
-	c.told = c.pos()
+	c.before = c.pos()
 	c.gap = c.skip(first, c.policy, reason)
 }
 
-// move continues in the epoch that follows.
-func (c *Cursor) move() {
+// enterNextEpoch continues in the epoch that follows.
+func (c *Cursor) enterNextEpoch() {
 	next, foreign := c.epoch.next, c.epoch.foreign
 	if !foreign {
 		// The tail has left events out, not the subscriber: the log may have them.
-		c.epoch, c.caught = next, false
+		c.epoch, c.caughtUp = next, false
 		return
 	}
 	if c.policy == PolicyCut {
 		c.cut()
 		return
 	}
-	c.lose(sse.GapRestart, c.pos())
+	c.beginAgain(sse.GapRestart, c.pos())
 }
 
-// lose begins again, after a gap of unknown size behind pos.
-func (c *Cursor) lose(reason sse.GapReason, pos eventlog.Pos) {
-	c.told, c.epoch, c.caught = pos, nil, false
+// beginAgain begins again, after a gap of unknown size behind pos.
+func (c *Cursor) beginAgain(reason sse.GapReason, pos eventlog.Pos) {
+	c.before, c.epoch, c.caughtUp = pos, nil, false
 	c.gap = &sse.Gap{Reason: reason}
 	if pos != (eventlog.Pos{}) {
 		c.gap.From = pos.String()
 	}
-	c.start = Start{kind: startLost}
+	c.start = Start{kind: startAgain}
 }
 
-// tell returns the gap, once.
-func (c *Cursor) tell() Batch {
+// takeGap returns the gap, once.
+func (c *Cursor) takeGap() Batch {
 	gap := c.gap
 	c.gap = nil
-	c.feed.counts.tell(gap)
+	c.feed.counts.addGap(gap)
 	return Batch{Gap: gap}
 }
 
 func (c *Cursor) cut() {
 	c.feed.counts.cuts.Add(1)
-	c.fail(ErrCut)
+	c.end(ErrCut)
 }
 
-// fail ends the cursor with err; nil is completion.
-func (c *Cursor) fail(err error) error {
+// end ends the cursor with err; nil is completion.
+func (c *Cursor) end(err error) error {
 	if c.err == nil {
 		c.err = err
 		if err == nil {
@@ -259,15 +260,15 @@ func (c *Cursor) fail(err error) error {
 	return c.err
 }
 
-// gone reports whether err, an error of the log, is final for the cursor. If so, it ends
-// the cursor.
-func (c *Cursor) gone(err error) bool {
+// endIfFinal ends the cursor if err, an error of the log, is final for it, and reports
+// whether it is.
+func (c *Cursor) endIfFinal(err error) bool {
 	end := c.feed.ended.Load()
 	switch {
 	case end != nil && errors.Is(end.err, ErrClosed):
-		c.fail(end.err)
+		c.end(end.err)
 	case errors.Is(err, eventlog.ErrClosed):
-		c.fail(fmt.Errorf("hub: topic %q: %w", c.feed.name, err))
+		c.end(fmt.Errorf("hub: topic %q: %w", c.feed.name, err))
 	}
 	return c.err != nil
 }

@@ -29,19 +29,19 @@ func TestPolicies(t *testing.T) {
 		} {
 			topic := open(Config{Events: 3})
 			c := topic.Feed().Subscribe(Live(), tt.policy, Filter{})
-			settle()
+			waitIdle()
 			put(t, topic, "1")
-			settle()
+			waitIdle()
 			b, err := next(t, c)
 			if err != nil {
 				t.Fatal(err)
 			}
 			for i := 2; i <= 7; i++ {
 				putNumbers(t, topic, i, i)
-				settle()
+				waitIdle()
 			}
 			topic.Complete()
-			check(t, tt.policy.String(), strings.Join(show(t, b), "")+", "+read(t, c), tt.want)
+			check(t, tt.policy.String(), strings.Join(shortOf(t, b), "")+", "+read(t, c), tt.want)
 			if tt.policy != PolicyCut {
 				check(t, "read once more", read(t, c), "EOF")
 				continue
@@ -142,9 +142,9 @@ func TestBatchIsNotRewritten(t *testing.T) {
 	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
 		topic := open(Config{Events: 200, Bytes: 1 << 20})
 		c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
-		settle()
+		waitIdle()
 		put(t, topic, "held "+strings.Repeat("x", 4000), "held "+strings.Repeat("y", 4000))
-		settle()
+		waitIdle()
 		b := must(next(t, c))
 		copied := bytes.Clone(b.Frames)
 		for c.Position().Seq < 2 {
@@ -155,7 +155,7 @@ func TestBatchIsNotRewritten(t *testing.T) {
 			put(t, topic, strings.Repeat("z", 4000))
 			synctest.Wait() // the tail keeps up
 		}
-		settle()
+		waitIdle()
 		if !bytes.Equal(b.Frames, copied) {
 			t.Error("the bytes have changed")
 		}
@@ -294,7 +294,7 @@ func TestNextContext(t *testing.T) {
 func TestPollAndWait(t *testing.T) {
 	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
 		topic := open(Config{})
-		settle()
+		waitIdle()
 		bell := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 		c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 		if c.Replaying() {
@@ -318,7 +318,7 @@ func TestPollAndWait(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			check(t, "Poll", strings.Join(show(t, b), ", "), data)
+			check(t, "Poll", strings.Join(shortOf(t, b), ", "), data)
 		}
 		time.AfterFunc(time.Minute, topic.Complete)
 		if err := bell.Wait(t.Context()); err != nil {
@@ -358,7 +358,7 @@ func TestBatchesAreSegments(t *testing.T) {
 			t.Error("a batch can be appended to")
 		}
 		batches++
-		events += len(show(t, b))
+		events += len(shortOf(t, b))
 	}
 	if events != 10_000 || batches > 40 {
 		t.Errorf("%d events in %d batches", events, batches)

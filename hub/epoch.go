@@ -14,10 +14,10 @@ type epoch struct {
 	// The window is usable once the next number reaches full: then all that was in the
 	// log when the epoch began is in the window.
 	full uint64
-	// start is the number of the first frame that the window could have had.
-	start uint64
-	// life counts the incarnations of the log that the topic has seen.
-	life uint32
+	// from is the number of the first frame that the window could have had.
+	from uint64
+	// incarnation counts the incarnations of the log that the topic has seen.
+	incarnation uint32
 	// complete says that the log keeps nothing that is not in the window.
 	complete bool
 	// stamp is the stamp of all events, or 0 if each has its own. Then stamps has them,
@@ -36,7 +36,7 @@ type epoch struct {
 func newEpoch(cfg window.FramesConfig) *epoch {
 	return &epoch{
 		frames: window.NewFrames(cfg),
-		start:  cfg.First,
+		from:   cfg.First,
 		stamps: window.New[uint32](window.Config{Keep: cfg.MaxFrames + 1}),
 		base:   cfg.First - 1,
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/internal/sleep"
 )
 
 // A fakeLog is a remote store: calls take time, answers may be lost, and the tail lags.
@@ -17,16 +18,16 @@ import (
 type fakeLog struct {
 	keep int
 
-	mu      sync.Mutex
-	rng     *rand.Rand
-	faults  float64 // the share of the calls that fail
-	delay   time.Duration
-	life    uint32
-	first   uint64
-	events  []eventlog.Event
-	ids     map[string]eventlog.Pos // of messages
-	changed chan struct{}
-	closed  bool
+	mu          sync.Mutex
+	rng         *rand.Rand
+	faults      float64 // the share of the calls that fail
+	delay       time.Duration
+	incarnation uint32
+	first       uint64
+	events      []eventlog.Event
+	ids         map[string]eventlog.Pos // of messages
+	changed     chan struct{}
+	closed      bool
 
 	reading, mostReading int
 
@@ -49,7 +50,7 @@ func newFakeLog(keep int, seed uint64) *fakeLog {
 func (f *fakeLog) recreate() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.life++
+	f.incarnation++
 	f.first, f.events, f.ids = 1, nil, make(map[string]eventlog.Pos)
 	f.bell()
 }
@@ -83,7 +84,7 @@ func (f *fakeLog) away(ctx context.Context) (fault float64, err error) {
 		fault = f.rng.Float64() / f.faults // below 1 is a fault
 	}
 	f.mu.Unlock()
-	return fault, sleep(ctx, d)
+	return fault, sleep.For(ctx, d, nil)
 }
 
 func (f *fakeLog) Append(ctx context.Context, r eventlog.Record) (pos eventlog.Pos, dup bool, err error) {
@@ -106,8 +107,8 @@ func (f *fakeLog) Append(ctx context.Context, r eventlog.Record) (pos eventlog.P
 	return pos, dup, nil
 }
 
-func (f *fakeLog) pos(life uint32, seq uint64) eventlog.Pos {
-	return eventlog.Pos{Seq: seq, Stamp: life<<20 | uint32(seq)}
+func (f *fakeLog) pos(incarnation uint32, seq uint64) eventlog.Pos {
+	return eventlog.Pos{Seq: seq, Stamp: incarnation<<20 | uint32(seq)}
 }
 
 // store is Append without the delay. The caller holds mu.
@@ -116,7 +117,7 @@ func (f *fakeLog) store(r eventlog.Record) (pos eventlog.Pos, dup bool) {
 		return pos, dup
 	}
 	next := f.first + uint64(len(f.events))
-	pos = f.pos(f.life, next)
+	pos = f.pos(f.incarnation, next)
 	if r.MessageID != "" {
 		f.ids[r.MessageID] = pos
 	}
@@ -137,7 +138,7 @@ func (f *fakeLog) after(pos eventlog.Pos) ([]eventlog.Event, <-chan struct{}, er
 		return nil, nil, eventlog.ErrClosed
 	case pos == eventlog.Pos{}:
 		return f.events, f.changed, nil
-	case pos.Stamp != 0 && pos.Stamp>>20 != f.life:
+	case pos.Stamp != 0 && pos.Stamp>>20 != f.incarnation:
 		return nil, nil, eventlog.ErrForeign
 	case pos.Seq > b.Last.Seq:
 		return nil, nil, eventlog.ErrAhead
@@ -176,10 +177,10 @@ var errTail = errors.New("a tail that broke off")
 func (f *fakeLog) Tail(ctx context.Context, after eventlog.Pos) iter.Seq2[eventlog.Event, error] {
 	return func(yield func(eventlog.Event, error) bool) {
 		f.mu.Lock()
-		life := f.life
+		incarnation := f.incarnation
 		f.mu.Unlock()
 		for {
-			if f.mu.Lock(); f.life != life {
+			if f.mu.Lock(); f.incarnation != incarnation {
 				f.mu.Unlock()
 				yield(eventlog.Event{}, eventlog.ErrForeign)
 				return
@@ -237,10 +238,10 @@ func (f *fakeLog) bounds() eventlog.Bounds {
 	next := f.first + uint64(len(f.events))
 	b := eventlog.Bounds{First: eventlog.Pos{Seq: f.first}}
 	if f.first < next {
-		b.First = f.pos(f.life, f.first)
+		b.First = f.pos(f.incarnation, f.first)
 	}
 	if next > 1 {
-		b.Last = f.pos(f.life, next-1)
+		b.Last = f.pos(f.incarnation, next-1)
 	}
 	return b
 }

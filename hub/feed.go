@@ -22,10 +22,11 @@ type Feed struct {
 	counts counters
 
 	current atomic.Pointer[epoch] // nil until the tail has filled it
-	warm    chan struct{}         // closed when current is set
+	filled  chan struct{}         // closed when current is set
 	ended   atomic.Pointer[ending]
-	life    context.Context // cancelled when ended is set
-	finish  context.CancelFunc
+	running context.Context // cancelled when ended is set
+
+	cancelRunning context.CancelFunc
 
 	// pages is a semaphore for reads of the log for subscribers.
 	pages chan struct{}
@@ -34,44 +35,41 @@ type Feed struct {
 	// test can append there. It is nil outside of tests.
 	looked func()
 
-	stop context.CancelFunc // ends the tail
-	tail sync.WaitGroup
+	stopTail context.CancelFunc
+	tail     sync.WaitGroup
 
-	mu         sync.Mutex
-	live       uint64  // where cursors begin that subscribed before the first window was filled
-	own        uint64  // number of the first event stored by Append, 0 if there is none
-	asked      *ending // set by Complete, Fail or Close; settle moves it to ended
-	appending  int     // calls of log.Append that have not returned
-	acked      uint64  // number of the newest event stored by Append
-	complained time.Time
+	mu            sync.Mutex
+	liveAt        uint64  // where live cursors begin that subscribed before the first window was filled
+	firstAppended uint64  // number of the first event stored by Append, 0 if there is none
+	lastAppended  uint64  // number of the newest event stored by Append
+	appending     int     // calls of log.Append that have not returned
+	pendingEnd    *ending // set by Complete, Fail or Close; endIfDue copies it to ended
+	warned        time.Time
 }
 
 // pagesAtOnce is the number of pages of the log that all subscribers of a topic together
 // may read at the same time.
 const pagesAtOnce = 8
 
-// An ending is how a topic has ended.
-type ending struct{ err error }
-
 func newFeed(cfg Config) *Feed {
 	f := &Feed{
-		name:   cfg.Name,
-		log:    cfg.Log,
-		logger: cfg.Logger.With("topic", cfg.Name),
-		window: window.FramesConfig{MaxFrames: cfg.Events, MaxBytes: cfg.Bytes, MaxAge: cfg.Age},
-		warm:   make(chan struct{}),
-		pages:  make(chan struct{}, pagesAtOnce),
-		stop:   func() {},
+		name:     cfg.Name,
+		log:      cfg.Log,
+		logger:   cfg.Logger.With("topic", cfg.Name),
+		window:   window.FramesConfig{MaxFrames: cfg.Events, MaxBytes: cfg.Bytes, MaxAge: cfg.Age},
+		filled:   make(chan struct{}),
+		pages:    make(chan struct{}, pagesAtOnce),
+		stopTail: func() {},
 	}
-	f.life, f.finish = context.WithCancel(context.Background())
+	f.running, f.cancelRunning = context.WithCancel(context.Background())
 	if frames, stamp, ok := window.OfMemory(cfg.Log); ok {
 		f.current.Store(&epoch{frames: frames, complete: true, stamp: stamp})
-		close(f.warm)
+		close(f.filled)
 		return f
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	f.stop = stop
-	f.tail.Go(func() { f.follow(ctx) })
+	f.stopTail = stop
+	f.tail.Go(func() { f.fill(ctx) })
 	return f
 }
 
@@ -94,7 +92,7 @@ func (f *Feed) NextSeq() uint64 {
 // dropped at any time; [Cursor.Close] only keeps the count of subscribers right. On a
 // topic that has ended a cursor returns what is kept, and then the end.
 func (f *Feed) Subscribe(s Start, p Policy, filter Filter) *Cursor {
-	c := &Cursor{feed: f, start: s, policy: p, filter: filter, early: f.current.Load() == nil, told: s.pos}
+	c := &Cursor{feed: f, start: s, policy: p, filter: filter, early: f.current.Load() == nil, before: s.pos}
 	f.counts.subscribers.Add(1)
 	c.begin()
 	return c

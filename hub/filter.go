@@ -3,6 +3,7 @@ package hub
 import (
 	"runtime/debug"
 
+	"github.com/fluxwire-go/fluxwire/internal/show"
 	"github.com/fluxwire-go/fluxwire/sse"
 	"github.com/fluxwire-go/fluxwire/streams"
 )
@@ -19,7 +20,7 @@ type Filter struct {
 func Named(names ...string) Filter {
 	f := Filter{names: make(map[string]struct{}, len(names))}
 	for _, name := range names {
-		f.names[plainName(name)] = struct{}{}
+		f.names[show.EventName(name)] = struct{}{}
 	}
 	return f
 }
@@ -31,19 +32,12 @@ func Named(names ...string) Filter {
 // concurrently. A panic in it ends the cursor with a [*streams.PanicError].
 func Where(keep func(event string, data []byte) bool) Filter { return Filter{keep: keep} }
 
-func plainName(name string) string {
-	if name == "message" {
-		return ""
-	}
-	return name
-}
-
 func (f *Filter) everything() bool { return f.names == nil && f.keep == nil }
 
 // match reports whether the filter chooses the event of frame.
 func (f *Filter) match(frame []byte, keep *scratch) bool {
 	if f.keep == nil {
-		_, ok := f.names[plainName(string(sse.FrameName(frame)))]
+		_, ok := f.names[show.EventName(string(sse.FrameName(frame)))]
 		return ok
 	}
 	name, data, buf := sse.ParseFrame(frame, keep.data)
@@ -53,7 +47,10 @@ func (f *Filter) match(frame []byte, keep *scratch) bool {
 	if string(name) != keep.name {
 		keep.name = string(name)
 	}
-	return f.keep(plainName(keep.name), data)
+	if keep.name == "message" {
+		return f.keep("", data)
+	}
+	return f.keep(keep.name, data)
 }
 
 // A scratch is what a cursor keeps for its filter from one event to the next.
@@ -75,23 +72,23 @@ func (f *Filter) choose(frames []byte, first uint64, keep *scratch) (chosen []by
 		}
 	}()
 	start, copied := 0, false // the chosen frames are frames[start:start+len(chosen)] until they are copied
-	for at, seq := 0, first; at < len(frames); seq++ {
-		end := sse.FrameEnd(frames, at)
-		if f.match(frames[at:end], keep) {
+	for offset, seq := 0, first; offset < len(frames); seq++ {
+		end := sse.FrameEnd(frames, offset)
+		if f.match(frames[offset:end], keep) {
 			switch {
 			case n == 0:
-				start, from = at, seq
-				chosen = frames[at:end:end]
-			case !copied && start+len(chosen) == at:
+				start, from = offset, seq
+				chosen = frames[offset:end:end]
+			case !copied && start+len(chosen) == offset:
 				chosen = frames[start:end:end]
 			default: // a piece of frames has no room, so that append copies it
-				chosen = append(chosen, frames[at:end]...)
+				chosen = append(chosen, frames[offset:end]...)
 				copied = true
 			}
 			to = seq
 			n++
 		}
-		at = end
+		offset = end
 	}
 	return chosen, from, to, n, nil
 }

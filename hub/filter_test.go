@@ -18,7 +18,7 @@ func TestFilter(t *testing.T) {
 		for range 12 {
 			put(t, topic, "x=-")
 		}
-		settle()
+		waitIdle()
 		short := func(_ string, data []byte) bool { return len(data) == 1 && data[0] != '-' }
 		for _, tt := range []struct {
 			name   string
@@ -61,7 +61,7 @@ func TestFilteredBatches(t *testing.T) {
 	if err != nil || half.Count != 50 || half.First.Seq != 1 || half.Last.Seq != 99 {
 		t.Errorf("Poll = %d events from %v to %v, %v", half.Count, half.First, half.Last, err)
 	}
-	show(t, half)
+	shortOf(t, half)
 	again, _ := topic.Feed().Subscribe(Earliest(), PolicyToOldest, Filter{}).Poll()
 	if string(again.Frames) != string(all.Frames) {
 		t.Error("filtering wrote into the window")
@@ -90,9 +90,9 @@ func TestFilterPanic(t *testing.T) {
 			return true
 		}))
 		other := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
-		settle()
+		waitIdle()
 		put(t, topic, "1")
-		check(t, "before", strings.Join(show(t, must(next(t, c))), ""), "1")
+		check(t, "before", strings.Join(shortOf(t, must(next(t, c))), ""), "1")
 		put(t, topic, "2", "3")
 		for range 2 {
 			_, err := next(t, c)

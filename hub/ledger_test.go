@@ -35,11 +35,11 @@ func ledgerRuns(t *testing.T, n int) int {
 	return n
 }
 
-// A truth knows all events ever stored: their blocks by incarnation (life) and number,
-// and in which life an event with a stamp was stored.
+// A truth knows all events ever stored: their blocks by incarnation of the log
+// and number, and in which incarnation an event with a stamp was stored.
 type truth interface {
-	block(life, seq uint64) (block string, ok bool)
-	lifeOf(stamp uint32) uint64
+	block(incarnation, seq uint64) (block string, ok bool)
+	incarnationOf(stamp uint32) uint64
 }
 
 // An account is one client's side of the ledger. It uses only what the client received,
@@ -49,10 +49,10 @@ type account struct {
 	name  string
 	truth truth
 
-	life  uint64 // 0: not known until the next event
-	last  uint64 // the client has accounted for all up to this number
-	id    string // what it would send as Last-Event-ID
-	names map[string]bool
+	incarnation uint64 // 0: not known until the next event
+	last        uint64 // the client has accounted for all up to this number
+	id          string // what it would send as Last-Event-ID
+	names       map[string]bool
 
 	delivered, missed, unknown uint64
 }
@@ -77,9 +77,9 @@ func (a *account) pass(seq uint64) error {
 		return fmt.Errorf("%s: %d came after %d", a.name, seq, a.last)
 	}
 	for s := a.last + 1; s <= seq; s++ {
-		block, ok := a.truth.block(a.life, s)
+		block, ok := a.truth.block(a.incarnation, s)
 		if !ok {
-			return fmt.Errorf("%s: there is no event %d in life %d", a.name, s, a.life)
+			return fmt.Errorf("%s: there is no event %d in incarnation %d", a.name, s, a.incarnation)
 		}
 		if name, _, _ := strings.Cut(strings.TrimPrefix(block, "event: "), "\n"); a.names == nil || a.names[name] {
 			return fmt.Errorf("%s: lost in silence: event %d, between %d and %d", a.name, s, a.last, seq+1)
@@ -102,12 +102,12 @@ func (a *account) events(b Batch, n int) error {
 		if err != nil {
 			return err
 		}
-		life := a.truth.lifeOf(pos.Stamp)
-		if a.life == 0 {
-			a.life = life
+		incarnation := a.truth.incarnationOf(pos.Stamp)
+		if a.incarnation == 0 {
+			a.incarnation = incarnation
 		}
-		if life != a.life {
-			return fmt.Errorf("%s: event %s is of life %d, without a word after life %d", a.name, id, life, a.life)
+		if incarnation != a.incarnation {
+			return fmt.Errorf("%s: event %s is of incarnation %d, without a gap after incarnation %d", a.name, id, incarnation, a.incarnation)
 		}
 		if pos.Seq <= a.last {
 			return fmt.Errorf("%s: event %d came twice or too late: %d was there", a.name, pos.Seq, a.last)
@@ -115,7 +115,7 @@ func (a *account) events(b Batch, n int) error {
 		if err := a.pass(pos.Seq - 1); err != nil {
 			return err
 		}
-		if want, ok := a.truth.block(life, pos.Seq); !ok || block != want {
+		if want, ok := a.truth.block(incarnation, pos.Seq); !ok || block != want {
 			return fmt.Errorf("%s: event %s is %q, want %q", a.name, id, block, want)
 		}
 		a.last, a.id = pos.Seq, id
@@ -134,9 +134,9 @@ func (a *account) gap(g *sse.Gap) error {
 		if g.Reason == sse.GapRetention || g.Reason == sse.GapSlow || g.To != "" {
 			return fmt.Errorf("%s: gap %+v does not say how many are missing", a.name, g)
 		}
-		a.life, a.last, a.id = 0, to.Seq, g.ID
+		a.incarnation, a.last, a.id = 0, to.Seq, g.ID
 		if to.Stamp != 0 {
-			a.life = a.truth.lifeOf(to.Stamp)
+			a.incarnation = a.truth.incarnationOf(to.Stamp)
 		}
 		a.unknown++
 		return nil
@@ -145,11 +145,11 @@ func (a *account) gap(g *sse.Gap) error {
 	if err != nil || g.Reason != sse.GapRetention && g.Reason != sse.GapSlow || g.To != g.ID {
 		return fmt.Errorf("%s: gap %+v: %v", a.name, g, err)
 	}
-	if from.Stamp != 0 && a.life == 0 {
-		a.life = a.truth.lifeOf(from.Stamp)
+	if from.Stamp != 0 && a.incarnation == 0 {
+		a.incarnation = a.truth.incarnationOf(from.Stamp)
 	}
-	if a.life == 0 && from.Seq != a.last {
-		return fmt.Errorf("%s: gap %+v: %d were passed over in an unknown life", a.name, g, from.Seq-a.last)
+	if a.incarnation == 0 && from.Seq != a.last {
+		return fmt.Errorf("%s: gap %+v: %d were passed over in an unknown incarnation", a.name, g, from.Seq-a.last)
 	}
 	if err := a.pass(from.Seq); err != nil {
 		return err
@@ -167,8 +167,8 @@ func (a *account) rest(pos eventlog.Pos) error {
 	if pos == (eventlog.Pos{}) || pos.Seq == a.last {
 		return nil
 	}
-	if a.life == 0 {
-		a.life = a.truth.lifeOf(pos.Stamp)
+	if a.incarnation == 0 {
+		a.incarnation = a.truth.incarnationOf(pos.Stamp)
 	}
 	a.id = pos.String()
 	return a.pass(pos.Seq)
@@ -189,19 +189,19 @@ func randomNames(rng *rand.Rand) map[string]bool {
 
 // memoryTruth is the truth about the topics in memory that follow each other.
 type memoryTruth struct {
-	lives  []map[uint64]string // from life 1 on
-	stamps map[uint32]uint64
+	incarnations []map[uint64]string // from incarnation 1 on
+	stamps       map[uint32]uint64
 }
 
-func (m *memoryTruth) block(life, seq uint64) (string, bool) {
-	if life == 0 {
+func (m *memoryTruth) block(incarnation, seq uint64) (string, bool) {
+	if incarnation == 0 {
 		return "", false
 	}
-	block, ok := m.lives[life-1][seq]
+	block, ok := m.incarnations[incarnation-1][seq]
 	return block, ok
 }
 
-func (m *memoryTruth) lifeOf(stamp uint32) uint64 { return m.stamps[stamp] }
+func (m *memoryTruth) incarnationOf(stamp uint32) uint64 { return m.stamps[stamp] }
 
 // A memoryLedger is one schedule over topics in memory.
 type memoryLedger struct {
@@ -209,7 +209,7 @@ type memoryLedger struct {
 	rng   *rand.Rand
 	truth *memoryTruth
 	topic *Topic[string]
-	times []time.Time // of the events of this life, from number 1 on
+	times []time.Time // of the events of this incarnation, from number 1 on
 
 	clients []*ledgerClient
 	total   map[string]uint64
@@ -234,8 +234,8 @@ func (l *memoryLedger) restart() {
 		Bytes:  20_000 + l.rng.IntN(40_000),
 		Age:    time.Duration(1+l.rng.IntN(600)) * time.Second,
 	})
-	l.truth.lives = append(l.truth.lives, make(map[uint64]string))
-	l.truth.stamps[l.topic.feed.current.Load().stamp] = uint64(len(l.truth.lives))
+	l.truth.incarnations = append(l.truth.incarnations, make(map[uint64]string))
+	l.truth.stamps[l.topic.feed.current.Load().stamp] = uint64(len(l.truth.incarnations))
 	l.times = nil
 }
 
@@ -243,7 +243,7 @@ func (l *memoryLedger) append() error {
 	name := eventNames[l.rng.IntN(len(eventNames))]
 	data := strings.Repeat("x", l.rng.IntN(1<<l.rng.IntN(13)))
 	pos, err := l.topic.Append(l.t.Context(), textEvent{Event: name, Data: data})
-	l.truth.lives[len(l.truth.lives)-1][pos.Seq] = "event: " + name + "\ndata: " + data + "\n\n"
+	l.truth.incarnations[len(l.truth.incarnations)-1][pos.Seq] = "event: " + name + "\ndata: " + data + "\n\n"
 	l.times = append(l.times, time.Now())
 	return err
 }
@@ -267,7 +267,7 @@ func (l *memoryLedger) join(c *ledgerClient) {
 			begin--
 		}
 	}
-	c.life, c.last = uint64(len(l.truth.lives)), begin-1
+	c.incarnation, c.last = uint64(len(l.truth.incarnations)), begin-1
 	c.id = eventlog.Pos{Seq: c.last, Stamp: l.topic.feed.current.Load().stamp}.String()
 	if got := c.cursor.Position().String(); got != c.id {
 		l.t.Errorf("%s: start %d begins behind %s, want %s", c.name, kind, got, c.id)
@@ -285,7 +285,7 @@ func (l *memoryLedger) resume(c *ledgerClient) {
 	c.expect = "?"
 	id := c.id
 	pos, _ := eventlog.ParsePos(id)
-	if l.truth.lifeOf(pos.Stamp) != uint64(len(l.truth.lives)) {
+	if l.truth.incarnationOf(pos.Stamp) != uint64(len(l.truth.incarnations)) {
 		c.expect = sse.GapRestart
 	}
 	switch l.rng.IntN(30) {
@@ -461,14 +461,14 @@ func TestLedgerInMemory(t *testing.T) {
 	}
 }
 
-func (f *fakeLog) block(life, seq uint64) (string, bool) {
+func (f *fakeLog) block(incarnation, seq uint64) (string, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	block, ok := f.history[f.pos(uint32(life), seq)]
+	block, ok := f.history[f.pos(uint32(incarnation), seq)]
 	return block, ok
 }
 
-func (f *fakeLog) lifeOf(stamp uint32) uint64 { return uint64(stamp >> 20) }
+func (f *fakeLog) incarnationOf(stamp uint32) uint64 { return uint64(stamp >> 20) }
 
 // The same over a remote log: answers are lost, the tail lags and fails, retention
 // overtakes it, the log is created again; subscribers come from any goroutine.
@@ -490,10 +490,10 @@ func asyncLedger(t *testing.T, seed uint64, total map[string]uint64) {
 	log := newFakeLog(20+rng.IntN(300), seed)
 	log.faults = rng.Float64() * 0.3
 	topic := open(t, Config{
-		Log: log, Logger: quiet(), Events: 5 + rng.IntN(60),
+		Log: log, Logger: discard(), Events: 5 + rng.IntN(60),
 		Backoff: Backoff{Min: time.Millisecond, Max: time.Second},
 	})
-	<-topic.feed.warm
+	<-topic.feed.filled
 	var wg sync.WaitGroup
 	var mu sync.Mutex // guards total
 	count := func(what string, n uint64) {
@@ -550,7 +550,7 @@ func asyncLedger(t *testing.T, seed uint64, total map[string]uint64) {
 			policy := Policy(rng.IntN(3))
 			cursor := topic.Feed().Subscribe(Live(), policy, a.filter())
 			a.last = cursor.Position().Seq
-			a.life = log.lifeOf(cursor.Position().Stamp)
+			a.incarnation = log.incarnationOf(cursor.Position().Stamp)
 			a.id = cursor.Position().String()
 			lazy := 1 + rng.IntN(3000)
 			for {
@@ -571,8 +571,8 @@ func asyncLedger(t *testing.T, seed uint64, total map[string]uint64) {
 				case err == io.EOF:
 					log.mu.Lock()
 					last := log.first + uint64(len(log.events)) - 1
-					if a.life == 0 {
-						a.life = uint64(log.life)
+					if a.incarnation == 0 {
+						a.incarnation = uint64(log.incarnation)
 					}
 					log.mu.Unlock()
 					if err := a.pass(last); err != nil {

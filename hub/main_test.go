@@ -126,8 +126,8 @@ func put(t testing.TB, topic *Topic[string], data ...string) (last eventlog.Pos)
 	return last
 }
 
-// settle waits until nothing happens any more.
-func settle() {
+// waitIdle waits until nothing happens any more.
+func waitIdle() {
 	time.Sleep(time.Second)
 	synctest.Wait()
 }
@@ -147,7 +147,7 @@ func read(t testing.TB, c *Cursor) string {
 		case err != nil:
 			return strings.Join(append(out, err.Error()), ", ")
 		}
-		out = append(out, show(t, b)...)
+		out = append(out, shortOf(t, b)...)
 	}
 }
 
@@ -158,7 +158,8 @@ func next(t testing.TB, c *Cursor) (Batch, error) {
 	return c.Next(ctx)
 }
 
-func show(t testing.TB, b Batch) []string {
+// shortOf returns a batch in the short form of read.
+func shortOf(t testing.TB, b Batch) []string {
 	t.Helper()
 	if g := b.Gap; g != nil {
 		missed := "?"

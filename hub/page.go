@@ -31,10 +31,10 @@ func (c *Cursor) page(ctx context.Context) (Batch, error) {
 		case ctx.Err() != nil:
 			return Batch{}, context.Cause(ctx)
 		case ok:
-			c.fall(purged.Bounds.First.Seq, sse.GapRetention)
+			c.applyPolicy(purged.Bounds.First.Seq, sse.GapRetention)
 			return Batch{}, nil
 		case err == nil && len(events) > 0 && events[0].Seq > c.at:
-			c.fall(events[0].Seq, sse.GapRetention) // the position was unknown, so the log read from its oldest event
+			c.applyPolicy(events[0].Seq, sse.GapRetention) // the position was unknown, so the log read from its oldest event
 			return Batch{}, nil
 		case err == nil && len(events) > 0:
 			b := c.assemble(events)
@@ -43,12 +43,12 @@ func (c *Cursor) page(ctx context.Context) (Batch, error) {
 			}
 			tries = 0
 			continue
-		case c.gone(err):
+		case c.endIfFinal(err):
 			return Batch{}, c.err
 		}
 		// The log cannot be read, or it is another incarnation, which the tail will notice.
-		if _, over := c.epoch.frames.Ended(); over && err != nil {
-			c.move()
+		if _, ended := c.epoch.frames.Ended(); ended && err != nil {
+			c.enterNextEpoch()
 			return Batch{}, nil
 		}
 		if err := c.pause(ctx, tries); err != nil {

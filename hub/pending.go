@@ -6,11 +6,11 @@ import "fmt"
 type finding int
 
 const (
-	foundNothing finding = iota // nothing yet
-	foundFrames                 // frames [first, next)
-	foundDropped                // the position has left the window, which begins at first
-	foundMoved                  // the window is read to its end, and epoch.next follows
-	foundEnd                    // the topic is read to its end
+	foundNothing   finding = iota // nothing yet
+	foundFrames                   // frames [first, next)
+	foundDropped                  // the position has left the window, which begins at first
+	foundNextEpoch                // the window is read to its end, and epoch.next follows
+	foundEnd                      // the topic is read to its end
 )
 
 // A found is what [Feed.pending] has found.
@@ -19,8 +19,8 @@ type found struct {
 	frames      []byte
 	first, next uint64
 	end         error // with foundEnd; nil is completion
-	// ending reports that there is an end, or another window, behind the last frame.
-	ending bool
+	// last reports that an end, or another window, comes after the frames of this one.
+	last bool
 }
 
 // pending returns what there is at event at in the window of e.
@@ -29,23 +29,23 @@ func (f *Feed) pending(e *epoch, at uint64) found {
 	// because nothing is stored after the end.
 	end := f.ended.Load()
 	f.look()
-	closed, over := e.frames.Ended()
+	windowErr, windowEnded := e.frames.Ended()
 	f.look()
 	var got found
 	got.frames, got.first, got.next = e.frames.Read(at)
 	f.look()
-	got.ending = end != nil || over
+	got.last = end != nil || windowEnded
 	switch {
 	case got.first > at:
 		got.finding = foundDropped
 	case got.next > got.first:
 		got.finding = foundFrames
-	case over && e.next != nil:
-		got.finding = foundMoved
+	case windowEnded && e.next != nil:
+		got.finding = foundNextEpoch
 	case end != nil:
 		got.finding, got.end = foundEnd, end.err
-	case over:
-		got.finding, got.end = foundEnd, fmt.Errorf("hub: topic %q: %w", f.name, closed)
+	case windowEnded:
+		got.finding, got.end = foundEnd, fmt.Errorf("hub: topic %q: %w", f.name, windowErr)
 	}
 	return got
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/internal/sleep"
 	"github.com/fluxwire-go/fluxwire/internal/window"
 	"github.com/fluxwire-go/fluxwire/sse"
 	"github.com/fluxwire-go/fluxwire/streams"
@@ -42,10 +43,10 @@ func randomDraw() float64 { return mrand.Float64() }
 func (t *Topic[T]) Publish(ctx context.Context, source streams.Observable[sse.ServerSentEvent[T]], opts ...PublishOption[T]) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	if t.Feed().life.Err() != nil {
+	if t.Feed().running.Err() != nil {
 		return ErrEnded
 	}
-	defer context.AfterFunc(t.feed.life, func() { cancel(ErrEnded) })()
+	defer context.AfterFunc(t.feed.running, func() { cancel(ErrEnded) })()
 	p := t.publisher(opts)
 	for failures := 0; ; {
 		began := time.Now()
@@ -84,7 +85,7 @@ func (t *Topic[T]) Publish(ctx context.Context, source streams.Observable[sse.Se
 		}
 		wait := t.cfg.Backoff.wait(failures, t.draw())
 		t.feed.logger.LogAttrs(ctx, slog.LevelWarn, "pipeline failed", append(attrs, slog.Duration("restart_in", wait))...)
-		if err := sleep(ctx, wait); err != nil {
+		if err := sleep.For(ctx, wait, nil); err != nil {
 			return err
 		}
 		t.feed.counts.restarts.Add(1)
@@ -106,18 +107,6 @@ func doubled(least, most time.Duration, n int) time.Duration {
 		least *= 2
 	}
 	return min(least, most)
-}
-
-// sleep waits for d. It returns early with its cause if ctx ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // A PublishOption is an option of [Topic.Publish].
@@ -183,7 +172,7 @@ func (p *publisher[T]) append(ctx context.Context, ev sse.ServerSentEvent[T]) er
 	t := p.topic
 	id, err := p.messageID(ev)
 	if err != nil {
-		t.feed.complain("event left out", t.refuse(ev.Event, err), t.feed.counts.refused.Load())
+		t.feed.warn("event left out", t.refuse(ev.Event, err), t.feed.counts.refused.Load())
 		return nil
 	}
 	for tries := 1; ; tries++ {
@@ -192,7 +181,7 @@ func (p *publisher[T]) append(ctx context.Context, ev sse.ServerSentEvent[T]) er
 			return nil
 		}
 		if e, ok := errors.AsType[*RefusedError](err); ok {
-			t.feed.complain("event left out", e, t.feed.counts.refused.Load())
+			t.feed.warn("event left out", e, t.feed.counts.refused.Load())
 			return nil
 		}
 		switch {
@@ -201,24 +190,24 @@ func (p *publisher[T]) append(ctx context.Context, ev sse.ServerSentEvent[T]) er
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		}
-		t.feed.complain("the log did not store an event, trying again", err, t.feed.counts.retries.Add(1))
-		if err := sleep(ctx, doubled(firstRetry, lastRetry, tries)); err != nil {
+		t.feed.warn("the log did not store an event, trying again", err, t.feed.counts.retries.Add(1))
+		if err := sleep.For(ctx, doubled(firstRetry, lastRetry, tries), nil); err != nil {
 			return err
 		}
 	}
 }
 
-// complain logs a warning, but not more than one a second, since each event may cause
+// warn logs a warning, but not more than one a second, since each event may cause
 // one. count is how many there have been.
-func (f *Feed) complain(what string, err error, count uint64) {
+func (f *Feed) warn(what string, err error, count uint64) {
 	now := time.Now()
 	f.mu.Lock()
-	quiet := now.Sub(f.complained) < time.Second
-	if !quiet {
-		f.complained = now
+	recent := now.Sub(f.warned) < time.Second
+	if !recent {
+		f.warned = now
 	}
 	f.mu.Unlock()
-	if !quiet {
-		f.logger.LogAttrs(f.life, slog.LevelWarn, what, slog.Any("error", err), slog.Uint64("so_far", count))
+	if !recent {
+		f.logger.LogAttrs(f.running, slog.LevelWarn, what, slog.Any("error", err), slog.Uint64("so_far", count))
 	}
 }

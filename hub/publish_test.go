@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/internal/sleep"
 	"github.com/fluxwire-go/fluxwire/sse"
 	"github.com/fluxwire-go/fluxwire/streams"
 )
@@ -38,7 +39,7 @@ func panics(ctx context.Context, emit func(textEvent) bool) error { panic("no fe
 
 func failsAfter(d time.Duration) func(context.Context, func(textEvent) bool) error {
 	return func(ctx context.Context, emit func(textEvent) bool) error {
-		if err := sleep(ctx, d); err != nil {
+		if err := sleep.For(ctx, d, nil); err != nil {
 			return err
 		}
 		return fails(ctx, emit)
@@ -149,7 +150,7 @@ func TestPublishContext(t *testing.T) {
 				t.Fatalf("%s: the topic has ended", name)
 			}
 		}
-		settle()
+		waitIdle()
 		topic.Complete()
 		if got := read(t, c); !strings.HasSuffix(got, "EOF") {
 			t.Errorf("the subscriber saw %s", got)

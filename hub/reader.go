@@ -16,7 +16,7 @@ func init() {
 
 // share returns where c is, if a reader can continue there.
 func (c *Cursor) share() (reading.Spot, bool) {
-	if c.err != nil || c.gap != nil || c.epoch == nil || !c.caught || !c.filter.everything() || c.feed.ended.Load() != nil {
+	if c.err != nil || c.gap != nil || c.epoch == nil || !c.caughtUp || !c.filter.everything() || c.feed.ended.Load() != nil {
 		return reading.Spot{}, false
 	}
 	return c.spot.shared(), true
@@ -24,7 +24,7 @@ func (c *Cursor) share() (reading.Spot, bool) {
 
 // shared returns s as readers have it.
 func (s *spot) shared() reading.Spot {
-	return reading.Spot{At: s.at, Stamp: s.stamp, Life: s.epoch.life}
+	return reading.Spot{At: s.at, Stamp: s.stamp, Life: s.epoch.incarnation}
 }
 
 // A reader implements [reading.Reader]. It has no state of its own: a spot says which
@@ -37,39 +37,39 @@ type reader struct {
 func (r *reader) Read(s reading.Spot) reading.Pending {
 	for {
 		e := r.feed.current.Load() // set: there is a spot
-		if s.Life != e.life || s.At < e.start {
+		if s.Life != e.incarnation || s.At < e.from {
 			return r.cut(s)
 		}
 		got := r.feed.pending(e, s.At)
 		switch got.finding {
-		case foundMoved: // just now
+		case foundNextEpoch: // just now
 			continue
 		case foundFrames:
 			return reading.Pending{
 				Frames: got.frames,
 				Count:  int(got.next - got.first),
 				Next:   reading.Spot{At: got.next, Stamp: e.lastStamp(got.next-1, got.frames), Life: s.Life},
-				More:   more(e, got.next, got.ending),
+				More:   more(e, got.next, got.last),
 			}
 		case foundDropped:
 			if r.policy == PolicyCut {
 				return r.cut(s)
 			}
-			at := spot{epoch: e, at: s.At, stamp: s.Stamp}
-			gap := at.skip(got.first, r.policy, sse.GapSlow)
-			r.feed.counts.tell(gap)
-			return reading.Pending{Gap: gap, Next: at.shared(), More: more(e, at.at, got.ending)}
+			next := spot{epoch: e, at: s.At, stamp: s.Stamp}
+			gap := next.skip(got.first, r.policy, sse.GapSlow)
+			r.feed.counts.addGap(gap)
+			return reading.Pending{Gap: gap, Next: next.shared(), More: more(e, next.at, got.last)}
 		case foundEnd:
 			return reading.Pending{Next: s, Ended: true, Err: got.end}
 		}
-		return reading.Pending{Next: s, More: got.ending}
+		return reading.Pending{Next: s, More: got.last}
 	}
 }
 
 // more reports whether there is something at event next or behind it.
-func more(e *epoch, next uint64, ending bool) bool {
-	_, newest := e.frames.Bounds()
-	return ending || next < newest
+func more(e *epoch, next uint64, last bool) bool {
+	_, end := e.frames.Bounds()
+	return last || next < end
 }
 
 func (r *reader) cut(s reading.Spot) reading.Pending {
@@ -79,7 +79,32 @@ func (r *reader) cut(s reading.Spot) reading.Pending {
 
 func (r *reader) Newest() uint64 { return r.feed.NextSeq() }
 
-func (r *reader) Watch(ctx context.Context, changed func()) { r.feed.Watch(ctx, changed) }
+func (r *reader) Watch(ctx context.Context, changed func()) {
+	for {
+		e := r.feed.current.Load()
+		if e == nil {
+			return // there are no spots yet
+		}
+		_, next := e.frames.Bounds()
+		_, ended := e.frames.Ended()
+		changed()
+		wait := e.frames.Wait(next)
+		if ended {
+			if r.feed.current.Load() != e {
+				continue
+			}
+			wait = nil
+		}
+		select {
+		case <-wait:
+		case <-r.feed.running.Done():
+			changed()
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
 
 func (r *reader) Join() { r.feed.counts.subscribers.Add(1) }
 

@@ -43,7 +43,7 @@ func TestSpotOfCursor(t *testing.T) {
 	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
 		topic := open(Config{Events: 5})
 		put(t, topic, "a", "b")
-		settle()
+		waitIdle()
 		feed := topic.Feed()
 		some := feed.Subscribe(Live(), PolicyToOldest, Named("a"))
 		next(t, some)
@@ -61,7 +61,7 @@ func TestSpotOfCursor(t *testing.T) {
 			t.Errorf("the spot is at %d, position %v; want 3, %v", s.At, s.Pos(), c.Position())
 		}
 		topic.Complete()
-		settle()
+		waitIdle()
 		if _, ok := reading.Hub.Spot(c); ok {
 			t.Error("a cursor at the topic's end has a spot")
 		}
@@ -91,7 +91,7 @@ func TestReaderReadsAsCursor(t *testing.T) {
 				}()
 				topic := open(Config{Events: 1 + rng.IntN(30), Bytes: 4000, Logger: slog.New(slog.DiscardHandler)})
 				put(t, topic, "zero")
-				settle()
+				waitIdle()
 				feed, r := topic.Feed(), newReader(topic, policy)
 				spots := make([]reading.Spot, 1+rng.IntN(5))
 				for i := range spots {
@@ -106,7 +106,7 @@ func TestReaderReadsAsCursor(t *testing.T) {
 							log.recreate()
 							put(t, topic, "new")
 						}
-						settle()
+						waitIdle()
 					}
 					i := rng.IntN(len(spots))
 					s, before := spots[i], feed.Stats()
@@ -118,13 +118,13 @@ func TestReaderReadsAsCursor(t *testing.T) {
 					}
 
 					e := feed.current.Load()
-					if s.Life != e.life || s.At < e.start {
+					if s.Life != e.incarnation || s.At < e.from {
 						if !got.Ended || !errors.Is(got.Err, ErrCut) {
 							t.Fatalf("%+v at a position of another window; want ErrCut", got)
 						}
 						seen.moves++
 					} else {
-						model := Cursor{feed: feed, closed: true, policy: policy, spot: spot{epoch: e, at: s.At, stamp: s.Stamp}, caught: true}
+						model := Cursor{feed: feed, closed: true, policy: policy, spot: spot{epoch: e, at: s.At, stamp: s.Stamp}, caughtUp: true}
 						want, wantErr := model.Poll()
 						if got.Err != wantErr || got.Ended != (wantErr != nil) ||
 							string(got.Frames) != string(want.Frames) || got.Count != want.Count || !reflect.DeepEqual(got.Gap, want.Gap) {
@@ -176,13 +176,13 @@ func TestReaderEnd(t *testing.T) {
 		engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
 			topic := open(Config{})
 			put(t, topic, "zero")
-			settle()
+			waitIdle()
 			s, r := spotAtEnd(t, topic), newReader(topic, PolicyToOldest)
 			if got := r.Read(s); !reflect.DeepEqual(got, reading.Pending{Next: s}) {
 				t.Fatalf("%+v before anything has come; want nothing pending", got)
 			}
 			put(t, topic, "one")
-			settle()
+			waitIdle()
 			tt.end(topic)
 			got := r.Read(s)
 			if got.Count != 1 || !got.More || got.Ended {
@@ -219,11 +219,11 @@ func testSpotOutlivesWindow(t *testing.T) {
 	s, r := spotAtEnd(t, topic), newReader(topic, PolicyToOldest)
 	feed := topic.Feed()
 	old := feed.current.Load()
-	begin := func(first uint64, life uint32) *epoch {
+	begin := func(first uint64, incarnation uint32) *epoch {
 		e := newEpoch(window.FramesConfig{First: first, MaxFrames: 10})
 		_, _ = e.stamps.Append(7)
 		_, _ = e.stamps.Append(8)
-		e.life = life
+		e.incarnation = incarnation
 		return e
 	}
 	for _, tt := range []struct {
@@ -253,10 +253,10 @@ func TestReaderDoesNotAllocate(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				topic := openMaybeHidden(t, hide)
 				put(t, topic, "zero")
-				settle()
+				waitIdle()
 				s, r := spotAtEnd(t, topic), newReader(topic, PolicyToOldest)
 				put(t, topic, "one")
-				settle()
+				waitIdle()
 				var got reading.Pending
 				if n := testing.AllocsPerRun(100, func() { got = r.Read(s) }); n > 0 || got.Count != 1 {
 					t.Errorf("%v allocations to read %d events, want none to read 1", n, got.Count)
@@ -275,7 +275,7 @@ func TestWatchReader(t *testing.T) {
 	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
 		topic := open(Config{})
 		put(t, topic, "zero")
-		settle()
+		waitIdle()
 		feed, r := topic.Feed(), newReader(topic, PolicyToOldest)
 		var calls atomic.Int32
 		told := make(chan struct{}, 1)
@@ -298,7 +298,7 @@ func TestWatchReader(t *testing.T) {
 				for !ended {
 					got := r.Read(s)
 					if errors.Is(got.Err, ErrCut) { // another incarnation of the log
-						s = reading.Spot{At: 1, Life: feed.current.Load().life}
+						s = reading.Spot{At: 1, Life: feed.current.Load().incarnation}
 						continue
 					}
 					ended, end, s = got.Ended, got.Err, got.Next
@@ -314,25 +314,25 @@ func TestWatchReader(t *testing.T) {
 			put(t, topic, fmt.Sprint(i))
 			appended++
 			if i%3 == 0 {
-				settle()
+				waitIdle()
 				if seen != appended {
 					t.Fatalf("%d events seen, want %d", seen, appended)
 				}
 			}
 		}
 		if log, ok := feed.log.(*fakeLog); ok {
-			settle()
+			waitIdle()
 			log.recreate()
 			put(t, topic, "new")
 			appended++
-			settle()
+			waitIdle()
 			time.Sleep(time.Minute)
 			synctest.Wait()
 			if seen != appended {
 				t.Fatalf("%d events seen, want %d with that of the new log", seen, appended)
 			}
 		}
-		settle()
+		waitIdle()
 		idle := calls.Load()
 		time.Sleep(time.Hour)
 		synctest.Wait()
@@ -340,7 +340,7 @@ func TestWatchReader(t *testing.T) {
 			t.Errorf("%d calls for %d events, and %d in an idle hour", idle, appended, calls.Load()-idle)
 		}
 		put(t, topic, "last")
-		settle() // so that the end comes by itself
+		waitIdle() // so that the end comes by itself
 		topic.Complete()
 		work.Wait()
 		if seen != appended+1 || !ended || end != nil {
@@ -353,7 +353,7 @@ func TestWatchReaderContext(t *testing.T) {
 	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
 		topic := open(Config{})
 		put(t, topic, "zero")
-		settle()
+		waitIdle()
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { newReader(topic, PolicyToOldest).Watch(ctx, func() {}); close(done) }()

@@ -23,7 +23,7 @@ const (
 	startSince
 	startAfter
 	startMalformed // after an id that cannot be read
-	startLost      // after a gap of unknown size: where the policy says
+	startAgain     // after a gap of unknown size: where the policy says
 )
 
 // Live begins with the next event that is appended.

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"sync"
@@ -15,10 +16,10 @@ func TestStart(t *testing.T) {
 	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
 		topic := open(Config{Events: 5})
 		put(t, topic, "1", "2", "3", "4")
-		settle()
+		waitIdle()
 		noon := time.Now()
 		last := put(t, topic, "5", "6", "7") // 3 to 7 are kept
-		settle()
+		waitIdle()
 		feed := topic.Feed()
 		var readers sync.WaitGroup
 		for _, tt := range []struct {
@@ -60,7 +61,7 @@ func TestStart(t *testing.T) {
 			c := feed.Subscribe(tt.start, tt.policy, Filter{})
 			readers.Go(func() { check(t, tt.name, read(t, c), tt.want) })
 		}
-		settle()
+		waitIdle()
 		put(t, topic, "8")
 		topic.Complete()
 		readers.Wait()
@@ -72,7 +73,7 @@ func TestGapIsToldOnce(t *testing.T) {
 	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
 		topic := open(Config{Events: 3})
 		put(t, topic, "1", "2", "3", "4", "5")
-		settle()
+		waitIdle()
 		for _, id := range []string{"1", "x", "77", "4.zzzz1"} {
 			for _, policy := range []Policy{PolicyToOldest, PolicyToLatest} {
 				c := topic.Feed().Subscribe(After(id), policy, Filter{})
@@ -112,10 +113,10 @@ func TestGapRestart(t *testing.T) {
 
 		after := open(t, Config{})
 		put(t, after, "a", "b", "c", "d")
-		check(t, "in the next life", read(t, after.Feed().Subscribe(After(id), PolicyToOldest, Filter{})), "restart 3- missed ?, a, b, c, d")
-		check(t, "from the start of the life before", read(t, after.Feed().Subscribe(After(start), PolicyToOldest, Filter{})), "restart 0- missed ?, a, b, c, d")
+		check(t, "in the next incarnation", read(t, after.Feed().Subscribe(After(id), PolicyToOldest, Filter{})), "restart 3- missed ?, a, b, c, d")
+		check(t, "from the start of the incarnation before", read(t, after.Feed().Subscribe(After(start), PolicyToOldest, Filter{})), "restart 0- missed ?, a, b, c, d")
 		here := after.Feed().Subscribe(Earliest(), PolicyToOldest, Filter{}).Position().String()
-		check(t, "from the start of this life", read(t, after.Feed().Subscribe(After(here), PolicyToOldest, Filter{})), "a, b, c, d")
+		check(t, "from the start of this incarnation", read(t, after.Feed().Subscribe(After(here), PolicyToOldest, Filter{})), "a, b, c, d")
 	})
 }
 
@@ -136,10 +137,35 @@ func TestLiveBeforeWindowIsFilled(t *testing.T) {
 			t.Errorf("Poll = %v, %v", b, err)
 		}
 		latest := topic.Feed().Subscribe(Latest(2), PolicyToOldest, Filter{})
-		settle()
+		waitIdle()
 		put(t, topic, "4")
 		topic.Complete()
 		check(t, "live", read(t, c), "4, EOF")
 		check(t, "latest, as of then", read(t, latest), "2, 3, 4, EOF")
 	})
+}
+
+// A topic over an empty log has a position to resume at, if the log has a stamp for its
+// beginning.
+func TestPositionOfEmptyLog(t *testing.T) {
+	for _, hide := range []bool{false, true} {
+		t.Run(fmt.Sprint("hidden ", hide), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				topic := openMaybeHidden(t, hide)
+				waitIdle()
+				b, err := topic.Feed().log.Bounds(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
+				check(t, "before anything is appended", read(t, c), "")
+				if pos := c.Position(); pos != b.Last || pos.Stamp == 0 {
+					t.Fatalf("Position = %v, want %v, with a stamp", pos, b.Last)
+				}
+				put(t, topic, "1", "2")
+				waitIdle()
+				check(t, "resumed", read(t, topic.Feed().Subscribe(After(b.Last.String()), PolicyToOldest, Filter{})), "1, 2")
+			})
+		})
+	}
 }

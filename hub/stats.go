@@ -39,8 +39,8 @@ type counters struct {
 	subscribers                                                       atomic.Int64
 }
 
-// tell counts a gap that is told.
-func (c *counters) tell(gap *sse.Gap) {
+// addGap counts a gap that a subscriber is told of.
+func (c *counters) addGap(gap *sse.Gap) {
 	c.gaps.Add(1)
 	if gap.Missed != nil {
 		c.missed.Add(*gap.Missed)

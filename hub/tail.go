@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
+	"github.com/fluxwire-go/fluxwire/internal/sleep"
 	"github.com/fluxwire-go/fluxwire/internal/window"
 )
 
@@ -26,8 +27,8 @@ type tail struct {
 	line    []byte
 }
 
-// follow fills the window from the log until ctx ends or the log is closed.
-func (f *Feed) follow(ctx context.Context) {
+// fill fills the window from the log until ctx ends or the log is closed.
+func (f *Feed) fill(ctx context.Context) {
 	t := &tail{feed: f}
 	for tries := 0; ; {
 		before := t.after
@@ -49,8 +50,8 @@ func (f *Feed) follow(ctx context.Context) {
 		case errors.Is(err, errUnfit):
 			t.epoch, t.unfit = nil, t.after.Seq+1
 		}
-		f.complain("the tail of the log has ended and is begun again", err, f.counts.tails.Add(1))
-		if tries > 1 && sleep(ctx, doubled(firstRetry, lastRetry, tries-1)) != nil {
+		f.warn("the tail of the log has ended and is begun again", err, f.counts.tails.Add(1))
+		if tries > 1 && sleep.For(ctx, doubled(firstRetry, lastRetry, tries-1), nil) != nil {
 			return
 		}
 	}
@@ -103,7 +104,7 @@ func (t *tail) open(ctx context.Context) error {
 		cfg.First = max(cfg.First, t.unfit+1)
 	}
 	switch {
-	case t.after.Seq == cfg.First-1 && !t.foreign: // and its stamp is known
+	case t.after.Seq == cfg.First-1 && t.after.Stamp != 0 && !t.foreign: // the position is known
 	case b.Last.Seq == cfg.First-1: // nothing is kept
 		t.after = b.Last
 	case cfg.First > b.First.Seq: // the log has it
@@ -135,21 +136,21 @@ func (t *tail) offer() {
 	switch {
 	case old == e || next < e.full:
 	case old == nil:
-		f.live = e.full
-		if f.own > 0 {
-			f.live = min(f.live, f.own)
+		f.liveAt = e.full
+		if f.firstAppended > 0 {
+			f.liveAt = min(f.liveAt, f.firstAppended)
 		}
 		f.current.Store(e)
-		close(f.warm)
+		close(f.filled)
 	default:
 		// If there is no hole between them, the old one would not have had to end: so the
 		// numbers are those of other events.
 		_, end := old.frames.Bounds()
 		old.foreign = t.foreign || first < end
-		e.life = old.life
+		e.incarnation = old.incarnation
 		if old.foreign {
-			e.life++
-			f.acked = 0
+			e.incarnation++
+			f.lastAppended = 0
 		}
 		old.next = e
 		f.current.Store(e)
@@ -158,5 +159,5 @@ func (t *tail) offer() {
 	if f.current.Load() == e {
 		t.foreign = false
 	}
-	f.settle()
+	f.endIfDue()
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/eventlog"
 )
 
-func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // numbers writes the numbers from a to b as read does.
 func numbers(a, b int) string {
@@ -37,12 +37,12 @@ func TestReplayFromTheLog(t *testing.T) {
 		log := newFakeLog(1000, 1)
 		topic := open(t, Config{Log: log, Events: 10})
 		putNumbers(t, topic, 1, 300)
-		settle()
+		waitIdle()
 		half := time.Now()
 		time.Sleep(time.Second)
 		putNumbers(t, topic, 301, 600)
 		log.purge(500) // the log keeps 101 to 600, the window 591 to 600
-		settle()
+		waitIdle()
 		if first := topic.Stats().First; first != 591 {
 			t.Fatalf("the window begins at %d", first)
 		}
@@ -87,7 +87,7 @@ func TestReplayFromTheLog(t *testing.T) {
 			}()
 		}
 		putNumbers(t, topic, 601, 610)
-		settle()
+		waitIdle()
 	})
 }
 
@@ -97,7 +97,7 @@ func TestReplayReadsAreLimited(t *testing.T) {
 		log := newFakeLog(2000, 1)
 		topic := open(t, Config{Log: log, Events: 10})
 		putNumbers(t, topic, 1, 500)
-		settle()
+		waitIdle()
 		var wg sync.WaitGroup
 		for range 100 {
 			wg.Go(func() {
@@ -126,9 +126,9 @@ func TestReplayOvertakenByRetention(t *testing.T) {
 			log := newFakeLog(1000, 1)
 			topic := open(t, Config{Log: log, Events: 10})
 			putNumbers(t, topic, 1, 300)
-			settle()
+			waitIdle()
 			c := topic.Feed().Subscribe(Earliest(), tt.policy, Filter{})
-			page := strings.Join(show(t, must(next(t, c))), ", ")
+			page := strings.Join(shortOf(t, must(next(t, c))), ", ")
 			log.purge(100)
 			check(t, tt.policy.String(), page+", "+read(t, c), tt.want)
 			again := topic.Feed().Subscribe(After("64"), tt.policy, Filter{})
@@ -146,12 +146,12 @@ func TestReplayOvertakenByRetention(t *testing.T) {
 func TestTailOvertakenByRetention(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newFakeLog(1000, 1)
-		topic := open(t, Config{Log: log, Events: 100, Logger: quiet()})
-		settle()
+		topic := open(t, Config{Log: log, Events: 100, Logger: discard()})
+		waitIdle()
 		c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 		behind := topic.Feed().Subscribe(Live(), PolicyCut, Filter{})
 		putNumbers(t, topic, 1, 100)
-		settle()
+		waitIdle()
 		check(t, "before", read(t, c), numbers(1, 100))
 		stored := func(from, to int, delay time.Duration) {
 			log.mu.Lock()
@@ -162,7 +162,7 @@ func TestTailOvertakenByRetention(t *testing.T) {
 			log.delay = delay
 		}
 		stored(101, 101, 1000*time.Hour)
-		settle() // the tail is about to deliver the next event
+		waitIdle() // the tail is about to deliver the next event
 		stored(102, 600, 1)
 		log.purge(300) // 301 to 600
 		time.Sleep(2000 * time.Hour)
@@ -185,21 +185,21 @@ func TestTailOvertakenByRetention(t *testing.T) {
 func TestLogIsCreatedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newFakeLog(1000, 1)
-		topic := open(t, Config{Log: log, Logger: quiet()})
+		topic := open(t, Config{Log: log, Logger: discard()})
 		oldest := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 		latest := topic.Feed().Subscribe(Live(), PolicyToLatest, Filter{})
 		cut := topic.Feed().Subscribe(Live(), PolicyCut, Filter{})
 		asleep := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{}) // since before the window was filled
-		settle()
+		waitIdle()
 		behind := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 		putNumbers(t, topic, 1, 5)
-		settle()
+		waitIdle()
 		for _, c := range []*Cursor{oldest, latest, cut} {
 			check(t, "before", read(t, c), "1, 2, 3, 4, 5")
 		}
 		log.recreate()
 		putNumbers(t, topic, 1, 3)
-		settle()
+		waitIdle()
 		check(t, "oldest", read(t, oldest), "restart 5- missed ?, 1, 2, 3")
 		check(t, "latest", read(t, latest), "restart 5- missed ?, 3")
 		check(t, "cut", read(t, cut), ErrCut.Error())
@@ -216,16 +216,16 @@ func TestLogIsCreatedAgain(t *testing.T) {
 func TestEventLargerThanWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newFakeLog(1000, 1)
-		small := open(t, Config{Log: log, Bytes: 1000, Logger: quiet()})
-		large := open(t, Config{Log: log, Logger: quiet()}) // another node, with another config
-		settle()
+		small := open(t, Config{Log: log, Bytes: 1000, Logger: discard()})
+		large := open(t, Config{Log: log, Logger: discard()}) // another node, with another config
+		waitIdle()
 		c := small.Feed().Subscribe(Live(), PolicyCut, Filter{})
 		whale := strings.Repeat("w", 5000)
 		put(t, large, "1", "2", whale, "3", "4")
-		settle()
+		waitIdle()
 		check(t, "a subscriber", read(t, c), "1, 2, "+whale+", 3, 4")
 		put(t, large, whale, "5")
-		settle()
+		waitIdle()
 		check(t, "a subscriber", read(t, c), whale+", 5")
 	})
 }
@@ -234,13 +234,13 @@ func TestEventLargerThanWindow(t *testing.T) {
 func TestLogUnavailable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newFakeLog(1000, 1)
-		writer := open(t, Config{Log: log, Logger: quiet()})
+		writer := open(t, Config{Log: log, Logger: discard()})
 		putNumbers(t, writer, 1, 100)
 		log.faults = 1 // half of all calls, and Bounds always
 		log.mu.Lock()
 		log.faults = 1e9
 		log.mu.Unlock()
-		topic := open(t, Config{Log: log, Events: 10, Logger: quiet()})
+		topic := open(t, Config{Log: log, Events: 10, Logger: discard()})
 		c := topic.Feed().Subscribe(Earliest(), PolicyToOldest, Filter{})
 		check(t, "while it is away", read(t, c), "")
 		log.mu.Lock()
@@ -254,7 +254,7 @@ func TestLogUnavailable(t *testing.T) {
 		log.mu.Lock()
 		log.faults = 1e9
 		log.mu.Unlock()
-		topic = open(t, Config{Log: log, Events: 10, Logger: quiet()})
+		topic = open(t, Config{Log: log, Events: 10, Logger: discard()})
 		c = topic.Feed().Subscribe(After("5"), PolicyToOldest, Filter{})
 		got := make(chan string)
 		go func() { got <- read(t, c) }()

@@ -144,10 +144,10 @@ func (t *Topic[T]) encode(enc *encoder[T], ev sse.ServerSentEvent[T]) (block []b
 
 // store appends r to the log.
 func (t *Topic[T]) store(ctx context.Context, feed *Feed, r eventlog.Record) (pos eventlog.Pos, err error) {
-	if !feed.enter() {
+	if !feed.beginAppend() {
 		return eventlog.Pos{}, ErrEnded
 	}
-	defer func() { feed.leave(pos) }()
+	defer func() { feed.endAppend(pos) }()
 	pos, dup, err := t.cfg.Log.Append(ctx, r)
 	switch {
 	case err != nil:
@@ -185,7 +185,7 @@ func (t *Topic[T]) Close() error {
 
 func (t *Topic[T]) shut() error {
 	t.feed.endNow(ErrClosed)
-	t.feed.stop()
+	t.feed.stopTail()
 	t.feed.tail.Wait()
 	if t.own != nil {
 		return t.own.Close()
@@ -198,6 +198,15 @@ func (t *Topic[T]) shut() error {
 
 // Name returns the topic's name.
 func (t *Topic[T]) Name() string { return t.Feed().Name() }
+
+// Codec returns the codec that encodes the data of the topic's events.
+func (t *Topic[T]) Codec() sse.Codec {
+	t.Feed() // panics if t is the zero Topic
+	if t.cfg.Codec == nil {
+		return sse.JSON
+	}
+	return t.cfg.Codec
+}
 
 // Stats returns the topic's counts.
 func (t *Topic[T]) Stats() Stats { return t.Feed().Stats() }

@@ -93,6 +93,7 @@ func TestZeroTopic(t *testing.T) {
 		"Feed":     func(tp *Topic[string]) { tp.Feed() },
 		"Name":     func(tp *Topic[string]) { _ = tp.Name() },
 		"Stats":    func(tp *Topic[string]) { tp.Stats() },
+		"Codec":    func(tp *Topic[string]) { tp.Codec() },
 	} {
 		func() {
 			defer func() {
@@ -140,7 +141,7 @@ func TestMessageID(t *testing.T) {
 			}
 		}
 		put(t, topic, "other", "other")
-		settle()
+		waitIdle()
 		c := topic.Feed().Subscribe(Latest(3), PolicyToOldest, Filter{})
 		b, err := next(t, c)
 		if err != nil {
@@ -174,7 +175,7 @@ func TestEndings(t *testing.T) {
 			waiting := topic.Feed().Subscribe(Live(), PolicyCut, Filter{})
 			got := make(chan string, 1)
 			go func() { got <- read(t, waiting) }()
-			settle()
+			waitIdle()
 			put(t, topic, "1", "2", "3")
 			tt.end(topic) // at once: pending events are delivered first
 			check(t, tt.name, <-got, "1, 2, 3, "+tt.want.Error())
@@ -205,7 +206,7 @@ func TestEndings(t *testing.T) {
 func TestClose(t *testing.T) {
 	engines(t, func(t *testing.T, open func(Config) *Topic[string]) {
 		topic := open(Config{})
-		settle()
+		waitIdle()
 		var all []chan string
 		for range 20 {
 			c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
@@ -216,7 +217,7 @@ func TestClose(t *testing.T) {
 		published := make(chan error)
 		go func() { published <- topic.Publish(t.Context(), streams.Never[sse.ServerSentEvent[string]]()) }()
 		put(t, topic, "1")
-		settle()
+		waitIdle()
 		start := time.Now()
 		if err := topic.Close(); err != nil {
 			t.Error(err)
@@ -271,12 +272,12 @@ func TestLogClosed(t *testing.T) {
 				log = hidden{m}
 			}
 			topic := open(t, Config{Log: log})
-			settle()
+			waitIdle()
 			c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 			put(t, topic, "1")
-			settle()
+			waitIdle()
 			m.Close()
-			settle()
+			waitIdle()
 			if got := read(t, c); !strings.HasPrefix(got, "1, hub: ") || !strings.HasSuffix(got, eventlog.ErrClosed.Error()) {
 				t.Errorf("the subscriber saw %s", got)
 			}
@@ -346,14 +347,14 @@ func TestEndDuringAppend(t *testing.T) {
 				got := make(chan string, 1)
 				c := topic.Feed().Subscribe(Live(), PolicyToOldest, Filter{})
 				go func() { got <- read(t, c) }()
-				settle()
+				waitIdle()
 				var work sync.WaitGroup
 				for _, data := range []string{"a", "b"} {
 					work.Go(func() { put(t, topic, data) }) // fails t if it is refused
-					settle()
+					waitIdle()
 				}
 				end(topic)
-				settle()
+				waitIdle()
 				if _, err := topic.Append(t.Context(), textEvent{Data: "late"}); err != ErrEnded {
 					t.Errorf("Append after the end = %v, want ErrEnded", err)
 				}
@@ -361,7 +362,7 @@ func TestEndDuringAppend(t *testing.T) {
 					t.Errorf("the topic ended with %v while two events were being stored", err)
 				}
 				log.store <- struct{}{} // one of the two
-				settle()
+				waitIdle()
 				if _, ended := topic.Feed().Ended(); ended {
 					t.Error("the topic ended while one event was being stored")
 				}

@@ -1,8 +1,8 @@
 // Package interop holds tests of package client against servers of event streams
-// that other projects wrote. It is a module of its own, so that nobody who uses
-// Fluxwire carries those projects.
+// that other projects wrote. It is a separate module, so that users of Fluxwire do not
+// depend on those projects.
 //
-// What a server does that its clients must know is asserted, too, in tests whose
-// names end in Quirk: when one fails after an update, the quirk is gone, and
-// docs/client.md is to follow.
+// Tests whose names end in Quirk assert what clients must know about a server although
+// it should not do it. If one fails after an update, the server has changed, and
+// docs/client.md needs an update too.
 package interop

@@ -15,14 +15,14 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// patience is how long anything is waited for that should happen at once: its
-// length decides how late a failure is found, and never whether there is one.
+// patience is how long a test waits for anything that should happen at once. It
+// determines only how late a failure is reported.
 const patience = 30 * time.Second
 
-// quick makes a stream come back as soon as it can.
+// quick makes a stream reconnect almost at once.
 var quick = client.Retry(client.RetryPolicy{Delay: time.Millisecond, Jitter: client.Off})
 
-// modes are the two ways to read a stream; everything common is tried in both.
+// modes are the two ways to read a stream. Tests that apply to both run in both.
 var modes = map[string][]client.Option{"as it comes": {quick}, "strict": {quick, client.Strict()}}
 
 // A retried is one wait between two connections.
@@ -31,8 +31,8 @@ type retried struct {
 	wait time.Duration
 }
 
-// A follower is a stream that is followed in a goroutine of its own, for a test
-// to see what happens, in order and one by one.
+// A follower follows a stream in its own goroutine, and hands the test everything that
+// happens, in order, one by one.
 type follower[T any] struct {
 	t         *testing.T
 	events    chan sse.ServerSentEvent[T]
@@ -46,7 +46,7 @@ type follower[T any] struct {
 // follow follows the stream at url until t ends.
 func follow[T any](t *testing.T, url string, opts ...client.Option) *follower[T] {
 	t.Helper()
-	const room = 4096 // more than any test has happen unseen
+	const room = 4096 // more than any test leaves unread
 	f := &follower[T]{
 		t:         t,
 		events:    make(chan sse.ServerSentEvent[T], room),
@@ -91,7 +91,7 @@ func send[T any](ctx context.Context, c chan<- T, v T) {
 	}
 }
 
-// receive returns what c gives next.
+// receive returns the next value of c.
 func receive[T any](t *testing.T, what string, c <-chan T) T {
 	t.Helper()
 	select {
@@ -123,8 +123,8 @@ func (f *follower[T]) next() sse.ServerSentEvent[T] {
 	panic("unreachable")
 }
 
-// want checks the id and the data of the next events, of which want names one
-// after the other: id, data, id, data.
+// want checks the ids and the data of the next events, in the order id, data, id,
+// data.
 func want(t *testing.T, f *follower[string], want ...string) {
 	t.Helper()
 	for i := 0; i < len(want); i += 2 {
@@ -144,7 +144,7 @@ func (f *follower[T]) wantStatus(status int, body string) {
 	}
 }
 
-// wantNoEvent checks that no event has come that was not asked for.
+// wantNoEvent checks that no event is left unread.
 func (f *follower[T]) wantNoEvent() {
 	f.t.Helper()
 	select {
@@ -178,7 +178,7 @@ func serveAt(t *testing.T, addr string, h http.Handler) *httptest.Server {
 
 // stop ends s, its open streams included. It can be called again.
 func stop(s *httptest.Server) {
-	s.Listener.Close() // nobody comes back between the two that follow
+	s.Listener.Close() // no client reconnects between the next two calls
 	s.CloseClientConnections()
 	s.Close()
 }

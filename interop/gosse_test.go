@@ -17,8 +17,8 @@ import (
 )
 
 // A gosse is a server of github.com/tmaxmax/go-sse. It sends no header before the
-// first event, so that no client can tell when it is subscribed; the replayer is
-// asked at that moment, and tells the test.
+// first event, so no client can tell when it is subscribed. The server calls the
+// replayer at that moment, which tells the test.
 type gosse struct {
 	*sse.Server
 	web        *httptest.Server
@@ -47,8 +47,8 @@ func finite(t *testing.T, n int, autoIDs bool) sse.Replayer {
 	return r
 }
 
-// A watched replayer is one that tells of each subscription. Joe asks it, in its
-// one goroutine, and sends the subscriber everything published after.
+// A watched replayer reports each subscription. Joe calls it in its only goroutine, and
+// sends the subscriber everything that is published later.
 type watched struct {
 	sse.Replayer
 	subscribed chan string
@@ -59,7 +59,7 @@ func (w watched) Replay(s sse.Subscription) error {
 	return w.Replayer.Replay(s)
 }
 
-// publish publishes events whose ids are the replayer's to give.
+// publish publishes events without ids, which the replayer sets.
 func (g *gosse) publish(t *testing.T, data ...string) {
 	t.Helper()
 	for _, d := range data {
@@ -76,7 +76,7 @@ func (g *gosse) send(t *testing.T, m *sse.Message) {
 	}
 }
 
-// message returns an event with an id of the program's own.
+// message returns an event whose id the program has chosen.
 func message(id, data string) *sse.Message {
 	m := &sse.Message{ID: sse.ID(id)}
 	m.AppendData(data)
@@ -114,7 +114,7 @@ func TestGosseEvents(t *testing.T) {
 				}
 			}
 
-			// Neither is an event: what keeps connections alive, and a name alone.
+			// Neither a keep-alive nor a name without data is an event.
 			alive := &sse.Message{ID: sse.ID("a:2")}
 			alive.AppendComment("keep-alive")
 			g.send(t, alive)
@@ -126,7 +126,7 @@ func TestGosseEvents(t *testing.T) {
 			if r := receive(t, "the loss", f.retries); r.wait < 7*time.Millisecond {
 				t.Errorf("wait = %v, want the 7ms that the server named", r.wait)
 			}
-			// An id counts also in a block that is no event.
+			// An id counts even in a block that is not an event.
 			if id := receive(t, "the second subscription", g.subscribed); id != "a:3" {
 				t.Errorf("Last-Event-ID = %q, want a:3", id)
 			}
@@ -156,7 +156,7 @@ func TestGosseResumes(t *testing.T) {
 			strict := follow[string](t, g.web.URL, quick, client.Strict())
 			receive(t, "a subscription", g.subscribed)
 			receive(t, "a subscription", g.subscribed)
-			// A client that comes back without an id is given nothing of the past.
+			// A client that comes back without an id gets no past events.
 			g.send(t, message("id 0", "event 0"))
 			want(t, f, "id 0", "event 0")
 			want(t, strict, "id 0", "event 0")
@@ -194,8 +194,8 @@ func TestGosseServerComesBack(t *testing.T) {
 	f.wantNoEvent()
 }
 
-// With ids of the replayer's own, who comes back with the newest of them has
-// missed nothing, and is sent everything once more.
+// If the replayer sets the ids, a client that comes back with the newest id has missed
+// nothing, and yet gets every event again.
 func TestGosseRepeatsEverythingQuirk(t *testing.T) {
 	g := newGosse(t, finite(t, 100, true))
 	f := follow[string](t, g.web.URL, quick)
@@ -213,8 +213,8 @@ func TestGosseRepeatsEverythingQuirk(t *testing.T) {
 	f.wantNoEvent()
 }
 
-// A replayer says nothing of what it no longer has, and nothing of an id that it
-// never gave: both are gaps that no client can see.
+// A replayer reports neither events that it no longer has nor an unknown id: no client
+// can notice either gap.
 func TestGosseGapsAreSilentQuirk(t *testing.T) {
 	g := newGosse(t, finite(t, 2, true))
 	g.publish(t, "zero", "one", "two", "three", "four")
@@ -256,8 +256,8 @@ func TestGosseSendsNoHeaderBeforeTheFirstEvent(t *testing.T) {
 	}
 }
 
-// A connection that is lost in that wait had no answer: it failed.
-func TestGosseIsLostBeforeTheFirstEvent(t *testing.T) {
+// A connection that is lost before the first event had no answer, so it counts as failed.
+func TestGosseConnectionLostBeforeTheFirstEvent(t *testing.T) {
 	g := newGosse(t, finite(t, 100, true))
 	f := follow[string](t, g.web.URL, quick)
 	patient := follow[string](t, g.web.URL, client.Retry(client.RetryPolicy{RetryFirst: true, Delay: time.Millisecond}))
@@ -277,9 +277,9 @@ func TestGosseIsLostBeforeTheFirstEvent(t *testing.T) {
 	want(t, strict, "0", "first")
 }
 
-// An IdleLimit bounds the wait for the answer, too: with a server that says
-// nothing before there is something to say, it must be longer than that, or the
-// first connection be retried like the others.
+// An IdleLimit bounds the wait for the answer too. This server sends nothing before its
+// first event, so if the limit is shorter than that wait, the client retries the
+// connection.
 func TestGosseIdleLimit(t *testing.T) {
 	g := newGosse(t, finite(t, 100, true))
 	limit := client.IdleLimit(10 * time.Millisecond)
@@ -294,8 +294,8 @@ func TestGosseIdleLimit(t *testing.T) {
 	}
 }
 
-// Shutdown writes its error into the open streams, as if it were an answer: a
-// line that means nothing. Who comes back gets it as one.
+// Shutdown writes its error into the open streams, where it is a line without a meaning.
+// A client that comes back gets it as the answer.
 func TestGosseShutdown(t *testing.T) {
 	const closed = "go-sse.server: provider is closed\n"
 	for mode, opts := range modes {
@@ -342,7 +342,7 @@ func TestGosseRefusals(t *testing.T) {
 			for _, status := range []int{400, 401, 404, 500, 503} {
 				follow[string](t, serve(t, refuse(status)).URL, opts...).wantStatus(status, "no\n")
 			}
-			// A session that is refused without a word is an empty answer of 200.
+			// A session that is refused without a status has an empty answer with status 200.
 			f := follow[string](t, serve(t, refuse(0)).URL, opts...)
 			err := receive(t, "the end", f.end)
 			if e, ok := errors.AsType[*client.ContentTypeError](err); !ok || e.ContentType != "" || len(e.Body) != 0 {

@@ -23,8 +23,8 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// An nchan is an nginx whose module nchan keeps channels: a POST to /pub publishes,
-// /sub streams what the channel of the same id has kept, and what comes.
+// An nchan is an nginx with the module nchan. A POST to /pub publishes to the channel of
+// its id; /sub streams the messages that the channel has kept, and new ones.
 type nchan struct {
 	t    *testing.T
 	addr string
@@ -32,7 +32,7 @@ type nchan struct {
 
 func startNchan(t *testing.T) *nchan {
 	t.Helper()
-	require.Program(t, "nginx", "/usr/sbin/nginx") // what is missing first is named first
+	require.Program(t, "nginx", "/usr/sbin/nginx") // report a missing nginx before a missing module
 	module := require.File(t, "/usr/lib/nginx/modules/ngx_nchan_module.so", "libnginx-mod-nchan")
 	url := nginx.Start(t, module, func(addr string) string {
 		return fmt.Sprintf(`
@@ -62,7 +62,7 @@ func startNchan(t *testing.T) *nchan {
 	return &nchan{t, strings.TrimPrefix(url, "http://")}
 }
 
-// publish publishes one message, with the name if there is one.
+// publish publishes one message. Its name may be empty.
 func (n *nchan) publish(channel, name, message string) {
 	n.t.Helper()
 	header := http.Header{"Content-Type": {"text/plain"}}
@@ -91,8 +91,8 @@ func (n *nchan) do(method, channel string, header http.Header, body string) {
 	}
 }
 
-// A followed is a stream of which the test pulls events: nothing happens to it,
-// no hook is called either, but while next runs.
+// A followed stream is one whose events the test pulls: only while next runs does the
+// client read or call hooks.
 type followed struct {
 	t    *testing.T
 	pull func() (sse.ServerSentEvent[string], error, bool)
@@ -161,7 +161,7 @@ func TestNchanEvents(t *testing.T) {
 	}
 }
 
-// The connections are cut on the way, in the middle of whatever they carry.
+// The test cuts the connections, possibly in the middle of a message.
 func TestNchanResumes(t *testing.T) {
 	n := startNchan(t)
 	way := newCutter(t, n.addr)
@@ -182,16 +182,16 @@ func TestNchanResumes(t *testing.T) {
 	n.publish("cut", "", "last")
 	for _, f := range []*followed{easy, strict} {
 		f.want("last")
-		// A cut that comes after everything sent has arrived looks like any other.
+		// A cut looks the same when everything has arrived.
 		if len(f.lost) < 2 {
 			t.Errorf("lost %d connections: %v; want more of them", len(f.lost), f.lost)
 		}
 	}
 }
 
-// nchan says that a channel is gone in a comment, and closes the connection: the
-// client comes back, as to any server, and makes the channel anew by that. What
-// is published from then on arrives.
+// nchan reports a deleted channel in a comment and closes the connection. The client
+// reconnects, as to any server, and so creates the channel again. It gets what is
+// published from then on.
 func TestNchanChannelIsDeleted(t *testing.T) {
 	n := startNchan(t)
 	f := followNchan(t, "http://"+n.addr+"/sub?id=gone")
@@ -199,8 +199,8 @@ func TestNchanChannelIsDeleted(t *testing.T) {
 	id := f.want("old").ID
 
 	n.do("DELETE", "gone", nil, "")
-	// The new channel counts from 0 in each second: within the second of the old
-	// message the new one would have its id, and be taken for it.
+	// The new channel counts from 0 in each second. Within the second of the old message
+	// the new one would have the same id, and nchan would take it for the old one.
 	second, _, _ := strings.Cut(id, ":")
 	testkit.Eventually(t, "the clock is past the id "+id, func() bool { return fmt.Sprint(time.Now().Unix()) != second })
 	n.publish("gone", "", "new")
@@ -214,7 +214,7 @@ func TestNchanChannelIsDeleted(t *testing.T) {
 		t.Errorf("lost by %v, want once, by io.EOF", f.lost)
 	}
 
-	// A program that takes it for the end can leave.
+	// A program can treat the close as the end.
 	once := followNchan(t, "http://"+n.addr+"/sub?id=gone", client.NoReconnect())
 	once.want("new")
 	n.do("DELETE", "gone", nil, "")
@@ -223,8 +223,8 @@ func TestNchanChannelIsDeleted(t *testing.T) {
 	}
 }
 
-// nchan takes an id that it never gave for none, and says nothing.
-func TestNchanUnknownIDIsASilentGap(t *testing.T) {
+// nchan treats an unknown id like a missing one, and does not report the gap.
+func TestNchanUnknownID(t *testing.T) {
 	n := startNchan(t)
 	n.publish("ids", "", "first")
 	n.publish("ids", "", "second")
@@ -236,8 +236,8 @@ func TestNchanUnknownIDIsASilentGap(t *testing.T) {
 }
 
 // nchan breaks data into lines at LF alone. A CR ends a line as well (HTML
-// standard, section 9.2.6): what follows it is lost to every reader.
-func TestNchanLosesWhatFollowsACR(t *testing.T) {
+// standard, section 9.2.6), so every client loses the data after it.
+func TestNchanLosesDataAfterCR(t *testing.T) {
 	n := startNchan(t)
 	n.publish("cr", "", "before\rafter\r\nend")
 	followNchan(t, "http://"+n.addr+"/sub?id=cr").want("before\nend")
@@ -252,8 +252,8 @@ func TestNchanWantsTheAcceptHeader(t *testing.T) {
 	}
 }
 
-// A ping of nchan's is a name without data, which is no event, and a comment if
-// there is one configured. Real time: nginx has no other clock.
+// A ping of nchan is a name without data, which is not an event, and a comment if one is
+// configured. Real time: nginx has no other clock.
 func TestNchanPings(t *testing.T) {
 	n := startNchan(t)
 	pings := 0
@@ -290,7 +290,7 @@ func TestNchanManyClients(t *testing.T) {
 	}
 }
 
-// A cutter is a way to a server on which all connections can be cut at once.
+// A cutter is a proxy in front of a server, which can cut all connections at once.
 type cutter struct {
 	addr string
 
@@ -323,7 +323,7 @@ func newCutter(t *testing.T, to string) *cutter {
 	return c
 }
 
-// pass carries one connection until either side, or the cutter, ends it.
+// pass forwards one connection until either side, or the cutter, ends it.
 func (c *cutter) pass(t *testing.T, running *sync.WaitGroup, from net.Conn, to string) {
 	server, err := net.Dial("tcp", to)
 	if err != nil {

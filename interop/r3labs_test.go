@@ -54,7 +54,7 @@ func TestR3labsEvents(t *testing.T) {
 				t.Errorf("comment = %q, want note", got)
 			}
 
-			// What a program sends to keep connections alive.
+			// Programs send this to keep connections alive.
 			server.Publish("s", &sse.Event{Comment: []byte("keep-alive")})
 			if got := receive(t, "a comment", f.comments); got != "keep-alive" {
 				t.Errorf("comment = %q, want keep-alive", got)
@@ -72,8 +72,8 @@ func TestR3labsEvents(t *testing.T) {
 	}
 }
 
-// The server takes Last-Event-ID for where to start, not for what has arrived:
-// the event of that id comes again. A browser sees it twice as well.
+// The server takes Last-Event-ID as the first event to send, not as the last that has
+// arrived, so it sends that event again. A browser gets it twice as well.
 func TestR3labsRepeatsTheLastEventQuirk(t *testing.T) {
 	for mode, opts := range modes {
 		t.Run(mode, func(t *testing.T) {
@@ -97,9 +97,9 @@ func TestR3labsRepeatsTheLastEventQuirk(t *testing.T) {
 	}
 }
 
-// Asked to start after the last event, the server sends each event once: the next
-// number is an id, too.
-func TestR3labsResumesExactlyWhenAskedForTheNext(t *testing.T) {
+// A client that asks for the id after the last event gets each event once: ids are
+// numbers, and the next one is valid.
+func TestR3labsResumesFromTheNextID(t *testing.T) {
 	server := sse.New()
 	server.CreateStream("s")
 	web := serve(t, server)
@@ -144,10 +144,9 @@ func TestR3labsServerComesBack(t *testing.T) {
 	want(t, f, "0", "zero", "1", "one", "2", "two")
 }
 
-// Numbers start at 0 again with every process and every stream. A client that
-// comes with a number from before is not told that it is unknown: what has been
-// published up to there is left out.
-func TestR3labsForgetsItsNumbersQuirk(t *testing.T) {
+// Numbers start at 0 again with every process and every stream. The server does not
+// report that a number is from before a restart: it skips the new events up to it.
+func TestR3labsSkipsEventsAfterRestartQuirk(t *testing.T) {
 	server := sse.New()
 	server.CreateStream("s")
 	web := serve(t, server)
@@ -170,7 +169,7 @@ func TestR3labsForgetsItsNumbersQuirk(t *testing.T) {
 }
 
 // Without the log events have the ids that the program gives them, but a client
-// that comes back with one that is no number is refused, for good.
+// that comes back with an id that is not a number is refused every time.
 func TestR3labsRefusesItsOwnIDsQuirk(t *testing.T) {
 	server := sse.New()
 	server.AutoReplay = false
@@ -178,7 +177,7 @@ func TestR3labsRefusesItsOwnIDsQuirk(t *testing.T) {
 	web := serve(t, server)
 	url := web.URL + "/?stream=s"
 	f := follow[string](t, url, quick)
-	// The way out: ask without an id. The server has nothing to resume from anyway.
+	// The workaround is to ask without an id: the server cannot resume anyway.
 	anonymous := follow[string](t, url, quick, client.OnRequest(func(r *http.Request) error {
 		r.Header.Del("Last-Event-ID")
 		return nil
@@ -196,8 +195,8 @@ func TestR3labsRefusesItsOwnIDsQuirk(t *testing.T) {
 	want(t, anonymous, "order-18", "y")
 }
 
-// Without the log and without an id each event says "id: ", which takes the last
-// id back: nothing is asked for on coming back.
+// Without the log, an event without an id has the line "id: ", which clears the last
+// event id: the client reconnects without one.
 func TestR3labsEmptyID(t *testing.T) {
 	server := sse.New()
 	server.AutoReplay = false
@@ -221,7 +220,7 @@ func TestR3labsEmptyID(t *testing.T) {
 }
 
 // Unless SplitData is set, a line break in the data ends the field, and what
-// follows is whatever it looks like: nothing, or an id.
+// follows is read as another field, for example an id, or ignored.
 func TestR3labsLosesLinesQuirk(t *testing.T) {
 	server, url := newR3labs(t)
 	f := follow[string](t, url, quick)
@@ -241,8 +240,9 @@ func TestR3labsLosesLinesQuirk(t *testing.T) {
 	}
 }
 
-// An event without data and comment ends the connection in its place. It is in
-// the log, and ends each later one, too: nobody gets past it.
+// An event without data and comment is not sent: the server closes the connection
+// instead. The event is in the log, so it ends every later connection too, and no client
+// gets past it.
 func TestR3labsEventWithoutDataEndsTheConnectionQuirk(t *testing.T) {
 	server, url := newR3labs(t)
 	f := follow[string](t, url, quick)
@@ -268,8 +268,8 @@ func TestR3labsRefusals(t *testing.T) {
 	}
 }
 
-// A stream that is removed ends like any connection; who comes back is told that
-// there is no such stream.
+// A stream that is removed ends like any connection; a client that comes back is told
+// that there is no such stream.
 func TestR3labsStreamIsRemoved(t *testing.T) {
 	for name, remove := range map[string]func(*sse.Server){
 		"RemoveStream": func(s *sse.Server) { s.RemoveStream("s") },

@@ -1,4 +1,4 @@
-// Package metrics gives Prometheus the counters that the other rooms keep.
+// Package metrics exports the counts of servers and topics to Prometheus.
 package metrics
 
 import (
@@ -10,8 +10,8 @@ import (
 // A Collector reads a [handlers.Server]'s [handlers.Stats] at each scrape.
 // Register it with a [prometheus.Registerer].
 //
-// Its labels take few values: the names of routes, of which the Server counts 1,000
-// at most, and reasons, which are constants.
+// Its labels have few values: the names of routes, of which the Server counts at most
+// 1,000, and reasons, which are constants.
 type Collector struct {
 	srv *handlers.Server
 }
@@ -57,8 +57,8 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		counter := func(d *prometheus.Desc, v uint64, labels ...string) {
 			ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), append([]string{name}, labels...)...)
 		}
-		gauge(streamsOpen, float64(r.Open-r.Fast), handlers.Portable.String())
-		gauge(streamsOpen, float64(r.Fast), handlers.Fast.String())
+		gauge(streamsOpen, float64(r.Open-r.Fast), handlers.TransportPortable.String())
+		gauge(streamsOpen, float64(r.Fast), handlers.TransportFast.String())
 		gauge(lag, float64(r.Lag))
 		counter(streamsOpened, r.Opened)
 		counter(streamsResumed, r.Resumed)

@@ -146,9 +146,9 @@ func TestCollectorsTellOfTopics(t *testing.T) {
 
 // A topic's stream over a socket is one of the fast transport, where there is that.
 func TestOpenStreamsAreCountedByTransport(t *testing.T) {
-	served := handlers.Fast.String()
-	if _, err := handlers.New(handlers.Config{Transport: handlers.Fast}); err != nil {
-		served = handlers.Portable.String()
+	served := handlers.TransportFast.String()
+	if _, err := handlers.New(handlers.Config{Transport: handlers.TransportFast}); err != nil {
+		served = handlers.TransportPortable.String()
 	}
 	srv, err := handlers.New(handlers.Config{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {

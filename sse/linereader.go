@@ -8,13 +8,13 @@ import (
 )
 
 // The read buffer starts small, because many streams are mostly silent, and doubles
-// each time a read fills it. It shrinks again after quietReads reads in a row, of
-// heartbeats for example, have left most of it empty: a burst must not keep memory
-// for the rest of the connection. A line longer than maxRead is returned in parts.
+// each time a read fills it. It shrinks again after shrinkAfter small reads in a row, of
+// heartbeats for example, so that a burst does not keep memory for the rest of the
+// connection. A line longer than maxRead is returned in parts.
 const (
-	minRead    = 512
-	maxRead    = 64 << 10
-	quietReads = 8
+	minRead     = 512
+	maxRead     = 64 << 10
+	shrinkAfter = 8
 )
 
 var errNoReader = errors.New("sse: read: the Decoder has no reader: use NewDecoder, or Reset")
@@ -34,7 +34,7 @@ type lineReader struct {
 	begun  bool // a byte order mark can no longer follow
 	skipLF bool // the last line ended with a CR
 	filled bool // the last read filled buf
-	quiet  int  // how many reads in a row have left seven eighths of buf empty
+	small  int  // how many reads in a row have left seven eighths of buf empty
 }
 
 // next returns the next line without its end, or the next part of a line that is
@@ -98,8 +98,8 @@ func (l *lineReader) index(c byte, from int) int {
 	return l.end
 }
 
-// fill reads once, behind the bytes that are still in the buffer, none of which ends
-// a line.
+// fill reads once, after the bytes that are still in the buffer. None of these ends a
+// line.
 func (l *lineReader) fill() {
 	if l.r == nil {
 		l.err = errNoReader
@@ -109,11 +109,11 @@ func (l *lineReader) fill() {
 	switch {
 	case l.buf == nil || l.filled && len(l.buf) < maxRead:
 		to = make([]byte, max(minRead, 2*len(l.buf)))
-	case l.quiet >= quietReads && len(l.buf) > minRead:
+	case l.small >= shrinkAfter && len(l.buf) > minRead:
 		to = make([]byte, max(minRead, len(l.buf)/4))
 	}
 	if len(to) != len(l.buf) {
-		l.quiet = 0
+		l.small = 0
 	}
 	have := l.end - l.pos
 	if l.pos > 0 || len(to) != len(l.buf) { // do not move a line that arrives in small pieces at every read
@@ -124,8 +124,8 @@ func (l *lineReader) fill() {
 		n, err := l.r.Read(l.buf[have:])
 		l.end += n
 		l.filled = l.end == len(l.buf)
-		if l.quiet++; l.end > len(l.buf)/8 {
-			l.quiet = 0
+		if l.small++; l.end > len(l.buf)/8 {
+			l.small = 0
 		}
 		if err != nil && err != io.EOF {
 			err = fmt.Errorf("sse: read: %w", err)
@@ -139,5 +139,5 @@ func (l *lineReader) fill() {
 	l.err = fmt.Errorf("sse: read: %w", io.ErrNoProgress)
 }
 
-// reset starts with another stream. It keeps the buffer.
+// reset prepares l to read another stream. It keeps the buffer.
 func (l *lineReader) reset(r io.Reader) { *l = lineReader{r: r, buf: l.buf} }

@@ -1,6 +1,6 @@
 // The page keeps one EventSource for a visible tab and none for a hidden one: a browser allows six connections to a
-// server over HTTP/1.1, all tabs together. A lost connection is the browser's to mend, at the pace the server asked
-// for; what it gives up on (a 204, an error status) is replaced here, with backoff, from the last id.
+// server over HTTP/1.1, all tabs together. After a lost connection the browser reconnects, at the pace the server asked
+// for. Where it gives up (after a 204 or an error status), this page connects again, with backoff, from the last id.
 'use strict';
 
 const maxRows = 200; // rows in the log
@@ -9,7 +9,7 @@ const maxMessage = 64 * 1024; // bytes of a message, as the server has it
 const minDelay = 250; // ms between two attempts
 const maxDelay = 30_000; // ms between two attempts, unless the server asks for more
 const settled = 5_000; // ms after which a connection counts as a success
-const quiet = 1_000; // ms of silence after which a resumed stream counts as one without a gap: the server tells of one first
+const quiet = 1_000; // ms of silence after which a resumed stream has no gap: the server would have told of it first
 const patience = 3; // lost connections in a row that are left to the browser
 
 const $ = (id) => document.getElementById(id);
@@ -18,18 +18,18 @@ const base = findBase();
 let stream = 'stream-sse'; // the path of the stream shown
 let source = null; // the one EventSource
 let lastId = ''; // where to resume
-let resumedFrom = ''; // the position that the connection went on from, until it is known whether something is missing
-let judging = 0; // the timer of that
-let openedAt = Infinity; // when the connection was, Infinity while it is not
-let failures = 0; // attempts in a row that came to nothing
+let resumedFrom = ''; // the position where the connection resumed, until it is known whether something is missing
+let judging = 0; // the timer that ends resumedFrom
+let openedAt = Infinity; // when the connection was opened, or Infinity
+let failures = 0; // failed attempts in a row
 let wanted = true; // false once paused by hand, or complete
-let finished = false; // the stream said it is complete
-let timer = 0; // of the next attempt
-let dueAt = 0; // when that is, 0 when none is planned
+let finished = false; // the stream has completed
+let timer = 0; // for the next attempt
+let dueAt = 0; // when the next attempt is due, or 0
 
 // ---- where the streams are ----
 
-// findBase returns the URL that the paths of the service are relative to: the page's own, or ?api=. null: unusable.
+// findBase returns the URL that the paths of the service are relative to: the page's own, or ?api=. It returns null if that is unusable.
 function findBase() {
   const api = new URLSearchParams(location.search).get('api') ?? '.';
   if (!URL.canParse(api, document.baseURI)) return null;
@@ -42,7 +42,7 @@ function findBase() {
 
 // ---- the connection ----
 
-// follow makes the connection match what is wanted: called whenever the tab is shown or hidden, paused or resumed.
+// follow opens or closes the connection as wanted. It is called when the tab is shown or hidden, and when the user pauses or resumes.
 function follow() {
   const visible = document.visibilityState === 'visible';
   if (!wanted || !visible) {
@@ -66,7 +66,7 @@ function connect() {
   const receive = (e) => {
     if (es !== source) return;
     judge(e);
-    // A new EventSource starts without an id; only one that had one can lose it again to an empty id field.
+    // A new EventSource has no id yet: an empty id clears lastId only if this one had an id before.
     if (e.lastEventId || sawId) {
       sawId = true;
       lastId = e.lastEventId;
@@ -82,7 +82,7 @@ function connect() {
     if (e instanceof MessageEvent) return receive(e); // an event named "open"
     openedAt = performance.now();
     setState('open', 'Open');
-    // Only a topic goes on where it left off, and only its ids are positions.
+    // Only a topic resumes where it left off, and only its ids are positions.
     resumedFrom = position(lastId) ? lastId : '';
     if (resumedFrom) judging = setTimeout(() => resumed('nothing'), quiet);
   };
@@ -94,7 +94,7 @@ function connect() {
     if (es.readyState === EventSource.CLOSED || failures > patience) {
       retryIn(delay);
     } else {
-      setState('waiting', 'Reconnecting'); // the browser does, and tells nobody when
+      setState('waiting', 'Reconnecting'); // the browser reconnects, and does not say when
     }
   };
 }
@@ -107,7 +107,7 @@ function disconnect() {
   forget();
 }
 
-// judge says, by the first event e of a stream that was resumed, whether something is missing.
+// judge shows, by the first event e of a resumed stream, whether something is missing.
 function judge(e) {
   if (!resumedFrom) return;
   const [was, is] = [position(resumedFrom), position(e.lastEventId)];
@@ -129,7 +129,7 @@ function forget() {
   resumedFrom = '';
 }
 
-// position reads an id of a topic, such as 42.k3x: a number, and the stamp of one life of the topic.
+// position reads an id of a topic, such as 42.k3x: a number, and the stamp of one incarnation of the topic.
 function position(id) {
   const parts = /^(\d+)\.([0-9a-z]+)$/.exec(id);
   return parts && { number: BigInt(parts[1]), stamp: parts[2] };
@@ -144,14 +144,14 @@ function retryIn(ms) {
   setState('waiting', 'Reconnecting');
 }
 
-// backoff counts a failure and returns the ms to wait after it, spread so that not every page comes back at once.
+// backoff counts a failure and returns the ms to wait after it, in part at random, so that not all pages come back at once.
 function backoff() {
   failures = performance.now() - openedAt > settled ? 1 : failures + 1;
   openedAt = Infinity;
   return Math.min(maxDelay, 1000 * 2 ** (failures - 1)) * (0.5 + Math.random() / 2);
 }
 
-// start begins a stream anew: from now on, nothing counted, nothing shown.
+// start starts a stream again: from now on, with no counts and nothing shown.
 function start(name) {
   stream = name;
   lastId = '';
@@ -178,7 +178,7 @@ const controls = {
     return `${some} missed${range} (${gap.reason ?? 'no reason given'})`;
   },
   'stream.bye'(bye, raw) {
-    // At the pace the server asked for, in ms; bounded, so that a strange answer makes neither a storm nor a page that sleeps.
+    // Wait as long as the server asked for, in ms, within bounds: a bad answer must not make the page connect all the time, or never.
     retryIn(Number.isFinite(bye?.retry) ? Math.min(Math.max(bye.retry, minDelay), 10 * maxDelay) : backoff());
     return bye ? `The server says goodbye (${bye.reason ?? 'no reason given'})` : raw;
   },
@@ -220,10 +220,10 @@ let pending = []; // rows for the next frame
 let frame = 0;
 let saidAt = -Infinity;
 const beats = new Array(60).fill(0); // events in each of the last 60 seconds
-let beat = Math.floor(performance.now() / 1000); // the second that the last of them counts
+let beat = Math.floor(performance.now() / 1000); // the second that the last number is for
 const calm = matchMedia('(prefers-reduced-motion: reduce)');
 
-// setState shows the state; listeners hear it once, without the countdown.
+// setState shows the state. A screen reader says it once, without the countdown.
 function setState(state, text) {
   $('toggle').textContent = finished ? 'Start again' : !wanted ? 'Resume' : state === 'waiting' ? 'Retry now' : 'Pause';
   if ($('state').dataset.state !== state || $('state').dataset.text !== text) say(text);
@@ -255,7 +255,7 @@ function flush() {
   const first = log.firstElementChild;
   const before = first?.offsetTop;
   log.prepend(...events.map(row).reverse());
-  if (first && log.scrollTop > 0) log.scrollTop += first.offsetTop - before; // hold still what is being read
+  if (first && log.scrollTop > 0) log.scrollTop += first.offsetTop - before; // do not move the row that is being read
   while (log.childElementCount > maxRows) log.lastElementChild.remove();
   if (!calm.matches) $('dot').animate([{ transform: 'scale(1.7)' }, { transform: 'none' }], 400);
 
@@ -304,7 +304,7 @@ function advance() {
   beat = now;
 }
 
-// clock writes everything that changes with time or with the counts.
+// clock shows everything that changes with time or with the counts.
 function clock() {
   const wait = Math.ceil((dueAt - performance.now()) / 1000);
   $('state-text').textContent = $('state').dataset.text + (dueAt ? ` in ${Math.max(wait, 0)} s` : '');

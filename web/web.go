@@ -1,5 +1,5 @@
-// Package web is the page of the service: plain HTML, CSS and JavaScript,
-// embedded, without a build step and without anything from elsewhere.
+// Package web is the page of the service: plain HTML, CSS and JavaScript, embedded,
+// without a build step and without files from other hosts.
 //
 // [Handler] serves it. Every URL in the page is relative, so it works under any
 // path prefix as long as the page's own URL ends in a slash; with
@@ -21,8 +21,8 @@ import (
 //go:embed index.html app.js style.css favicon.svg
 var files embed.FS
 
-// types holds the files served beside the page, and their media types. They are
-// spelled out because the machine's own table may know other ones.
+// types holds the media types of the files. They are written here because the system's
+// table may have other ones.
 var types = map[string]string{
 	"index.html":  "text/html; charset=utf-8",
 	"app.js":      "text/javascript; charset=utf-8",
@@ -44,8 +44,8 @@ type file struct {
 // method gets 405, another path 404. Under a prefix it needs [http.StripPrefix]. It
 // may serve any number of requests at once.
 //
-// Every answer carries an ETag of its content and Cache-Control: no-cache, so a
-// browser asks each time and a new version shows at once. The page may load
+// Every answer has an ETag of its content and Cache-Control: no-cache, so that a
+// browser asks each time, and shows a new version at once. The page may load
 // scripts, styles and pictures from its own origin only, never inline, and connect
 // to its own origin, or to the one that ?api= names.
 func Handler() http.Handler {
@@ -86,8 +86,8 @@ func Handler() http.Handler {
 	})
 }
 
-// plainHost is what a policy can name: a name or IPv4 address, and a port. It
-// also keeps what a query says from ever adding a directive of its own.
+// plainHost matches the hosts that a policy can name: a name or an IPv4 address, and a
+// port. With any other host a query could add a directive to the policy.
 var plainHost = regexp.MustCompile(`^[A-Za-z0-9.-]+(:[0-9]{1,5})?$`)
 
 // policy returns the page's Content-Security-Policy. An api that is not an http

@@ -31,7 +31,7 @@ func body(t *testing.T, res *http.Response) string {
 	return string(b)
 }
 
-func TestEveryFileIsServed(t *testing.T) {
+func TestHandler_files(t *testing.T) {
 	want := map[string]string{
 		"/":            "text/html; charset=utf-8",
 		"/app.js":      "text/javascript; charset=utf-8",
@@ -64,7 +64,7 @@ func TestEveryFileIsServed(t *testing.T) {
 	}
 }
 
-func TestAnUnchangedFileIsNotSentAgain(t *testing.T) {
+func TestHandler_notModified(t *testing.T) {
 	tags := map[string]bool{}
 	for _, path := range Paths() {
 		tag := get(t, "GET", path).Header.Get("ETag")
@@ -82,7 +82,7 @@ func TestAnUnchangedFileIsNotSentAgain(t *testing.T) {
 	}
 }
 
-func TestMethodsAndPaths(t *testing.T) {
+func TestHandler_methodsAndPaths(t *testing.T) {
 	if res := get(t, "HEAD", "/"); res.StatusCode != 200 || body(t, res) != "" || res.ContentLength < 1000 {
 		t.Errorf("HEAD /: %d, length %d, want 200, the length, and no body", res.StatusCode, res.ContentLength)
 	}
@@ -98,7 +98,7 @@ func TestMethodsAndPaths(t *testing.T) {
 	}
 }
 
-func TestPolicyNamesTheAPI(t *testing.T) {
+func TestContentSecurityPolicy(t *testing.T) {
 	for _, tt := range []struct{ name, api, want string }{
 		{"none is the page's own origin", "", "connect-src 'self';"},
 		{"an https origin with a path", "https://other.example/base/", "connect-src 'self' https://other.example;"},
@@ -123,7 +123,7 @@ func TestPolicyNamesTheAPI(t *testing.T) {
 }
 
 // The policy forbids these too, but only where a browser runs.
-func TestThePageIsSelfContained(t *testing.T) {
+func TestPage_selfContained(t *testing.T) {
 	page := body(t, get(t, "GET", "/"))
 	for _, m := range regexp.MustCompile(`(?:src|href|action)="([^"]*)"`).FindAllStringSubmatch(page, -1) {
 		if m[1] != "ping" && !slices.Contains(Paths(), "/"+m[1]) {

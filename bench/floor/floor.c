@@ -1,13 +1,14 @@
 //go:build ignore
-// (The line above is for the go command, which compiles no C here: cmd/bench calls cc.)
+// (The line above keeps the go command from compiling this file: cmd/bench calls cc.)
 
-/* floor sends numbered events to many event streams with as little as can be: one
- * thread, epoll, one send(2) for each event and connection. No library that delivers
- * an event at a time can cost less; what others cost is told in multiples of it.
+/* floor sends numbered events to many event streams with as little work as possible:
+ * one thread, epoll, one send(2) for each event and connection. No library that sends
+ * one event at a time can cost less, so the cost of others is given as a multiple of
+ * this program's.
  *
- * It speaks what cmd/server does (see internal/control): a line on standard output
- * says where it listens; a byte at the trigger address publishes an event; an HTTP
- * server of its own publishes and answers with figures. */
+ * It has the interface of cmd/server (see internal/control): a line on standard output
+ * says where it listens; a byte at the trigger address publishes an event; a second HTTP
+ * server publishes and answers with figures. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -28,13 +29,13 @@
 
 enum kind { UNUSED, PUBLIC, CONTROL, TRIGGER, TIMER, REQUEST, STREAM, ASKING, TRIGGERING };
 
-/* A file descriptor, what it is for, and of a stream how far it is in the log. */
+/* What a file descriptor is for. If it is a stream, its position in the log. */
 struct conn {
 	enum kind kind;
 	uint8_t crlf;    /* REQUEST: how much of the blank line at its end has been read */
-	uint8_t blocked; /* STREAM: its socket took no more; EPOLLOUT goes on */
+	uint8_t blocked; /* STREAM: its socket is full; EPOLLOUT resumes it */
 	int index;       /* STREAM: in streams */
-	uint64_t pos;    /* STREAM: bytes sent, counted as head is */
+	uint64_t pos;    /* STREAM: bytes sent, in the scale of head */
 	uint64_t opened; /* STREAM: head when it was opened */
 };
 
@@ -42,14 +43,14 @@ enum { MAXFD = 1 << 20, LOG = 16 << 20, MAXEVENT = 64 << 10 };
 
 static struct conn conns[MAXFD];
 static int streams[MAXFD], nstreams;
-/* The log is a ring: byte n of all that was published is log[n % LOG]. The bytes that
- * follow its end are those of an event that began before it. */
+/* The log is a ring: byte n of everything that was published is ring[n % LOG]. The extra
+ * bytes at its end hold the rest of an event that begins before the end. */
 static char ring[LOG + MAXEVENT];
 static uint64_t head, seq, dropped;
 static size_t size = 100, eventlen;
 static int ep, timer;
 
-/* What POST /publish is at: left events, burst at a time, one burst each step. */
+/* The job of POST /publish: left events, burst at a time, one burst each step. */
 static struct {
 	int fd, left, burst;
 	size_t size;
@@ -91,7 +92,8 @@ static void drop(int fd)
 	close(fd);
 }
 
-/* sent tells whether the stream is still there. A short count leaves the rest for EPOLLOUT. */
+/* sent sends b. It returns whether the stream is still open. If the socket takes less,
+ * EPOLLOUT sends the rest. */
 static int sent(int fd, const char *b, size_t n)
 {
 	struct conn *c = &conns[fd];
@@ -109,7 +111,7 @@ static int sent(int fd, const char *b, size_t n)
 	return 1;
 }
 
-/* resume sends a stream whatever of the log it has not got. */
+/* resume sends a stream the part of the log that it has not got. */
 static void resume(int fd)
 {
 	struct conn *c = &conns[fd];
@@ -135,12 +137,12 @@ static void publish(size_t datalen, int64_t at)
 		memcpy(ring, ring + LOG, b + n - (ring + LOG));
 	head += n;
 	eventlen = n;
-	for (int i = nstreams; i-- > 0;) { /* backwards: drop fills a place from the end */
+	for (int i = nstreams; i-- > 0;) { /* backwards: drop moves the last stream to the place of the dropped one */
 		int fd = streams[i];
 		if (!conns[fd].blocked)
 			sent(fd, b, n);
 		else if (head - conns[fd].pos > LOG - MAXEVENT) {
-			/* Its place is about to be overwritten. It is told by a reset. */
+			/* Its position is about to be overwritten. Reset the connection. */
 			struct linger reset = {.l_onoff = 1};
 			setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
 			drop(fd);
@@ -191,8 +193,8 @@ static void stats(int fd)
 		(unsigned long long)(eventlen ? lag / eventlen : 0), (unsigned long long)dropped);
 }
 
-/* work publishes a burst of the job, and answers when that was the last. When late, it
- * still returns after each, so that others get their turn. */
+/* work publishes one burst of the job, and answers after the last one. It returns after
+ * each burst even if it is late, so that the loop can serve others. */
 static void work(void)
 {
 	if (job.fd >= 0 && job.due <= now(CLOCK_REALTIME)) {
@@ -220,7 +222,7 @@ static double number(const char *request, const char *name, double otherwise)
 	return p && p < end ? strtod(p + strlen(name), NULL) : otherwise;
 }
 
-/* control obeys a request, which is taken to arrive in one piece. */
+/* control handles a request, which must arrive in one piece. */
 static void control(int fd, const char *request)
 {
 	if (!strncmp(request, "POST /publish?", 14)) {
@@ -247,7 +249,7 @@ static void control(int fd, const char *request)
 	}
 }
 
-/* begin turns a request whose end has been read into a stream. */
+/* begin answers a complete request, and makes its connection a stream. */
 static void begin(int fd)
 {
 	struct conn *c = &conns[fd];
@@ -294,7 +296,7 @@ static void readable(int fd)
 	}
 }
 
-/* incoming accepts what waits, a few at a time, lest those that are open wait. */
+/* incoming accepts a few of the waiting connections, so that open ones do not wait long. */
 static void incoming(int ln)
 {
 	for (int i = 0; i < 64; i++) {
@@ -364,7 +366,7 @@ int main(int argc, char **argv)
 			int fd = events[i].data.fd;
 			uint64_t ticks;
 			switch (conns[fd].kind) {
-			case UNUSED: /* dropped since */
+			case UNUSED: /* dropped meanwhile */
 				break;
 			case PUBLIC:
 			case CONTROL:

@@ -1,5 +1,5 @@
 // Package floor holds the source of a program in C that does what cmd/server does with
-// as little as can be.
+// as little work as possible.
 package floor
 
 import _ "embed"

@@ -23,7 +23,7 @@ import (
 
 const patience = 20 * time.Second
 
-// start compiles and starts the program, and has it end with the test.
+// start compiles and starts the program. It stops when the test ends.
 func start(t *testing.T) (hello control.Hello) {
 	t.Helper()
 	if _, err := exec.LookPath("cc"); err != nil {
@@ -58,7 +58,7 @@ func start(t *testing.T) (hello control.Hello) {
 	return hello
 }
 
-// ask asks the floor's control address.
+// ask sends a request to the floor's control address.
 func ask[T any](t *testing.T, hello control.Hello, method, path string) (v T) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, "http://"+hello.Control+path, nil)
@@ -89,7 +89,7 @@ func readers(t *testing.T, hello control.Hello, n int) *load.Load {
 	return l
 }
 
-// settled fails unless each of n readers gets each event once and in order.
+// settled fails the test unless each of n readers gets each event once and in order.
 func settled(t *testing.T, l *load.Load, n int, last uint64) {
 	t.Helper()
 	if ok, err := l.Settle(last, patience); !ok || err != nil {
@@ -101,7 +101,7 @@ func settled(t *testing.T, l *load.Load, n int, last uint64) {
 	}
 }
 
-// mute opens a stream, and does not read more than the head.
+// mute opens a stream, and reads only the head.
 func mute(t *testing.T, hello control.Hello) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp4", hello.Addr)
@@ -122,7 +122,7 @@ func mute(t *testing.T, hello control.Hello) net.Conn {
 	return c
 }
 
-func TestEverybodyGetsEachEvent(t *testing.T) {
+func TestDelivery(t *testing.T) {
 	hello := start(t)
 	l := readers(t, hello, 50)
 	trigger, err := net.Dial("tcp4", hello.Trigger)
@@ -153,7 +153,7 @@ func TestEverybodyGetsEachEvent(t *testing.T) {
 	}
 }
 
-func TestWhoReadsLateMissesNothing(t *testing.T) {
+func TestDelivery_lateReader(t *testing.T) {
 	hello := start(t)
 	l := readers(t, hello, 2)
 	slow := mute(t, hello)
@@ -167,7 +167,7 @@ func TestWhoReadsLateMissesNothing(t *testing.T) {
 		t.Fatalf("published up to %d, want %d", p.Last, last)
 	}
 	if s := ask[control.Stats](t, hello, "GET", "/stats"); s.Counts["lag"] < 100 || s.Counts["dropped"] != 0 {
-		t.Errorf("stats: %+v; want the slow reader behind, and there", s.Counts)
+		t.Errorf("stats: %+v; want the slow reader behind, and open", s.Counts)
 	}
 	var books tally.Tally
 	books.Expect(1)
@@ -193,7 +193,7 @@ func TestWhoReadsLateMissesNothing(t *testing.T) {
 	if got, want := books.Counts(last), (tally.Counts{Events: last}); got != want {
 		t.Errorf("the late reader got %+v, want %+v", got, want)
 	}
-	// And it is live again.
+	// It is live again.
 	ask[control.Published](t, hello, "POST", "/publish?n=1")
 	settled(t, l, 2, last+1)
 	if n, err := slow.Read(b); err != nil || !strings.Contains(string(b[:n]), fmt.Sprintf(`"seq":%d,`, last+1)) {
@@ -201,7 +201,7 @@ func TestWhoReadsLateMissesNothing(t *testing.T) {
 	}
 }
 
-func TestWhoNeverReadsIsReset(t *testing.T) {
+func TestReset_readerTooFarBehind(t *testing.T) {
 	hello := start(t)
 	l := readers(t, hello, 2)
 	slow := mute(t, hello)

@@ -15,10 +15,10 @@ import (
 	"github.com/fluxwire-go/fluxwire/web"
 )
 
-// soon is long enough for anything that happens at all.
+// soon is how long a test waits for what the page should do at once.
 const soon = 30 * time.Second
 
-// A fake is a service whose streams the test writes by hand. The page is under a
+// A fake is a service whose streams the test writes itself. The page is under a
 // prefix, as behind a proxy.
 type fake struct {
 	*httptest.Server
@@ -42,7 +42,7 @@ func newFake(t *testing.T) *fake {
 
 func (f *fake) page() string { return f.URL + prefix }
 
-// answerWith sets how pings are answered from now on.
+// answerWith sets the answer to later pings.
 func (f *fake) answerWith(answer http.HandlerFunc) { f.answer.Store(&answer) }
 
 // ping waits for a ping and returns its media type and body.
@@ -98,8 +98,8 @@ func (f *fake) next() *stream {
 	}
 }
 
-// none fails the test if the page has asked for another stream.
-func (f *fake) none() {
+// noRequest fails the test if the page has asked for another stream.
+func (f *fake) noRequest() {
 	f.t.Helper()
 	select {
 	case s := <-f.streams:
@@ -111,7 +111,7 @@ func (f *fake) none() {
 // A stream is one request for a stream.
 type stream struct {
 	t                   *testing.T
-	path, query, header string // what was asked for, and the two places of the last id
+	path, query, header string // of the request; query and header may have the last event id
 	do                  chan func(http.ResponseWriter) bool
 	gone                chan struct{} // closed when the request has ended
 }
@@ -125,7 +125,7 @@ func (s *stream) run(do func(http.ResponseWriter) bool) {
 	}
 }
 
-// send opens the stream if it is not yet, and sends text.
+// send opens the stream if it is not open, and sends text.
 func (s *stream) send(text string) *stream {
 	s.t.Helper()
 	s.run(func(w http.ResponseWriter) bool {
@@ -137,7 +137,7 @@ func (s *stream) send(text string) *stream {
 	return s
 }
 
-// refuse answers with a status instead.
+// refuse answers with a status instead of a stream.
 func (s *stream) refuse(status int) {
 	s.t.Helper()
 	s.run(func(w http.ResponseWriter) bool { w.WriteHeader(status); return false })
@@ -159,7 +159,7 @@ func (s *stream) closed() {
 	}
 }
 
-// listenAgain listens at an address that was just given up.
+// listenAgain listens at an address that was in use until now.
 func listenAgain(t *testing.T, addr string) net.Listener {
 	t.Helper()
 	l, err := net.Listen("tcp", addr)

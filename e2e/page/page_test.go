@@ -15,7 +15,7 @@ import (
 
 const tick = "id: %d\nevent: periodic-event\ndata: {\"sequence\":%[1]d,\"time\":\"2026-01-02T03:04:05Z\",\"text\":\"SSE - 03:04:05\"}\n\n"
 
-// TestPage shares one browser between all that is checked in one.
+// TestPage shares one browser between its parts.
 func TestPage(t *testing.T) {
 	b := browser.Start(t)
 	for _, tt := range []struct {
@@ -37,7 +37,7 @@ func TestPage(t *testing.T) {
 		{"a goodbye is obeyed", testBye},
 		{"a complete stream is not asked for again", testComplete},
 		{"a failed stream is shown and tried again", testFailed},
-		{"an id lives as long as it should", testIDs},
+		{"the last event id", testIDs},
 		{"events named as the page's own are events", testNames},
 		{"a ping by keyboard alone", testKeyboard},
 		{"a message of one's own", testMessage},
@@ -48,14 +48,14 @@ func TestPage(t *testing.T) {
 		{"ticks are not announced", testAnnounced},
 		{"it fits a small phone", testSmall},
 		{"text has contrast", testContrast},
-		{"nothing moves for those who ask for that", testMotion},
+		{"nothing moves when reduced motion is asked for", testMotion},
 		{"without scripts", testNoScript},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.test(t, b) })
 	}
 }
 
-// open opens the page and gives its first stream.
+// open opens the page and returns its first stream.
 func open(t *testing.T, b *browser.Browser) (*fake, *browser.Page, *stream) {
 	t.Helper()
 	f := newFake(t)
@@ -74,8 +74,8 @@ func state(t *testing.T, p *browser.Page, want string) {
 	p.WaitFor(fmt.Sprintf(`document.querySelector("#state").dataset.state === %q`, want), soon)
 }
 
-// record has the page remember what it says of its state, for what may be over
-// before the test looks.
+// record makes the page record the states that it shows: one may be over before the
+// test looks.
 func record(p *browser.Page) {
 	p.Eval(`window.said = []; new MutationObserver(() => {
 		const el = document.querySelector("#state");
@@ -83,16 +83,16 @@ func record(p *browser.Page) {
 	}).observe(document.querySelector("#state"), {attributes: true, subtree: true, childList: true, characterData: true}); 0`)
 }
 
-// said waits until the page has said something of its state that matches the
-// regular expression, and forgets what it had said before.
+// said waits until the page has shown a state that matches the regular expression, and
+// drops the records before it.
 func said(t *testing.T, p *browser.Page, pattern string) {
 	t.Helper()
 	p.WaitFor(`said.some((s) => /`+pattern+`/.test(s))`, soon)
 	p.Eval(`said.length = 0`)
 }
 
-// noErrors fails the test for every error on the console. One about the network is
-// what a refused or cut connection looks like; tests that cut some pass true.
+// noErrors fails the test for every error on the console. A refused or cut connection
+// is an error about the network there: tests that cut some pass true.
 func noErrors(t *testing.T, p *browser.Page, network bool) {
 	t.Helper()
 	for _, e := range p.Errors() {
@@ -168,7 +168,7 @@ func testText(t *testing.T, b *browser.Browser) {
 		shows(t, p, `#log > [data-event="`+event+`"] .text`, text)
 	}
 	if got := p.Eval(`String(window.hacked) + document.querySelectorAll("#log img, #log script, #facts img").length`); got != "undefined0" {
-		t.Errorf("markup in a message came alive: %v", got)
+		t.Errorf("markup in a message was not escaped: %v", got)
 	}
 	noErrors(t, p, false)
 }
@@ -261,7 +261,7 @@ func testRestart(t *testing.T, b *browser.Browser) {
 	record(p)
 	first.CloseClientConnections()
 	first.Close()
-	said(t, p, `^waiting: Reconnecting in [1-9]`) // the browser's tries are used up
+	said(t, p, `^waiting: Reconnecting in [1-9]`) // the browser has given up
 
 	second := httptest.NewUnstartedServer(f)
 	second.Listener.Close()
@@ -291,7 +291,7 @@ func testHidden(t *testing.T, b *browser.Browser) {
 	s.closed()
 	state(t, p, "closed")
 	state(t, other, "open")
-	f.none()
+	f.noRequest()
 
 	p.SetVisible(true)
 	if s = f.next(); s.query != "1" {
@@ -302,7 +302,7 @@ func testHidden(t *testing.T, b *browser.Browser) {
 	shows(t, p, "#last-id", "2")
 	shows(t, p, "#count", "2")
 	shows(t, other, "#count", "1")
-	f.none()
+	f.noRequest()
 	noErrors(t, p, false)
 	noErrors(t, other, false)
 }
@@ -317,7 +317,7 @@ func testPause(t *testing.T, b *browser.Browser) {
 	shows(t, p, "#toggle", "Resume")
 	p.SetVisible(false)
 	p.SetVisible(true)
-	f.none() // showing the tab does not undo what was asked for
+	f.noRequest() // showing the tab does not resume a stream that the user stopped
 	p.Click("#toggle")
 	if s = f.next(); s.query != "1" {
 		t.Errorf("the page resumed with lastEventId=%q, want 1", s.query)
@@ -403,7 +403,7 @@ func testBye(t *testing.T, b *browser.Browser) {
 	state(t, p, "waiting")
 	shows(t, p, `#log > [data-event="stream.bye"] .text`, "The server says goodbye (draining)")
 	p.WaitFor(`/in (60|5\d) s/.test(document.querySelector("#state").textContent)`, soon)
-	f.none()
+	f.noRequest()
 	p.Click("#toggle") // Retry now
 	if s = f.next(); s.query != "4" {
 		t.Errorf("the page came back with lastEventId=%q, want 4", s.query)
@@ -411,10 +411,10 @@ func testBye(t *testing.T, b *browser.Browser) {
 	record(p)
 	s.send("event: stream.bye\ndata: {\"reason\":\"max-age\",\"retry\":20}\n\n")
 	for n := 1; n <= 2; n++ {
-		s = f.next() // by itself, this time
+		s = f.next() // this time without a click
 		said(t, p, `^connecting`)
 		s.send("event: stream.bye\ndata: {\"reason\":\"odd\",\"retry\":null}\n\n")
-		said(t, p, fmt.Sprintf(`^waiting: Reconnecting in %d s`, n)) // with backoff, since nothing was asked for
+		said(t, p, fmt.Sprintf(`^waiting: Reconnecting in %d s`, n)) // with backoff, since nobody clicked
 	}
 	noErrors(t, p, false)
 }
@@ -429,7 +429,7 @@ func testComplete(t *testing.T, b *browser.Browser) {
 	p.SetVisible(false)
 	p.SetVisible(true)
 	state(t, p, "closed")
-	f.none()
+	f.noRequest()
 	p.Click("#toggle")
 	if s = f.next(); s.query != "" {
 		t.Errorf("the page started again with lastEventId=%q, want none", s.query)
@@ -464,7 +464,7 @@ func testIDs(t *testing.T, b *browser.Browser) {
 	if s = again(); s.query != "ü&a=1" {
 		t.Errorf("the page resumed with lastEventId=%q", s.query)
 	}
-	s.send("data: without an id\n\n") // to a new EventSource that looks like an empty id
+	s.send("data: without an id\n\n") // a new EventSource cannot tell this from an empty id
 	shows(t, p, "#count", "2")
 	if s = again(); s.query != "ü&a=1" {
 		t.Errorf("an event without an id changed lastEventId to %q", s.query)
@@ -551,7 +551,7 @@ func testMessage(t *testing.T, b *browser.Browser) {
 	set := func(js string) {
 		p.Eval(`document.querySelector("#message").value = ` + js + `; document.querySelector("#message").dispatchEvent(new Event("input")); 0`)
 	}
-	p.Click("#send") // nothing to send: the browser says so
+	p.Click("#send") // nothing to send: the browser reports it
 	set(`"a=b&c;\n+%20 <b>ü 🙂"`)
 	p.Click("#send")
 	expect(t, f, url.Values{"message": {"a=b&c;\n+%20 <b>ü 🙂"}})
@@ -566,7 +566,7 @@ func testMessage(t *testing.T, b *browser.Browser) {
 		t.Errorf("a message that is too long is answered with %q", got)
 	}
 	p.Click("#ping")
-	expect(t, f, url.Values{}) // and not the message that was too long
+	expect(t, f, url.Values{}) // without the message that was too long
 	noErrors(t, p, false)
 }
 
@@ -617,14 +617,14 @@ func testAPI(t *testing.T, b *browser.Browser) {
 	p.Click("#ping")
 	expect(t, other, url.Values{})
 	shows(t, p, "#sent", "sent ping!")
-	f.none()
+	f.noRequest()
 	noErrors(t, p, false)
 
 	if got := p.Eval(`fetch("http://127.0.0.1:1/").then(() => "let through", (e) => e.name)`); got != "TypeError" {
 		t.Errorf("a third origin is %v", got)
 	}
 	if got := p.Errors(); len(got) == 0 || got[0].Source != "security" {
-		t.Errorf("the third origin was refused with %v, want the policy to have done it", got)
+		t.Errorf("the third origin was refused with %v, want it refused by the policy", got)
 	}
 }
 
@@ -639,7 +639,7 @@ func testBadAPI(t *testing.T, b *browser.Browser) {
 		}
 		noErrors(t, p, false)
 	}
-	f.none()
+	f.noRequest()
 }
 
 func testAnnounced(t *testing.T, b *browser.Browser) {
@@ -654,7 +654,7 @@ func testAnnounced(t *testing.T, b *browser.Browser) {
 	s.send("event: pong\ndata: pong!\n\n")
 	shows(t, p, "#announce", "Received: pong!")
 	if got := p.Eval(`heard.join()`); got != "Received: pong!" {
-		t.Errorf("announced: %v, want the pong alone", got)
+		t.Errorf("announced: %v, want only the pong", got)
 	}
 	p.Click("[value=stream-flux]")
 	s = f.next()
@@ -668,7 +668,7 @@ func testAnnounced(t *testing.T, b *browser.Browser) {
 	s.send("data: pong! again\n\n")
 	shows(t, p, "#announce", "Received: pong! again")
 	if got := p.Eval(`heard.filter((s) => s.startsWith("Received")).join()`); got != "Received: pong!,Received: pong! again" {
-		t.Errorf("announced: %v, want the pongs alone", got)
+		t.Errorf("announced: %v, want only the pongs", got)
 	}
 	if got := p.Eval(`document.querySelector("#log").role + " " + document.querySelector("#log").ariaLive + ", " + document.querySelector("#announce").ariaLive`); got != "log off, polite" {
 		t.Errorf("roles are %v", got)
@@ -694,8 +694,8 @@ func testSmall(t *testing.T, b *browser.Browser) {
 	}
 }
 
-// contrast lists the texts with less contrast to what is behind them than WCAG 2's
-// level AA asks for.
+// contrast lists the texts whose contrast to their background is below level AA of
+// WCAG 2.
 const contrast = `(() => {
 	const rgb = (c) => c.match(/[\d.]+/g).map(Number);
 	const light = (c) => { const [r, g, b] = rgb(c).map((v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };

@@ -17,7 +17,7 @@ func checkEmpty(t testing.TB, e Engine) {
 	if b.First != (eventlog.Pos{Seq: 1}) || b.Last.Seq != 0 || b.Len() != 0 {
 		t.Errorf("Bounds of an empty log = %+v; want 1 and 0 with any stamp", b)
 	}
-	// Last is a place to read on from, and to recognize the log by if it has a stamp.
+	// Last is a position to read on from, and to recognize the log by if it has a stamp.
 	if events, err := log.Read(t.Context(), b.Last, 10); len(events) != 0 || err != nil {
 		t.Errorf("Read(%v), where an empty log ends, = %v, %v; want no events, nil", b.Last, events, err)
 	}

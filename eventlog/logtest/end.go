@@ -35,40 +35,13 @@ func checkCancelled(t testing.TB, e Engine) {
 func checkClose(t testing.TB, e Engine) {
 	log := open(t, e, Limits{})
 	fill(t, log, 0, 5, 10)
-	const tails = 64
-	var wg, atEnd sync.WaitGroup
-	atEnd.Add(tails)
-	for range tails {
-		wg.Go(func() {
-			arrived := sync.OnceFunc(atEnd.Done)
-			defer arrived()
-			seq, errs := uint64(0), 0
-			for ev, err := range log.Tail(t.Context(), eventlog.Pos{}) {
-				if err != nil {
-					if errs++; errs > 1 || !errors.Is(err, eventlog.ErrClosed) {
-						t.Errorf("a tail of a closed log ended with %v; want ErrClosed, once", err)
-					}
-					continue
-				}
-				if seq++; ev.Seq != seq {
-					t.Errorf("event %d came where %d was due", ev.Seq, seq)
-				}
-				if seq == 5 {
-					arrived()
-				}
-			}
-			if errs != 1 {
-				t.Errorf("a tail of a closed log yielded %d errors, want one", errs)
-			}
-		})
-	}
-	atEnd.Wait()
+	wait := tailsAtEnd(t, t.Context(), log, 64, "a closed log", func(err error) bool { return errors.Is(err, eventlog.ErrClosed) })
 	together(4, func(int) {
 		if err := log.Close(); err != nil {
 			t.Errorf("Close = %v", err)
 		}
 	})
-	wg.Wait()
+	wait()
 	if err := log.Close(); err != nil {
 		t.Errorf("a second Close = %v", err)
 	}

@@ -159,3 +159,37 @@ func together(n int, f func(i int)) {
 	close(start)
 	wg.Wait()
 }
+
+// tailsAtEnd starts n tails of a log whose last event is number 5, and returns once all of
+// them have yielded it. wait waits until they have ended, each with one error, for which
+// wanted must return true.
+func tailsAtEnd(t testing.TB, ctx context.Context, log eventlog.Log, n int, of string, wanted func(error) bool) (wait func()) {
+	var wg, atEnd sync.WaitGroup
+	atEnd.Add(n)
+	for range n {
+		wg.Go(func() {
+			arrived := sync.OnceFunc(atEnd.Done)
+			defer arrived()
+			seq, errs := uint64(0), 0
+			for ev, err := range log.Tail(ctx, eventlog.Pos{}) {
+				if err != nil {
+					if errs++; errs > 1 || !wanted(err) {
+						t.Errorf("the tail of %s ended with %v; want its error, once", of, err)
+					}
+					continue
+				}
+				if seq++; ev.Seq != seq {
+					t.Errorf("event %d came where %d was due", ev.Seq, seq)
+				}
+				if seq == 5 {
+					arrived()
+				}
+			}
+			if errs != 1 {
+				t.Errorf("the tail of %s yielded %d errors, want one", of, errs)
+			}
+		})
+	}
+	atEnd.Wait()
+	return wg.Wait
+}

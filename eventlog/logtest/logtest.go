@@ -123,6 +123,6 @@ var promises = []promise{
 	{"a tail ends with the cause when it is cancelled", checkTailCancelled},
 
 	{"a cancelled context is told before anything is done", checkCancelled},
-	{"close wakes everybody", checkClose},
+	{"close wakes all calls that wait", checkClose},
 	{"append, read, tail, retention and close work at the same time", checkEverythingAtOnce},
 }

@@ -231,36 +231,8 @@ func checkTailCancelled(t testing.TB, e Engine) {
 	fill(t, log, 0, 5, 10)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
-	const tails = 16
-	var wg sync.WaitGroup
-	var atEnd sync.WaitGroup
-	atEnd.Add(tails)
-	for range tails {
-		wg.Go(func() {
-			arrived := sync.OnceFunc(atEnd.Done)
-			defer arrived()
-			seq, errs := uint64(0), 0
-			for ev, err := range log.Tail(ctx, eventlog.Pos{}) {
-				if err != nil {
-					if errs++; errs > 1 || err != errCause {
-						t.Errorf("a cancelled tail ended with %v; want the cause, once", err)
-					}
-					continue
-				}
-				if seq++; ev.Seq != seq {
-					t.Errorf("event %d came where %d was due", ev.Seq, seq)
-				}
-				if seq == 5 {
-					arrived()
-				}
-			}
-			if errs != 1 {
-				t.Errorf("a cancelled tail yielded %d errors, want one", errs)
-			}
-		})
-	}
-	atEnd.Wait()
+	wait := tailsAtEnd(t, ctx, log, 16, "a cancelled context", func(err error) bool { return err == errCause })
 	cancel(errCause)
-	wg.Wait()
+	wait()
 	fill(t, log, 5, 6, 10) // the log still works
 }

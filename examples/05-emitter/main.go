@@ -15,9 +15,9 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-func bake(ctx context.Context, e *handlers.Emitter) error {
+func bake(ctx context.Context, e *handlers.Emitter[string]) error {
 	for _, step := range []string{"mix", "knead", "bake"} {
-		if err := e.Send(sse.ServerSentEvent[any]{Event: "step", Data: step}); err != nil {
+		if err := e.Send(sse.Named("step", step)); err != nil {
 			return err
 		}
 	}

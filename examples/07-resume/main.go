@@ -1,7 +1,6 @@
 // Lesson 7: a topic carries events of several types, and a consumer resumes where the
-// one before it stopped. The name of an event selects its type. A cursor in a file
-// records how far the events have been handled. An event that could not be handled
-// comes again.
+// one before it stopped. The name of an event selects its type. A file records how far
+// the events have been handled. An event that could not be handled comes again.
 package main
 
 import (
@@ -30,7 +29,7 @@ func main() {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, "account.cursor")
+	file := filepath.Join(dir, "account.position")
 
 	fmt.Println("stopped:", consume(server.URL, file, 100)) // the first process
 	fmt.Println("stopped:", consume(server.URL, file, 500)) // the next one
@@ -39,14 +38,14 @@ func main() {
 // consume handles the events that have not been handled yet. It stops at a withdrawal
 // above the limit.
 func consume(url, file string, limit int) error {
-	cursor, err := client.NewFileCursor(file)
+	position, err := client.OpenPositionFile(file)
 	if err != nil {
 		return err
 	}
-	defer cursor.Close()
+	defer position.Close()
 
-	// Starts at the oldest event that is kept, or after the position in the cursor.
-	for event, err := range client.Values[any](context.Background(), url+"?earliest", client.Resume(cursor), client.Types(
+	// Starts at the oldest event that is kept, or after the position in the file.
+	for event, err := range client.Values[any](context.Background(), url+"?earliest", client.Resume(position), client.Types(
 		client.Type[deposit]("deposit"),
 		client.Type[withdrawal]("withdrawal"),
 	)) {

@@ -17,8 +17,8 @@ import (
 
 	"github.com/fluxwire-go/fluxwire/handlers"
 	"github.com/fluxwire-go/fluxwire/handlers/echov4"
+	"github.com/fluxwire-go/fluxwire/hub"
 	"github.com/fluxwire-go/fluxwire/sse"
-	"github.com/fluxwire-go/fluxwire/streams"
 )
 
 type order struct {
@@ -26,9 +26,7 @@ type order struct {
 	Count int    `json:"count"`
 }
 
-func routes(srv *handlers.Server) *echo.Echo {
-	orders := streams.NewSubject[sse.ServerSentEvent[order]](streams.SubjectConfig{}) // the stream
-
+func routes(srv *handlers.Server, orders *hub.Topic[order]) *echo.Echo {
 	e := echo.New()
 	e.Use(middleware.Recover())
 	e.POST("/orders", func(c echo.Context) error {
@@ -36,12 +34,12 @@ func routes(srv *handlers.Server) *echo.Echo {
 		if err := c.Bind(&o); err != nil {
 			return err
 		}
-		if err := orders.Next(sse.ServerSentEvent[order]{Event: "order", Data: o}); err != nil { // its source
+		if _, err := orders.Append(c.Request().Context(), sse.Named("order", o)); err != nil { // its source
 			return err
 		}
 		return c.JSON(http.StatusCreated, o)
 	})
-	e.GET("/orders/live", echov4.Handler(handlers.Subject(srv, orders))) // its route
+	e.GET("/orders/live", echov4.Handler(handlers.Topic(srv, orders))) // its route
 	return e
 }
 
@@ -49,11 +47,15 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 
-	srv, err := handlers.New(handlers.Config{}) // owns the open streams
+	orders, err := hub.New[order](hub.Config{Name: "orders"}) // the stream
 	if err != nil {
 		log.Fatal(err)
 	}
-	e := routes(srv)
+	srv, err := handlers.New(handlers.Config{}) // owns the connections
+	if err != nil {
+		log.Fatal(err)
+	}
+	e := routes(srv, orders)
 
 	var stopping sync.WaitGroup
 	stopping.Go(func() {
@@ -62,6 +64,7 @@ func main() {
 		defer cancel()
 		srv.Shutdown(within) // first: Echo waits for open streams, and they would stay open
 		e.Shutdown(within)
+		orders.Close()
 	})
 	if err := e.Start(":8080"); !errors.Is(err, http.ErrServerClosed) {
 		log.Fatal(err)

@@ -108,11 +108,11 @@ func read(t *testing.T, body io.Reader) string {
 func TestHandlerNamesTheStreamByItsRoute(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		opts []handlers.Option
+		opts []handlers.SourceOption
 		want string
 	}{
 		{"route", nil, "/users/:id"},
-		{"Name goes first", []handlers.Option{handlers.Name("users")}, "users"},
+		{"Name goes first", []handlers.SourceOption{handlers.Name("users")}, "users"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			srv := newServer(t, handlers.Config{})
@@ -214,7 +214,7 @@ func (w *brokenWriter) FlushError() error {
 }
 
 func TestHandlerNoticesAFailedFlush(t *testing.T) {
-	srv := newServer(t, handlers.Config{Grace: -1})
+	srv := newServer(t, handlers.Config{Grace: handlers.Off})
 	e := echo.New()
 	var broken *brokenWriter
 	e.Use(wrap(func(w http.ResponseWriter) http.ResponseWriter {
@@ -223,7 +223,7 @@ func TestHandlerNoticesAFailedFlush(t *testing.T) {
 	}))
 	e.GET("/", echov4.Handler(handlers.Values(srv, streams.Of(1))))
 	e.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
-	if got := srv.Stats().Routes["/"].Ended; broken.flushed != 1 || got[handlers.Left] != 1 {
+	if got := srv.Stats().Routes["/"].Ended; broken.flushed != 1 || got[handlers.ReasonLeft] != 1 {
 		t.Errorf("flushed %d times, ended %v; want once, and one stream left", broken.flushed, got)
 	}
 }

@@ -26,15 +26,15 @@ func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
-func TestServeIsACommand(t *testing.T) {
+func TestServe(t *testing.T) {
 	p := launch(t, []string{"serve", "--addr=127.0.0.1:0"}, nil)
 	if status, body := testkit.Fetch(t, testkit.Client(t, nil), p.url+"/healthz/live"); status != http.StatusOK {
 		t.Errorf("GET /healthz/live = %d %q, want 200", status, body)
 	}
 }
 
-// Two runs of tail are one: the second goes on where the first says that it
-// left off. What was sent by the command ping is among it.
+// Two runs of tail print the same as one: the second resumes where the first says that
+// it left off. Pings of the command ping are among the events.
 func TestTailOfTheService(t *testing.T) {
 	s := servicetest.Serve(t, service.Config{})
 	for _, message := range []string{"one", "two", "three"} {
@@ -63,16 +63,16 @@ func TestTailOfTheService(t *testing.T) {
 	stderr := tail([]string{"one", "two"}, "--take", "2", s.URL+"/stream-sse?earliest")
 	_, id, ok := strings.Cut(stderr, "resume with --last-event-id ")
 	if !ok {
-		t.Fatalf("standard error %q, want it to say where to go on", stderr)
+		t.Fatalf("standard error %q, want it to say where to resume", stderr)
 	}
 	tail([]string{"three"}, "--take", "1", "--last-event-id", strings.TrimSpace(id), s.URL+"/stream-sse")
-	// The service counts as well, and tells that it is done.
+	// The service ends a stream after take events, with stream.complete.
 	if stderr := tail([]string{}, s.URL+"/stream-flux?take=1"); !strings.HasSuffix(stderr, "fluxwire: the stream is complete\n") {
 		t.Errorf("tail of a stream that ends: standard error %q, want that it is complete", stderr)
 	}
-	// With an id that is none it goes on from the oldest event.
+	// With an id that cannot be read it starts at the oldest event.
 	if stderr := tail([]string{"one"}, "--take=1", "--last-event-id=none", s.URL+"/stream-sse"); !strings.Contains(stderr, "\nfluxwire: gap: events may be missing") {
-		t.Errorf("tail from an id that is none: standard error %q, which says nothing of a gap", stderr)
+		t.Errorf("tail from an id that cannot be read: standard error %q, want it to report a gap", stderr)
 	}
 
 	code, _, stderr := command(t, "tail", s.URL+"/nowhere")
@@ -86,7 +86,7 @@ func TestTailOfTheService(t *testing.T) {
 	gone := testkit.FreeAddr(t)
 	for _, name := range []string{"tail", "ping"} {
 		if code, _, stderr := command(t, name, gone); code != 1 || !strings.Contains(stderr, "connection refused") {
-			t.Errorf("%s where nobody serves: exit code %d, standard error %q; want 1 and the reason", name, code, stderr)
+			t.Errorf("%s without a server: exit code %d, standard error %q; want 1 and the reason", name, code, stderr)
 		}
 	}
 }

@@ -12,16 +12,16 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/memnet"
 )
 
-// A result is what a command left behind.
+// A result is what a command printed, and its exit code.
 type result struct {
 	code           int
 	stdout, stderr string
 }
 
-// base is a URL of the server in memory, which is reached by any.
+// base is a URL of the server in memory, which every URL reaches.
 const base = "http://stream.test"
 
-// play runs a command in virtual time, with handler as the only server there is.
+// play runs a command in virtual time, with handler as the only server.
 func play(t *testing.T, handler http.HandlerFunc, command string, args ...string) (r result) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -32,8 +32,8 @@ func play(t *testing.T, handler http.HandlerFunc, command string, args ...string
 	return r
 }
 
-// inMemory runs a command in the bubble of t. When it returns, neither client nor
-// server has a connection any more.
+// inMemory runs a command in the bubble of t. When it returns, all connections are
+// closed.
 func inMemory(t *testing.T, ctx context.Context, handler http.HandlerFunc, env Env, command string, args ...string) int {
 	t.Helper()
 	ln := memnet.Listen()
@@ -44,7 +44,7 @@ func inMemory(t *testing.T, ctx context.Context, handler http.HandlerFunc, env E
 	env.Client = &http.Client{Transport: transport}
 	code := Run(ctx, env, append([]string{command}, args...))
 	transport.CloseIdleConnections()
-	srv.Shutdown(context.Background()) // waits for the handlers: nothing may keep them
+	srv.Shutdown(context.Background()) // waits for the handlers to return
 	serving.Wait()
 	return code
 }
@@ -93,7 +93,7 @@ func (s *script) serve(w http.ResponseWriter, r *http.Request) {
 	s.handlers[n](w, r)
 }
 
-// complete is how our servers end a stream.
+// complete is the event with which Fluxwire servers end a stream.
 const complete = "event: stream.complete\ndata: {}\n\n"
 
 // oneLineOf reports whether s is exactly one line.

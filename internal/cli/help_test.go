@@ -9,7 +9,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/buildinfo"
 )
 
-// output returns what a command line prints that succeeds.
+// output runs a command line that must succeed and returns what it prints.
 func output(t *testing.T, environ []string, args ...string) string {
 	t.Helper()
 	var stdout, stderr strings.Builder

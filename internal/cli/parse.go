@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -61,6 +62,9 @@ func newParser(env Env) *parser {
 	return p
 }
 
+// negative matches an argument that begins like a negative number.
+var negative = regexp.MustCompile(`^-[0-9]`)
+
 // checked is a mapper that tells its parser of a wrong value, and lets kong read
 // the rest.
 type checked struct {
@@ -69,6 +73,9 @@ type checked struct {
 }
 
 func (m checked) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
+	if !ctx.Value.IsBool() && negative.MatchString(ctx.Scan.Peek().String()) {
+		ctx.Scan.PushTyped(ctx.Scan.Pop().Value, kong.FlagValueToken) // a number, not a flag
+	}
 	err := errors.New("the value is missing")
 	if ctx.Value.IsBool() || ctx.Scan.Peek().IsValue() {
 		err = m.Mapper.Decode(ctx, target)

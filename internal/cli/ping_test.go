@@ -46,7 +46,7 @@ func TestPing(t *testing.T) {
 }
 
 // ping waits for an answer for as long as --timeout says.
-func TestPingWaits(t *testing.T) {
+func TestPing_timeout(t *testing.T) {
 	silent := func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body) // so that the server sees the client leave
 		<-r.Context().Done()
@@ -70,7 +70,7 @@ func TestPingWaits(t *testing.T) {
 				var stderr strings.Builder
 				start := time.Now()
 				code := inMemory(t, ctx, silent, Env{Stdout: io.Discard, Stderr: &stderr}, "ping", append(tt.args, base)...)
-				// What is below a second is the server's, in which it looks for connections.
+				// The rest, below a second, is Shutdown, which polls for open connections.
 				if took := time.Since(start).Truncate(time.Second); code != tt.code || took != tt.took || stderr.String() != tt.stderr {
 					t.Errorf("exit code %d after %v, standard error %q; want %d, %v, %q", code, took, &stderr, tt.code, tt.took, tt.stderr)
 				}

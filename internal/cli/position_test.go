@@ -17,7 +17,7 @@ import (
 )
 
 // A run resumes where the previous one stopped, whatever stopped it.
-func TestCursor(t *testing.T) {
+func TestPositionFile(t *testing.T) {
 	const wire = "id: 1\ndata: a\n\nid: 2\ndata: b\n\nid: 3\ndata: c\n\n"
 	full := &os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}
 	for _, tt := range []struct {
@@ -41,9 +41,9 @@ func TestCursor(t *testing.T) {
 		{"an event too large", "id: 1\ndata: a\n\nid: 2\ndata: " + strings.Repeat("x", 100) + "\n\n", []string{"--max-event=50"}, nil, 1, "1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			file := filepath.Join(t.TempDir(), "cursor")
+			file := filepath.Join(t.TempDir(), "position")
 			s := &script{handlers: []http.HandlerFunc{sends(tt.wire)}}
-			args := []string{"--cursor", file, "--last-event-id=start", "--no-reconnect", base}
+			args := []string{"--position-file", file, "--last-event-id=start", "--no-reconnect", base}
 			synctest.Test(t, func(t *testing.T) {
 				var stderr strings.Builder
 				if tt.out == nil {
@@ -51,7 +51,7 @@ func TestCursor(t *testing.T) {
 				}
 				code := inMemory(t, t.Context(), s.serve, Env{Stdout: tt.out, Stderr: &stderr}, "tail", append(tt.args, args...)...)
 				if code != tt.code || strings.Contains(stderr.String(), "resume") {
-					t.Errorf("exit code %d, standard error %q; want %d, no word of how to resume", code, &stderr, tt.code)
+					t.Errorf("exit code %d, standard error %q; want %d, no hint how to resume", code, &stderr, tt.code)
 				}
 			})
 			if r := play(t, s.serve, "tail", args...); r.code != 0 {
@@ -68,31 +68,31 @@ func TestCursor(t *testing.T) {
 	}
 }
 
-func TestCursorThatFails(t *testing.T) {
+func TestPositionFile_unreadable(t *testing.T) {
 	dir := t.TempDir()
 	damaged, used := filepath.Join(dir, "damaged"), filepath.Join(dir, "used")
 	if err := os.WriteFile(damaged, []byte("7"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := client.NewFileCursor(used)
+	c, err := client.OpenPositionFile(used)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
 	for file, says := range map[string]string{
-		damaged: "fluxwire: cursor: open: " + damaged + ": the file is damaged, or not a cursor: restore it, or remove it to start without a position\n",
-		used:    "fluxwire: cursor: open: " + used + ": the file is in use by another stream: give each a file of its own\n",
+		damaged: "fluxwire: position: open: " + damaged + ": the file is damaged, or not a position file: restore it, or remove it to start without a position\n",
+		used:    "fluxwire: position: open: " + used + ": the file is in use by another stream: give each a file of its own\n",
 	} {
 		s := &script{}
-		r := play(t, s.serve, "tail", "--cursor", file, base)
+		r := play(t, s.serve, "tail", "--position-file", file, base)
 		if r.code != 1 || r.stdout != "" || r.stderr != says || len(s.requests) != 0 {
 			t.Errorf("exit code %d, standard output %q, standard error %q, %d requests; want 1, nothing, %q, none", r.code, r.stdout, r.stderr, len(s.requests), says)
 		}
 	}
 }
 
-// What could not be saved is said, whatever ended the stream.
-func TestCursorThatCannotBeSaved(t *testing.T) {
+// A position that could not be saved is reported, whatever ended the stream.
+func TestPositionFile_unwritable(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		args []string
@@ -124,9 +124,9 @@ func TestCursorThatCannotBeSaved(t *testing.T) {
 				}
 				var stderr strings.Builder
 				start := time.Now()
-				code := inMemory(t, ctx, server, Env{Stdout: stdout, Stderr: &stderr}, "tail", append(tt.args, "--quiet", "--cursor", filepath.Join(dir, "cursor"), base)...)
-				if got := stderr.String(); code != tt.code || !oneLineOf(got) || !strings.HasPrefix(got, `fluxwire: cursor: save "1": `) || time.Since(start) > time.Second {
-					t.Errorf("exit code %d after %v, standard error %q; want %d, at once, one line that the cursor was not saved", code, time.Since(start), got, tt.code)
+				code := inMemory(t, ctx, server, Env{Stdout: stdout, Stderr: &stderr}, "tail", append(tt.args, "--quiet", "--position-file", filepath.Join(dir, "position"), base)...)
+				if got := stderr.String(); code != tt.code || !oneLineOf(got) || !strings.HasPrefix(got, `fluxwire: position: save "1": `) || time.Since(start) > time.Second {
+					t.Errorf("exit code %d after %v, standard error %q; want %d, at once, one line that the position was not saved", code, time.Since(start), got, tt.code)
 				}
 			})
 		})

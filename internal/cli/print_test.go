@@ -30,7 +30,7 @@ func TestText(t *testing.T) {
 		{"in each line of several", "data: a\ndata: \x1b[A\n\n", "- message\n    a\n    \\x1b[A\n"},
 		{"in an id", "id: \x1b[2J\ndata: x\n\n", "\"\\x1b[2J\" message x\n"},
 		{"in a name", "event: \u009b2J\ndata: x\n\n", "- \"\\u009b2J\" x\n"},
-		{"bytes that are no UTF-8 are none", "data: \x9b2J\n\n", "- message \ufffd2J\n"},
+		{"bytes that are not UTF-8 are replaced", "data: \x9b2J\n\n", "- message \ufffd2J\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := play(t, sends(tt.wire+complete), "tail", base)
@@ -41,7 +41,7 @@ func TestText(t *testing.T) {
 	}
 }
 
-func TestLinesOfJSON(t *testing.T) {
+func TestJSONLines(t *testing.T) {
 	for _, tt := range []struct{ name, wire, want string }{
 		{"text is a string", "id: 7\nevent: tick\ndata: a \"b\"\n\n", `{"id":"7","event":"tick","data":"a \"b\""}`},
 		{"what is not there is left out", "data: x\n\n", `{"data":"x"}`},
@@ -76,7 +76,7 @@ func FuzzPrint(f *testing.F) {
 	f.Add("\x00", "\"", "[\"\U000e0041\u2028\\u202e\"]")
 	f.Fuzz(func(t *testing.T, id, event, data string) {
 		for _, s := range []*string{&id, &event, &data} {
-			*s = strings.ToValidUTF8(*s, "\uFFFD") // as the decoder hands it out
+			*s = strings.ToValidUTF8(*s, "\uFFFD") // as the decoder returns it
 		}
 		ev := sse.ServerSentEvent[string]{ID: id, Event: event, Data: data}
 
@@ -117,7 +117,7 @@ func FuzzPrint(f *testing.F) {
 			t.Fatal(err)
 		}
 		if err := json.Unmarshal([]byte(data), &want); err != nil {
-			t.Fatalf("jsonLine(%+q) = %s: the data was no JSON", ev, line)
+			t.Fatalf("jsonLine(%+q) = %s: the data was not JSON", ev, line)
 		}
 		gotText, _ := json.Marshal(got)
 		wantText, _ := json.Marshal(want)

@@ -17,7 +17,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/testkit"
 )
 
-// A commandLine is one that the program refuses, with one line that says why.
+// A commandLine is a command line that the program refuses, with one line that says why.
 type commandLine struct {
 	what string
 	args []string
@@ -62,7 +62,7 @@ func refused(t *testing.T) []commandLine {
 		{what: "a negative rest", args: []string{"--pace=-1ms"}, code: 2, says: []string{"--pace", "-1ms", "write off"}},
 		{what: "an unknown transport", args: []string{"--transport=quick"}, code: 2, says: []string{"-transport", `"quick"`, "auto, portable or fast", help}},
 		{what: "an unknown level", args: []string{"--log-level=loud"}, code: 2, says: []string{"-log-level", `"loud"`, help}},
-		{what: "an origin that is none", args: []string{anywhere, "--cors-origin=app.example"}, code: 2, says: []string{"--cors-origin", `"app.example"`, "https://app.example", help}},
+		{what: "an invalid origin", args: []string{anywhere, "--cors-origin=app.example"}, code: 2, says: []string{"--cors-origin", `"app.example"`, "https://app.example", help}},
 		{what: "a certificate without its key", args: []string{anywhere, "--tls-cert=" + cert}, code: 2, says: []string{"--tls-cert", "--tls-key", help}},
 		{what: "a key without its certificate", args: []string{anywhere, "--tls-key=" + key}, code: 2, says: []string{"--tls-cert", "--tls-key", help}},
 		{what: "a wrong value in the environment", args: []string{anywhere}, env: map[string]string{"FLUXWIRE_HEARTBEAT": "soon"}, code: 2, says: []string{"FLUXWIRE_HEARTBEAT", `"soon"`, help}},
@@ -71,11 +71,11 @@ func refused(t *testing.T) []commandLine {
 		{what: "an address in use", args: []string{"--addr=" + taken}, code: 1, says: []string{taken + " is in use", "stop the program", "--addr"}},
 		{what: "an address in use, of the environment", env: map[string]string{"FLUXWIRE_ADDR": taken}, code: 1, says: []string{taken + " is in use", "--addr"}},
 		{what: "an admin address in use", args: []string{anywhere, "--admin-addr=" + taken}, code: 1, says: []string{taken + " is in use", "--admin-addr"}},
-		{what: "an address that is none", args: []string{"--addr=8080"}, code: 1, says: []string{"address 8080", "missing port", "--addr"}},
+		{what: "an invalid address", args: []string{"--addr=8080"}, code: 1, says: []string{"address 8080", "missing port", "--addr"}},
 		{what: "an address of another machine", args: []string{"--addr=192.0.2.1:8080"}, code: 1, says: []string{"192.0.2.1:8080", "--addr"}},
 		{what: "a certificate that is missing", args: []string{anywhere, "--tls-cert=" + missing, "--tls-key=" + key}, code: 1, says: []string{"--tls-cert " + missing, "no such file"}},
 		{what: "a key that is missing", args: []string{anywhere, "--tls-cert=" + cert, "--tls-key=" + missing}, code: 1, says: []string{"--tls-key " + missing, "no such file"}},
-		{what: "a certificate that is none", args: []string{anywhere, "--tls-cert=" + garbage, "--tls-key=" + key}, code: 1, says: []string{"--tls-cert " + garbage, "PEM"}},
+		{what: "a file that is not a certificate", args: []string{anywhere, "--tls-cert=" + garbage, "--tls-key=" + key}, code: 1, says: []string{"--tls-cert " + garbage, "PEM"}},
 		{what: "a key of another certificate", args: []string{anywhere, "--tls-cert=" + cert, "--tls-key=" + otherKey}, code: 1, says: []string{"--tls-key " + otherKey, "does not match"}},
 	}
 	if !socket.Supported {
@@ -100,12 +100,12 @@ func (c commandLine) check(t *testing.T, code int, stdout, stderr string) {
 	}
 	for _, s := range c.says {
 		if !strings.Contains(stderr, s) {
-			t.Errorf("standard error has %q, which says nothing of %q", stderr, s)
+			t.Errorf("standard error has %q, want %q in it", stderr, s)
 		}
 	}
 }
 
-// lookup returns env as a program finds it.
+// lookup returns env in the form of [os.Environ].
 func lookup(env map[string]string) (environ []string) {
 	for name, value := range env {
 		environ = append(environ, name+"="+value)
@@ -130,11 +130,11 @@ func TestRefusedCommandLines(t *testing.T) {
 	}
 }
 
-// A program is one that serves.
+// A program is a running service.
 type program struct {
-	url            string // as the welcome has it
+	url            string // in the welcome
 	stdout, stderr *testkit.Buffer
-	stop           func() int // ends it and returns the exit code
+	stop           func() int // stops it and returns the exit code
 }
 
 // launch runs the program in this process until t ends.

@@ -13,7 +13,7 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// configFile writes a configuration file, and returns its name.
+// configFile writes a configuration file and returns its name.
 func configFile(t *testing.T, text string) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "fluxwire.yaml")
@@ -189,10 +189,9 @@ func TestFaults(t *testing.T) {
 		{"all sources at once", "max-age: soon\nmax-stream: 5\n", []string{"FLUXWIRE_PACE=x", "FLUXWIRE_LOG_LEVEL=loud"},
 			[]string{"--heartbeat=15", "--hartbeat=1s", "--max-streams", "-2", "--cors-origin", "a,b", "--tls-cert=x"}, []string{
 				"unknown flag --hartbeat (did you mean --heartbeat?)",
-				"unknown flag -2",
 				"FILE:2: max-stream: unknown setting; the nearest known one is max-streams",
 				`--heartbeat: "15" is not a duration: write a number with its unit, such as 15s or 1h30m, or off`,
-				"--max-streams: the value is missing",
+				"--max-streams: -2 is negative: write off to switch it off",
 				`FILE:1: max-age: "soon" is not a duration: write a number with its unit, such as 15s or 1h30m, or off`,
 				`variable FLUXWIRE_PACE: "x" is not a duration: write a number with its unit, such as 15s or 1h30m, or off`,
 				`variable FLUXWIRE_LOG_LEVEL: slog: level string "loud": unknown name`,
@@ -268,8 +267,8 @@ func TestFaults_unreadableFile(t *testing.T) {
 	}
 }
 
-// The settings are for the service: other commands read no variables and no file.
-func TestSourcesAreForSettings(t *testing.T) {
+// Only serve has settings: other commands read neither variables nor a file.
+func TestSources_otherCommands(t *testing.T) {
 	s := &script{}
 	r := play(t, s.serve, "tail", "--heartbeat=1s", base)
 	if r.code != 2 || !strings.Contains(r.stderr, "unknown flag --heartbeat") {
@@ -349,7 +348,7 @@ func TestNearest(t *testing.T) {
 		}
 	}
 	if got := didYouMean("nope", []string{"pace"}); got != "" {
-		t.Errorf("didYouMean suggests %q for a word that is not like it", got)
+		t.Errorf("didYouMean suggests %q for a word that is not similar", got)
 	}
 }
 

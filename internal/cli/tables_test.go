@@ -10,8 +10,8 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/pages"
 )
 
-// TestTablesOfFlags: our pages list each flag, with its variable and its default.
-func TestTablesOfFlags(t *testing.T) {
+// The pages list each flag, with its variable and its default.
+func TestFlagTables(t *testing.T) {
 	for _, page := range []string{"README.md", "docs/service.md"} {
 		rows := pages.Rows(t, "../..", page, "--")
 		for _, setting := range cli.Settings() {

@@ -19,13 +19,13 @@ import (
 type tail struct {
 	URL string `arg:"" help:"Where the stream is. http:// may be left out."`
 
-	Output      string   `short:"o" default:"text" placeholder:"FORM" help:"Print text, or ndjson: each event as a line of JSON, {\"id\",\"event\",\"data\"}. Data that is a JSON object or array is printed unchanged, other data as a string; an id or event that is missing is left out."`
-	Event       []string `sep:"none" placeholder:"NAME" help:"Print only events with this name; message is the name of events without one. May be repeated."`
-	Take        int      `type:"positive" placeholder:"N" help:"Stop after printing N events."`
-	LastEventID string   `placeholder:"ID" help:"Begin after the event with this id."`
-	Cursor      string   `type:"filename" placeholder:"FILE" help:"Keep the position in FILE, and resume there the next time. --last-event-id then only says where to begin the first time."`
-	Comments    bool     `help:"Print comments and heartbeats too; as text only."`
-	Quiet       bool     `help:"Print only errors on the standard error."`
+	Output       string   `short:"o" default:"text" placeholder:"FORM" help:"Print text, or ndjson: each event as a line of JSON, {\"id\",\"event\",\"data\"}. Data that is a JSON object or array is printed unchanged, other data as a string; an id or event that is missing is left out."`
+	Event        []string `sep:"none" placeholder:"NAME" help:"Print only events with this name; message is the name of events without one. May be repeated."`
+	Take         int      `type:"positive" placeholder:"N" help:"Stop after printing N events."`
+	LastEventID  string   `placeholder:"ID" help:"Begin after the event with this id."`
+	PositionFile string   `type:"filename" placeholder:"FILE" help:"Keep the position in FILE, and resume there the next time. --last-event-id then only says where to begin the first time."`
+	Comments     bool     `help:"Print comments and heartbeats too; as text only."`
+	Quiet        bool     `help:"Print only errors on the standard error."`
 
 	Header headers `short:"H" placeholder:"'KEY: VALUE'" help:"Add a header to every request, or those in @FILE, one a line. May be repeated."`
 	Data   *string `type:"content" short:"d" placeholder:"DATA" help:"Send this body, or the content of @FILE, with every request; as a form, unless a header Content-Type says otherwise."`
@@ -42,7 +42,7 @@ type tail struct {
 	stop  context.CancelCauseFunc
 
 	sent     bool // a request was made, so the command line is right
-	position position
+	position positionStore
 	enough   bool  // --take was reached
 	end      error // why the last connection ended, until the next attempt
 }
@@ -59,7 +59,7 @@ Exit codes:
     0    the stream is complete, --take was reached, the connection was closed
          (with --no-reconnect), or nobody reads the standard output any more
     1    any other failure: no connection, a connection that is lost for good,
-         or a FILE of --cursor that is damaged, in use or not writable
+         or a FILE of --position-file that is damaged, in use or not writable
     2    the command line is wrong; nothing was sent
     3    the server refused: a status other than 200, or not an event stream
     4    the server ended the stream because its source failed (stream.error)
@@ -82,17 +82,17 @@ func (t *tail) run(ctx context.Context, env Env) (err error) {
 	t.URL = withScheme(t.URL)
 	t.print = printer{w: env.Stdout, json: t.Output == "ndjson"}
 	t.position.id = t.LastEventID
-	if t.Cursor != "" {
-		if t.position.file, err = client.NewFileCursor(t.Cursor); err != nil {
+	if t.PositionFile != "" {
+		if t.position.file, err = client.OpenPositionFile(t.PositionFile); err != nil {
 			return errors.New(reason(err))
 		}
 		defer t.position.file.Close() // it holds only the lock
 	}
-	return t.conclude(ctx, t.follow(ctx))
+	return t.report(ctx, t.printEvents(ctx))
 }
 
-// follow prints the events until there are no more, or no more are wanted.
-func (t *tail) follow(ctx context.Context) error {
+// printEvents prints the events until there are no more, or no more are wanted.
+func (t *tail) printEvents(ctx context.Context) error {
 	ctx, t.stop = context.WithCancelCause(ctx)
 	defer t.stop(nil)
 	printed := 0
@@ -116,13 +116,13 @@ func (t *tail) follow(ctx context.Context) error {
 	return nil
 }
 
-// conclude reports how the stream ended and how to resume. It returns err with its
-// exit code, or nil if nothing has failed.
-func (t *tail) conclude(ctx context.Context, err error) error {
+// report says on the standard error how the stream ended and how to resume. It returns
+// err with its exit code, or nil if nothing has failed.
+func (t *tail) report(ctx context.Context, err error) error {
 	if e, ok := errors.AsType[*outputError](err); ok && unread(e) {
 		return nil // the reader has enough
 	}
-	failed, unsaved := errors.AsType[*client.CursorError](err)
+	failed, unsaved := errors.AsType[*client.PositionError](err)
 	switch {
 	case ctx.Err() != nil:
 		if unsaved {
@@ -163,11 +163,11 @@ func (t *tail) failed(err error) error {
 }
 
 // hint says how to resume after the last event. It is empty if there is nothing to
-// say; a cursor needs no hint.
+// say; a position file needs no hint.
 func (t *tail) hint() string {
 	id := t.position.id
 	// An id that cannot be printed cannot be typed.
-	if t.Quiet || t.Cursor != "" || id == "" || id == t.LastEventID || escape(id) != id {
+	if t.Quiet || t.PositionFile != "" || id == "" || id == t.LastEventID || escape(id) != id {
 		return ""
 	}
 	equals := " "

@@ -88,7 +88,7 @@ func TestNoConnection(t *testing.T) {
 	})
 }
 
-func TestReconnecting(t *testing.T) {
+func TestTail_reconnects(t *testing.T) {
 	s := &script{handlers: []http.HandlerFunc{
 		sends("retry: 5000\nid: 1\ndata: a\n\n"),
 		sends("id: 2\ndata: b\n\nevent: stream.bye\ndata: {\"reason\":\"max-age\",\"retry\":1000}\n\n"),
@@ -127,7 +127,7 @@ fluxwire: the stream is complete
 	}
 }
 
-// The position moves by events that are not printed, and by gaps.
+// Events that are not printed, and gaps, move the position too.
 func TestPosition(t *testing.T) {
 	const wire = "id: 1\nevent: a\ndata: x\n\nid: 2\nevent: b\ndata: y\n\n"
 	const gap = "event: stream.gap\nid: 9\ndata: {\"reason\":\"restart\",\"from\":\"2\",\"to\":\"9\",\"missed\":null}\n\n"
@@ -199,9 +199,9 @@ func TestEventFilter(t *testing.T) {
 	}
 }
 
-// An event is printed while the stream is open, and with the last one that was
-// asked for the connection is closed.
-func TestEachEventAtOnce(t *testing.T) {
+// tail prints each event at once, while the stream is open, and closes the connection
+// after the last event of --take.
+func TestTail_printsEachEventAtOnce(t *testing.T) {
 	for _, output := range []string{"text", "ndjson"} {
 		synctest.Test(t, func(t *testing.T) {
 			next, left := make(chan string), false
@@ -211,7 +211,7 @@ func TestEachEventAtOnce(t *testing.T) {
 					fmt.Fprintf(w, "data: %s\n\n", data)
 					http.NewResponseController(w).Flush()
 				}
-				<-r.Context().Done() // there is no more, but the stream is open
+				<-r.Context().Done() // no more events, but the stream stays open
 				left = true
 			}
 			out, stdout := io.Pipe()
@@ -307,7 +307,7 @@ func TestWrongUsage(t *testing.T) {
 		{"tail", []string{base, "-H", "last-event-id: 1"}, "--last-event-id"},
 		{"tail", []string{base, "-H", "@" + missing}, "no such file"},
 		{"tail", []string{base, "-d", "@" + missing}, "no such file"},
-		{"tail", []string{base, "--cursor="}, "empty"},
+		{"tail", []string{base, "--position-file="}, "empty"},
 		{"tail", []string{base, "--method=a b"}, "a b"},
 		{"tail", []string{base, "--last-event-id=a\nb"}, "holds a control character, which no header can carry (fluxwire"},
 		{"tail", []string{"ftp://stream.test"}, `"ftp"`},
@@ -332,6 +332,20 @@ func TestWrongUsage(t *testing.T) {
 	}
 }
 
+// A fault of a header or a body does not show its value.
+func TestWrongUsage_secrets(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "headers")
+	if err := os.WriteFile(file, []byte("X-Key: a\nAuthorization s3cret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, header := range []string{"Authorization s3cret", "Authorization: s3cret\x00", "@" + file} {
+		r := play(t, nil, "tail", "--header", header, "--data=s3cret", "--nope", base)
+		if r.code != 2 || strings.Contains(r.stderr, "s3cret") || !strings.Contains(r.stderr, "--header: ") {
+			t.Errorf("--header %q: %+v; want exit code 2, and a fault of --header without its value", header, r)
+		}
+	}
+}
+
 func TestMaxEvent(t *testing.T) {
 	r := play(t, sends("data: "+strings.Repeat("x", 1048576-16)+"\n\n"+complete), "tail", base)
 	if r.code != 0 {
@@ -342,8 +356,7 @@ func TestMaxEvent(t *testing.T) {
 	}
 }
 
-// A signal, which is the end of the context, ends it in the middle of a stream
-// and of a wait.
+// A signal ends the context, and so tail, in the middle of a stream or of a wait.
 func TestInterrupt(t *testing.T) {
 	open := func(w http.ResponseWriter, r *http.Request) {
 		sends("id: 1\ndata: a\n\n")(w, r)
@@ -371,7 +384,7 @@ func TestInterrupt(t *testing.T) {
 				var stdout, stderr strings.Builder
 				start := time.Now()
 				code := inMemory(t, ctx, tt.server, Env{Stdout: &stdout, Stderr: &stderr}, "tail", "--retry=1h", base)
-				// What is below 100 ms is the server's, in which it looks for connections.
+				// The rest, below 100 ms, is Shutdown, which polls for open connections.
 				if code != 130 || time.Since(start).Truncate(100*time.Millisecond) != time.Second/2 || stdout.String() != tt.stdout {
 					t.Errorf("exit code %d after %v, standard output %q; want 130, at once, %q", code, time.Since(start), &stdout, tt.stdout)
 				}
@@ -383,7 +396,7 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// A brokenPipe takes n writes, and fails then.
+// A brokenPipe accepts n writes and then fails.
 type brokenPipe struct {
 	n   int
 	err error
@@ -396,7 +409,7 @@ func (w *brokenPipe) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestOutputFails(t *testing.T) {
+func TestTail_outputFails(t *testing.T) {
 	noSpace := &os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}
 	gone := &os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.EPIPE}
 	for _, tt := range []struct {

@@ -1,5 +1,5 @@
-// Package memnet is a network in memory for tests: HTTP servers and clients
-// that talk without sockets, so that a test can run in virtual time
+// Package memnet is a network in memory for tests. HTTP servers and clients
+// talk without sockets, so that a test can run in virtual time
 // (testing/synctest) and hold back a peer's bytes exactly.
 //
 // Its connections are [net.Pipe]s: they have no buffer, so a write waits until
@@ -37,7 +37,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close ends Accept and Dial. Connections that were made live on.
+// Close ends Accept and Dial. Open connections stay open.
 func (l *Listener) Close() error {
 	l.close()
 	return nil
@@ -60,8 +60,8 @@ func (l *Listener) Dial(ctx context.Context) (net.Conn, error) {
 	}
 }
 
-// Transport returns a transport of which every connection is to the listener,
-// whatever the URL says. Close its idle connections before the test ends.
+// Transport returns a transport that connects every request to the listener,
+// whatever its URL. Close its idle connections before the test ends.
 func (l *Listener) Transport() *http.Transport {
 	return &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return l.Dial(ctx) },

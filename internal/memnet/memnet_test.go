@@ -48,7 +48,7 @@ func TestHTTPInVirtualTime(t *testing.T) {
 	})
 }
 
-func TestDialIsGivenUp(t *testing.T) {
+func TestDial_canceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := memnet.Listen().Dial(ctx); !errors.Is(err, context.Canceled) {

@@ -1,3 +1,3 @@
-// Package nginx starts an nginx for a test, which needs no rights, and writes to no
-// directory but its own.
+// Package nginx starts an nginx for a test. It needs no privileges and writes only to
+// its own temporary directory.
 package nginx

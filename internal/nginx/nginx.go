@@ -19,8 +19,8 @@ import (
 )
 
 // Proxy starts an nginx in front of the server at upstream, which is host:port, and
-// returns its URL. Nothing is configured that concerns streams, above all buffering,
-// except by directives, which stand in its location "/".
+// returns its URL. directives are put into its location "/"; nothing else is configured
+// that concerns streams, such as buffering.
 func Proxy(t *testing.T, upstream, directives string) (url string) {
 	t.Helper()
 	return Start(t, "", func(addr string) string {
@@ -36,9 +36,9 @@ func Proxy(t *testing.T, upstream, directives string) (url string) {
 	})
 }
 
-// Start starts an nginx with a module, a file, unless that is "", and with what http
-// returns in its http block, for an address at which to listen. It returns the URL of
-// that address. nginx is stopped when t ends. Where there is no nginx, see
+// Start starts an nginx and returns its URL. module is the file of a module to load, or
+// "". http returns the content of the http block, which must listen on addr. nginx is
+// stopped when t ends. If there is no nginx, t is skipped or fails: see
 // [require.Program].
 func Start(t *testing.T, module string, http func(addr string) string) (url string) {
 	t.Helper()
@@ -46,7 +46,7 @@ func Start(t *testing.T, module string, http func(addr string) string) (url stri
 	dir := t.TempDir()
 	attr := &syscall.SysProcAttr{}
 	if os.Geteuid() == 0 {
-		// nginx may do as nobody whatever its tests need.
+		// The user nobody may do everything that the tests need.
 		const nobody = 65534
 		attr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
 		if err := errors.Join(os.Chown(dir, nobody, nobody), os.Chmod(filepath.Dir(dir), 0o711)); err != nil {
@@ -127,10 +127,10 @@ http {
 // private returns a copy of a module that keeps its temporary files in nginx's own
 // directory.
 //
-// nchan makes the directory that was compiled in as nginx's, which Debian's package
-// leaves to the first start of nginx as root. It has a directive for it, but refuses
-// that as a duplicate (nchan 1.3.6). So the copy has a relative path of the same
-// length instead; a module that does not have that path is not changed.
+// nchan creates the temporary directory that was compiled into nginx, below a path that
+// only root may write to. It has a directive for another directory, but refuses that as
+// a duplicate (nchan 1.3.6). So private replaces the path in the copy by a relative one
+// of the same length. A module without that path is not changed.
 func private(t *testing.T, module, dir string) string {
 	t.Helper()
 	code, err := os.ReadFile(module)

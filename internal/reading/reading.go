@@ -75,7 +75,7 @@ type Reader interface {
 }
 
 // Hub opens what package hub keeps unexported. Package hub sets it when it is
-// initialized, so whoever has a topic can use it.
+// initialized, so any caller that has a topic can use it.
 var Hub struct {
 	// Reader returns a new reader of feed, which is a *hub.Feed, that treats
 	// subscribers who are too slow by policy, which is a hub.Policy.

@@ -1,5 +1,5 @@
-// Package require finds the programs that tests of real parts need, and says so
-// loudly where one is missing.
+// Package require finds the programs that tests with real parts need. It skips or
+// fails a test whose program is missing.
 package require
 
 import (
@@ -11,20 +11,20 @@ import (
 	"testing"
 )
 
-// All is the environment variable that, set to 1, makes a test fail where it
-// would be skipped: for a place where a test that did not run must not look green.
+// All is the environment variable that, set to 1, makes a test fail instead of
+// skipping it, for machines on which every test must run.
 const All = "FLUXWIRE_REQUIRE_ALL"
 
-// packages are the Debian packages of programs that are not named like theirs.
+// packages are the Debian packages whose names differ from their programs'.
 var packages = map[string]string{"go": "golang-go"}
 
 // Program returns the path of the program name: the first executable in PATH,
 // else the first of the places named, for programs such as /usr/sbin/nginx that a
 // user's PATH leaves out.
 //
-// Where there is none it skips t and says what is missing and which Debian package
-// brings it; with FLUXWIRE_REQUIRE_ALL=1 it fails t instead. It must be called from
-// t's own goroutine.
+// If there is no such program, it skips t and says what is missing and which Debian
+// package has it; with FLUXWIRE_REQUIRE_ALL=1 it fails t instead. It must be called
+// from t's own goroutine.
 func Program(t testing.TB, name string, places ...string) string {
 	t.Helper()
 	path, err := find(name, places)
@@ -34,8 +34,8 @@ func Program(t testing.TB, name string, places ...string) string {
 	return path
 }
 
-// File is [Program] for a file that is no program, such as a module that a program
-// loads, and that the Debian package pkg brings. It returns path.
+// File is like [Program] for a file that is not a program, such as a module that a
+// program loads. The Debian package pkg has it. File returns path.
 func File(t testing.TB, path, pkg string) string {
 	t.Helper()
 	if _, err := os.Stat(path); err != nil {
@@ -44,11 +44,11 @@ func File(t testing.TB, path, pkg string) string {
 	return path
 }
 
-// missing ends t as the environment says.
+// missing skips t, or fails it if the environment says so.
 func missing(t testing.TB, err error) {
 	t.Helper()
 	if os.Getenv(All) == "1" {
-		t.Fatalf("%v; %s=1 lets no test be skipped", err, All)
+		t.Fatalf("%v; %s=1 makes this a failure", err, All)
 	}
 	t.Skipf("SKIPPED, NOTHING WAS CHECKED: %v; %s=1 makes this a failure", err, All)
 }

@@ -25,21 +25,21 @@ func TestProgram(t *testing.T) {
 		places []string
 		want   outcome
 	}{
-		{"one in PATH comes before those placed", "", "both", []string{filepath.Join(elsewhere, "both")}, outcome{path: inPath}},
-		{"the first of the places counts that has it", "", "placed", []string{filepath.Join(path, "placed"), placed}, outcome{path: placed}},
+		{"PATH comes before the places", "", "both", []string{filepath.Join(elsewhere, "both")}, outcome{path: inPath}},
+		{"the first place that has it", "", "placed", []string{filepath.Join(path, "placed"), placed}, outcome{path: placed}},
 		{
-			"a missing one skips, and says which package brings it", "", "go", []string{"/nowhere/go"},
+			"missing: skip, name the package", "", "go", []string{"/nowhere/go"},
 			outcome{skip: skipped + "require: program go: not found in PATH, /nowhere/go: install Debian's package golang-go; FLUXWIRE_REQUIRE_ALL=1 makes this a failure"},
 		},
 		{
-			"a file that is no program is none", "0", "data", []string{filepath.Join(elsewhere, "data")},
+			"a file that is not executable", "0", "data", []string{filepath.Join(elsewhere, "data")},
 			outcome{skip: skipped + "require: program data: not found in PATH, " + filepath.Join(elsewhere, "data") + ": install Debian's package data; FLUXWIRE_REQUIRE_ALL=1 makes this a failure"},
 		},
 		{
-			"a missing one fails where all are required", "1", "nginx", nil,
-			outcome{fail: "require: program nginx: not found in PATH: install Debian's package nginx; FLUXWIRE_REQUIRE_ALL=1 lets no test be skipped"},
+			"missing: fail when all are required", "1", "nginx", nil,
+			outcome{fail: "require: program nginx: not found in PATH: install Debian's package nginx; FLUXWIRE_REQUIRE_ALL=1 makes this a failure"},
 		},
-		{"all required and there is one", "1", "both", nil, outcome{path: inPath}},
+		{"all are required and it is there", "1", "both", nil, outcome{path: inPath}},
 	} {
 		t.Run(tt.what, func(t *testing.T) {
 			t.Setenv(require.All, tt.all)
@@ -50,7 +50,7 @@ func TestProgram(t *testing.T) {
 	}
 }
 
-// An outcome is what Program or File did: one of the three is set.
+// An outcome is the result of Program or File: one of the three is set.
 type outcome struct{ path, skip, fail string }
 
 func TestFile(t *testing.T) {
@@ -60,9 +60,9 @@ func TestFile(t *testing.T) {
 		what, all, path string
 		want            outcome
 	}{
-		{"one that is there", "1", there, outcome{path: there}},
-		{"a missing one skips", "", "/nowhere/module.so", outcome{skip: "SKIPPED, NOTHING WAS CHECKED: " + lost + "makes this a failure"}},
-		{"a missing one fails where all are required", "1", "/nowhere/module.so", outcome{fail: lost + "lets no test be skipped"}},
+		{"present", "1", there, outcome{path: there}},
+		{"missing: skip", "", "/nowhere/module.so", outcome{skip: "SKIPPED, NOTHING WAS CHECKED: " + lost + "makes this a failure"}},
+		{"missing: fail when all are required", "1", "/nowhere/module.so", outcome{fail: lost + "makes this a failure"}},
 	} {
 		t.Run(tt.what, func(t *testing.T) {
 			t.Setenv(require.All, tt.all)
@@ -74,12 +74,12 @@ func TestFile(t *testing.T) {
 	}
 }
 
-// call calls Program with a test of its own.
+// call calls Program with a fake test.
 func call(t *testing.T, name string, places ...string) outcome {
 	return outcomeOf(t, func(tb testing.TB) string { return require.Program(tb, name, places...) })
 }
 
-// outcomeOf calls f with a test of its own.
+// outcomeOf calls f with a fake test.
 func outcomeOf(t *testing.T, f func(testing.TB) string) outcome {
 	tb := &testTB{TB: t}
 	func() {
@@ -93,8 +93,8 @@ func outcomeOf(t *testing.T, f func(testing.TB) string) outcome {
 	return tb.outcome
 }
 
-// testTB is a test that keeps what it is told, and stops as a test does: what
-// follows the call does not run.
+// testTB is a fake test that records how it was ended. Like a real one it stops its
+// goroutine there.
 type testTB struct {
 	testing.TB
 	outcome

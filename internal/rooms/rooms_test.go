@@ -25,11 +25,12 @@ var rooms = map[string][]string{
 	"internal/socket":    {},
 	"internal/buildinfo": {},
 	"internal/show":      {},
+	"internal/sleep":     {},
 	"internal/reading":   {"sse", "eventlog"},
 	"streams":            {"sse", "internal/window"},
 	"streams/rx":         {"streams"},
 	"eventlog":           {"sse", "internal/window"},
-	"hub":                {"sse", "streams", "eventlog", "internal/window", "internal/reading"},
+	"hub":                {"sse", "streams", "eventlog", "internal/window", "internal/reading", "internal/show", "internal/sleep"},
 
 	"handlers":                  {"sse", "streams", "hub", "internal/socket", "internal/reading", "handlers/internal/answer", "handlers/internal/session", "handlers/internal/carry"},
 	"handlers/echov4":           {"handlers", "handlers/internal/answer"},
@@ -37,7 +38,7 @@ var rooms = map[string][]string{
 	"handlers/internal/session": {"sse", "internal/reading", "internal/show"},
 	"handlers/internal/carry":   {"sse", "streams", "eventlog", "hub", "internal/socket", "internal/reading", "handlers/internal/session"},
 
-	"client":           {"sse", "streams", "internal/show"},
+	"client":           {"sse", "streams", "internal/show", "internal/sleep"},
 	"metrics":          {"hub", "handlers", "internal/buildinfo"},
 	"web":              {},
 	"internal/service": {"sse", "streams", "streams/rx", "hub", "handlers", "handlers/echov4", "metrics", "web"},
@@ -68,7 +69,7 @@ var importers = map[string][]string{
 }
 
 // standardOnly are the rooms that need nothing but the standard library.
-var standardOnly = []string{"sse", "internal/window", "internal/reading", "internal/socket", "streams", "eventlog", "hub", "handlers", "handlers/internal/answer", "handlers/internal/session", "handlers/internal/carry", "client", "internal/buildinfo", "internal/show"}
+var standardOnly = []string{"sse", "internal/window", "internal/reading", "internal/socket", "streams", "eventlog", "hub", "handlers", "handlers/internal/answer", "handlers/internal/session", "handlers/internal/carry", "client", "internal/buildinfo", "internal/show", "internal/sleep"}
 
 type goPackage struct {
 	ImportPath string

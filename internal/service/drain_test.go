@@ -14,11 +14,11 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/memnet"
 )
 
-// During the drain delay the service answers that it is not ready, and open streams
-// continue; new streams are sent elsewhere.
+// During the drain delay the service reports that it is not ready, open streams continue,
+// and a new stream ends at once with stream.bye.
 func TestDrainDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newService(t, Config{DrainDelay: 5 * time.Second, Transport: handlers.Portable})
+		s := newService(t, Config{DrainDelay: 5 * time.Second, Transport: handlers.TransportPortable})
 		ln := memnet.Listen()
 		ctx, stop := context.WithCancel(t.Context())
 		served := make(chan error, 1)
@@ -80,8 +80,7 @@ func TestDrainDelay(t *testing.T) {
 	})
 }
 
-// Nothing is served once a listener has failed: the delay would only keep the
-// process from ending.
+// The drain delay ends when a listener fails: then nothing is served any more.
 func TestDrainDelay_listenerFails(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -89,7 +88,7 @@ func TestDrainDelay_listenerFails(t *testing.T) {
 	}{{"before the signal", -time.Second}, {"during the delay", time.Second}} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newService(t, Config{DrainDelay: time.Hour, Transport: handlers.Portable})
+				s := newService(t, Config{DrainDelay: time.Hour, Transport: handlers.TransportPortable})
 				ln := memnet.Listen()
 				ctx, stop := context.WithCancel(t.Context())
 				defer stop()

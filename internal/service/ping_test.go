@@ -29,7 +29,7 @@ func TestPing(t *testing.T) {
 	for _, tt := range []struct {
 		name, method, query, kind, body string
 		status                          int
-		message                         string // "" is none sent
+		message                         string // "" means that no message is sent
 	}{
 		{"GET", "GET", "", "", "", 200, "pong!"},
 		{"POST", "POST", "", "", "", 200, "pong!"},
@@ -38,7 +38,7 @@ func TestPing(t *testing.T) {
 		{"a message in the query of a POST", "POST", "message=a", "", "", 200, "a"},
 		{"a message in a form", "POST", "", form, "message=a%0Ab", 200, "a\nb"},
 		{"the form goes before the query", "POST", "message=query", form, "message=form", 200, "form"},
-		{"an empty message is none", "GET", "message=", "", "", 200, "pong!"},
+		{"an empty message is the default one", "GET", "message=", "", "", 200, "pong!"},
 		{"as long as it may be, in a form", "POST", "", form, "message=" + url.QueryEscape(long), 200, long},
 		{"as long as it may be, in the query", "GET", "message=" + url.QueryEscape(long), "", "", 200, long},
 		{"too long", "POST", "", form, "message=" + strings.Repeat("a", maxMessage+1), 413, ""},

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fluxwire-go/fluxwire/handlers"
 	"github.com/fluxwire-go/fluxwire/internal/memnet"
 	"github.com/fluxwire-go/fluxwire/internal/service"
 	"github.com/fluxwire-go/fluxwire/internal/service/servicetest"
@@ -67,8 +68,8 @@ func TestUnfinishedRequestIsCut(t *testing.T) {
 	}
 }
 
-// TestUnreadAnswerIsCut: nor does a client that asks for much and reads nothing.
-func TestUnreadAnswerIsCut(t *testing.T) {
+// A client that asks for much and reads nothing does not keep its connection for long.
+func TestAnswer_unread(t *testing.T) {
 	for _, path := range []string{"/metrics", "/app.js", "/ping", "/nowhere"} {
 		synctest.Test(t, func(t *testing.T) {
 			ln, _ := servicetest.ServeMem(t, service.Config{})
@@ -86,11 +87,11 @@ func TestUnreadAnswerIsCut(t *testing.T) {
 	}
 }
 
-// TestStreamWithABody: a body that comes with the request for a stream changes
-// nothing, not even that the client is seen to leave.
-func TestStreamWithABody(t *testing.T) {
+// The body of a request for a stream changes nothing: the service still notices when
+// the client leaves.
+func TestStream_requestBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ln, _ := servicetest.ServeMem(t, service.Config{Heartbeat: -1})
+		ln, _ := servicetest.ServeMem(t, service.Config{Heartbeat: handlers.Off})
 		conn, err := ln.Dial(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -121,8 +122,8 @@ func TestStreamWithABody(t *testing.T) {
 	})
 }
 
-// TestPingRefusesWhatItCannotRead: nothing that went wrong is sent on as pong!.
-func TestPingRefusesWhatItCannotRead(t *testing.T) {
+// A ping that cannot be read is refused, and not published as pong!.
+func TestPing_invalid(t *testing.T) {
 	form := func(body string) string {
 		return "POST /ping HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(body)
 	}

@@ -34,7 +34,7 @@ func TestStalledConnectionIsReset(t *testing.T) {
 				_, err = conn.Write(b)
 			}
 			if !errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Fatalf("writing to nobody: %v, want a timeout", err)
+				t.Fatalf("write to a client that does not read: %v, want a timeout", err)
 			}
 		} else if _, err := io.Copy(conn, bytes.NewReader([]byte("all of it"))); err != nil {
 			t.Fatal(err)

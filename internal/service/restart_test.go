@@ -52,7 +52,7 @@ func (h *host) cut() {
 // serve has a new service listen, until stop is called or t ends.
 func (h *host) serve(t *testing.T) (stop func()) {
 	t.Helper()
-	s, err := service.New(service.Config{Logger: slog.New(slog.DiscardHandler), MaxAge: -1, Transport: handlers.Portable})
+	s, err := service.New(service.Config{Logger: slog.New(slog.DiscardHandler), MaxAge: handlers.Off, Transport: handlers.TransportPortable})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func (h *host) serve(t *testing.T) (stop func()) {
 	return stop
 }
 
-// A follower is what a client of /stream-sse has got.
+// A follower has counted what a client of /stream-sse got.
 type follower struct {
 	connections int
 	gaps        []sse.Gap
@@ -128,8 +128,8 @@ func (h *host) ping(t *testing.T, message string) {
 	testkit.Ping(t, &http.Client{Transport: transport}, servicetest.MemURL, message)
 }
 
-// consecutive checks that ids are the events of one life of the topic, from number
-// first on: none is missing, none comes twice.
+// consecutive checks that ids are those of one incarnation of the topic, from number
+// first on, each once.
 func consecutive(t *testing.T, ids []string, first int) (stamp string) {
 	t.Helper()
 	for i, id := range ids {
@@ -144,9 +144,9 @@ func consecutive(t *testing.T, ids []string, first int) (stamp string) {
 	return stamp
 }
 
-// TestAClientLosesItsConnection, three times, once before the first event: it comes
-// back and misses nothing, also not what happened while it was away.
-func TestAClientLosesItsConnection(t *testing.T) {
+// A client loses its connection three times, once before the first event. It comes back
+// and misses nothing, not even what happened while it was away.
+func TestResume_lostConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var h host
 		stop := h.serve(t)
@@ -178,9 +178,9 @@ func TestAClientLosesItsConnection(t *testing.T) {
 	})
 }
 
-// TestTheServiceIsStartedAgain: the client comes back by itself, is told once that
-// events are missing, and gets all those of the new service.
-func TestTheServiceIsStartedAgain(t *testing.T) {
+// The service is started again. The client comes back by itself, is told once that
+// events are missing, and gets all events of the new service.
+func TestResume_restart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var h host
 		stop := h.serve(t)
@@ -192,7 +192,7 @@ func TestTheServiceIsStartedAgain(t *testing.T) {
 		stop = h.serve(t)
 		h.ping(t, "early")
 		time.Sleep(30500 * time.Millisecond)
-		h.cut() // a gap is told once: not again to who comes back
+		h.cut() // a gap is told once, not again after another cut
 		time.Sleep(10 * time.Second)
 		f := following()
 		stop()

@@ -55,11 +55,12 @@ func (s *Service) operations(e *echo.Echo) {
 	registry.MustRegister(
 		metrics.NewBuildCollector(),
 		metrics.NewCollector(s.streams),
-		metrics.NewTopicCollector(s.builtin.live),
-		metrics.NewTopicCollector(s.builtin.pongs),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
+	for _, topic := range s.builtin.topics() {
+		registry.MustRegister(metrics.NewTopicCollector(topic))
+	}
 	e.Match(readMethods, "/metrics", echo.WrapHandler(promhttp.HandlerFor(registry, promhttp.HandlerOpts{})))
 	e.Match(readMethods, "/healthz/live", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
 	e.Match(readMethods, "/healthz/ready", func(c echo.Context) error {

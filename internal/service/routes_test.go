@@ -29,7 +29,7 @@ func TestOperations(t *testing.T) {
 		{"alive", beside.public, "/healthz/live", 200, "ok\n"},
 		{"ready", beside.public, "/healthz/ready", 200, "ok\n"},
 		{"metrics", beside.public, "/metrics", 200, "go_goroutines"},
-		{"no pprof beside the rest", beside.public, "/debug/pprof/", 404, ""},
+		{"no pprof on the public address", beside.public, "/debug/pprof/", 404, ""},
 		{"alive, apart", apart.admin, "/healthz/live", 200, "ok\n"},
 		{"metrics, apart", apart.admin, "/metrics", 200, "process_open_fds"},
 		{"pprof, apart", apart.admin, "/debug/pprof/goroutine?debug=1", 200, "goroutine profile"},

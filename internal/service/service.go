@@ -25,6 +25,7 @@ import (
 
 // Config is the settings of a [Service]. The tags describe them to package cli:
 // the name of the flag, if it is not the field's, its default and its help.
+// [handlers.Off] switches off what has the type "off".
 type Config struct {
 	Addr                 string             `default:":8080" placeholder:"ADDRESS" help:"Listen on this address. Port 0 takes a free one."`
 	AdminAddr            string             `placeholder:"ADDRESS" help:"Serve health, metrics and pprof on this address. Without it health and metrics are on the public address, and pprof is not served."`
@@ -59,7 +60,7 @@ func (c Config) Check() error {
 		errs = append(errs, &SettingError{setting, err})
 	}
 	for _, origin := range c.Origins {
-		if _, err := handlers.New(handlers.Config{Origins: []string{origin}, Transport: handlers.Portable}); err != nil {
+		if _, err := handlers.New(handlers.Config{Origins: []string{origin}, Transport: handlers.TransportPortable}); err != nil {
 			wrong("cors-origin", errors.New(strings.TrimPrefix(err.Error(), "handlers: config: Origins: ")))
 		}
 	}
@@ -96,7 +97,7 @@ type Service struct {
 	streams *handlers.Server
 	builtin *builtin
 	public  http.Handler
-	admin   http.Handler // nil: health and metrics are beside the rest
+	admin   http.Handler // nil: the public address serves health and metrics, too
 }
 
 // New returns a service with settings cfg. Its error names what is wrong with
@@ -208,8 +209,8 @@ func (s *Service) Serve(ctx context.Context, ln, admin net.Listener) error {
 }
 
 // drain waits for the drain delay, so that a load balancer notices that it should
-// send requests elsewhere. It returns early, with the error, if a listener fails:
-// then nobody can ask any more.
+// send requests elsewhere. It returns early, with the error, if a listener fails,
+// because no request can arrive then.
 func (s *Service) drain(failed <-chan error) error {
 	if s.cfg.DrainDelay <= 0 {
 		return nil

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fluxwire-go/fluxwire/handlers"
 	"github.com/fluxwire-go/fluxwire/hub"
+	"github.com/fluxwire-go/fluxwire/metrics"
 	"github.com/fluxwire-go/fluxwire/sse"
 	"github.com/fluxwire-go/fluxwire/streams"
 	"github.com/fluxwire-go/fluxwire/streams/rx"
@@ -54,19 +55,16 @@ func flux() streams.Observable[string] {
 // ticks is a periodic-event every second.
 func ticks() streams.Observable[sse.ServerSentEvent[any]] {
 	return streams.Map(streams.Interval(time.Second), func(n int) sse.ServerSentEvent[any] {
-		return sse.ServerSentEvent[any]{
-			Event: "periodic-event",
-			Data:  tick{Sequence: n, Time: time.Now(), Text: "SSE - " + clock()},
-		}
+		return sse.Named[any]("periodic-event", tick{Sequence: n, Time: time.Now(), Text: "SSE - " + clock()})
 	})
 }
 
 // emitter sends an event every second, in imperative style.
-func emitter(ctx context.Context, e *handlers.Emitter) error {
+func emitter(ctx context.Context, e *handlers.Emitter[string]) error {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	for n := 0; ; n++ {
-		err := e.Send(sse.ServerSentEvent[any]{
+		err := e.Send(sse.ServerSentEvent[string]{
 			ID:    strconv.Itoa(n),
 			Event: "sse event - mvc",
 			Data:  "SSE MVC - " + clock(),
@@ -104,7 +102,7 @@ func newBuiltin(logger *slog.Logger) (*builtin, error) {
 func (b *builtin) ping(ctx context.Context, message string) error {
 	_, err := b.pongs.Append(ctx, sse.ServerSentEvent[string]{Data: message})
 	if err == nil {
-		_, err = b.live.Append(ctx, sse.ServerSentEvent[any]{Event: "pong", Data: message})
+		_, err = b.live.Append(ctx, sse.Named[any]("pong", message))
 	}
 	return err
 }
@@ -116,5 +114,17 @@ func (b *builtin) run(ctx context.Context) error {
 		err = nil
 	}
 	<-ctx.Done()
-	return errors.Join(err, b.live.Close(), b.pongs.Close())
+	for _, topic := range b.topics() {
+		err = errors.Join(err, topic.Close())
+	}
+	return err
 }
+
+// A topic is what the service does with a topic whatever its type.
+type topic interface {
+	metrics.Topic
+	Close() error
+}
+
+// topics returns all topics: they are in the metrics, and run closes them.
+func (b *builtin) topics() []topic { return []topic{b.live, b.pongs} }

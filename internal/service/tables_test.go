@@ -19,8 +19,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/testkit"
 )
 
-// TestTablesOfRoutes: our pages list every route that the welcome names, and nothing
-// that is not served.
+// Our pages list every route that the welcome names, and none that is not served.
 func TestTablesOfRoutes(t *testing.T) {
 	admin := testkit.FreeAddr(t)
 	s, err := service.New(service.Config{Addr: "127.0.0.1:0", AdminAddr: admin, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
@@ -78,7 +77,7 @@ func TestTablesOfRoutes(t *testing.T) {
 	}
 }
 
-// TestTableOfMetrics: our page lists each metric with its labels.
+// Our page lists each metric with its labels.
 func TestTableOfMetrics(t *testing.T) {
 	rows := pages.Rows(t, "../..", "docs/service.md", "fluxwire_")
 	s := servicetest.Serve(t, service.Config{})

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fluxwire-go/fluxwire/handlers"
 	"github.com/fluxwire-go/fluxwire/internal/service"
 	"github.com/fluxwire-go/fluxwire/internal/service/servicetest"
 	"github.com/fluxwire-go/fluxwire/internal/testkit"
@@ -96,8 +97,8 @@ func TestHTTP2ManyStreamsOnOneConnection(t *testing.T) {
 	})
 }
 
-// The service limits how long an answer may take, and the limit is not for arrays,
-// which are written when they are whole.
+// The limit to how long an answer may take does not apply to arrays, which are written
+// when they are whole.
 func TestHTTP2ArrayTakesItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		transport, _ := serveTLS(t, service.Config{})
@@ -122,7 +123,7 @@ func TestHTTP2ArrayTakesItsTime(t *testing.T) {
 // the deadline must not outlive the write.
 func TestHTTP2IdleStreamOutlivesTheWriteTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		transport, _ := serveTLS(t, service.Config{Heartbeat: -1})
+		transport, _ := serveTLS(t, service.Config{Heartbeat: handlers.Off})
 		client := &http.Client{Transport: transport}
 		stream := testkit.Open(t, client, tlsURL+"/events")
 		testkit.Ping(t, client, tlsURL, "first")
@@ -148,7 +149,7 @@ func TestStalledStreamIsCut(t *testing.T) {
 	} {
 		t.Run(tt.what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				transport, _ := serveTLS(t, service.Config{Heartbeat: -1, Pace: -1})
+				transport, _ := serveTLS(t, service.Config{Heartbeat: handlers.Off, Pace: handlers.Off})
 				transport.ForceAttemptHTTP2 = tt.http2
 				const window = 64 << 10
 				transport.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: window}
@@ -188,16 +189,16 @@ func TestStalledStreamIsCut(t *testing.T) {
 					// words alone tell an end from a cut.
 					t.Errorf("the stalled stream ends after %q, %v; want it to be cut", b, err)
 				}
-				testkit.Ping(t, client, tlsURL, "life goes on")
-				if got := <-other; got != "life goes on" {
-					t.Errorf("the other stream got %.20q, want life to go on", got)
+				testkit.Ping(t, client, tlsURL, "still there")
+				if got := <-other; got != "still there" {
+					t.Errorf("the other stream got %.20q, want the message", got)
 				}
 			})
 		})
 	}
 }
 
-// readAll reads r to its end, and returns the data of its events as they come.
+// readAll reads all of r, and returns the data of its events as they arrive.
 func readAll(r *testkit.Stream) <-chan string {
 	data := make(chan string, 100)
 	go func() {
@@ -213,8 +214,8 @@ func readAll(r *testkit.Stream) <-chan string {
 	return data
 }
 
-// A client may stop reading not one stream but the connection: a laptop that
-// sleeps, a host that is gone. No stream's deadline sees to that.
+// A client may stop reading the whole connection, and not just one stream: a laptop that
+// sleeps, a host that is gone. No deadline of a stream covers that.
 func TestHTTP2StalledConnectionIsCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		transport, _ := serveTLS(t, service.Config{})

@@ -8,7 +8,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/service"
 )
 
-func TestWelcomeNamesAnAddressThatCanBeReached(t *testing.T) {
+func TestWelcome(t *testing.T) {
 	s, err := service.New(service.Config{})
 	if err != nil {
 		t.Fatal(err)

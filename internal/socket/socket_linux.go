@@ -12,12 +12,12 @@ import (
 	"unsafe"
 )
 
-// Supported reports whether this system can do what the package is for. (Of the
-// Linux systems, those where sockets have system calls of their own.)
+// Supported reports whether the package works on this system: on Linux, if each socket
+// function is a system call of its own.
 const Supported = true
 
-// Take is [Copy], and closes conn, which leaves the connection open. On an error
-// conn is as it was.
+// Take is like [Copy], but also closes conn; the connection stays open. On an error of
+// Copy it leaves conn open.
 func Take(conn net.Conn, limits Limits) (fd int, err error) {
 	fd, err = Copy(conn, limits)
 	if err != nil {
@@ -30,12 +30,12 @@ func Take(conn net.Conn, limits Limits) (fd int, err error) {
 	return fd, nil
 }
 
-// Copy returns another descriptor of conn's socket, with limits set on that. The
+// Copy returns another descriptor of conn's socket, and sets limits on it. The
 // connection is open until both are closed.
 //
-// conn is a connection of package net, or one that wraps it and says so by a
-// method SyscallConn or NetConn. What package net has set stays, keep-alive among
-// it; deadlines do not.
+// conn must be a connection of package net, or wrap one and have a method SyscallConn
+// or NetConn. Options that package net has set stay, such as keep-alive; deadlines do
+// not apply to the descriptor.
 func Copy(conn net.Conn, limits Limits) (fd int, err error) {
 	raw, err := rawConn(conn)
 	if err != nil {
@@ -48,7 +48,7 @@ func Copy(conn net.Conn, limits Limits) (fd int, err error) {
 	if err = errors.Join(err, failed); err != nil {
 		return -1, os.NewSyscallError("dup", err)
 	}
-	// A Unix socket knows none of these, and needs none.
+	// A Unix socket has none of these options, and does not need them.
 	set := func(option, value int) {
 		if value > 0 {
 			_ = syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, option, min(value, math.MaxInt32))
@@ -89,8 +89,8 @@ func duplicate(fd uintptr) (int, error) {
 // bytes that was, with [ErrFull] if it was not all.
 func Send(fd int, b []byte) (n int, err error) {
 	for n < len(b) {
-		// Without telling the scheduler: the call never waits, and telling costs a
-		// good part of what a small write does.
+		// Do not tell the scheduler: the call never waits, and telling it costs a good
+		// part of the time of a small write.
 		sent, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(fd),
 			uintptr(unsafe.Pointer(unsafe.SliceData(b[n:]))), uintptr(len(b)-n),
 			syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL, 0, 0)
@@ -110,7 +110,7 @@ func Send(fd int, b []byte) (n int, err error) {
 	return n, nil
 }
 
-// TimedOut reports whether err of [Send] or [Broken] says that the peer has not
+// TimedOut reports whether err, of [Send] or [Broken], means that the peer has not
 // answered for too long.
 func TimedOut(err error) bool { return errors.Is(err, syscall.ETIMEDOUT) }
 
@@ -124,8 +124,8 @@ func Broken(fd int) error {
 	return os.NewSyscallError("socket", syscall.Errno(code))
 }
 
-// Close ends the connection. If reset is set the peer gets a reset at once,
-// and what it has not taken is dropped; else it gets that, and then the end.
+// Close closes the connection. If reset is set the peer gets a reset at once, and the
+// bytes that it has not taken are dropped; otherwise it gets these, and then the end.
 func Close(fd int, reset bool) {
 	if reset {
 		_ = syscall.SetsockoptLinger(fd, syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
@@ -135,8 +135,8 @@ func Close(fd int, reset bool) {
 	_ = syscall.Close(fd)
 }
 
-// discard reads what the peer has sent: closed with that unread, the kernel would
-// send a reset, and the peer could lose the last of what was sent to it.
+// discard reads what the peer has sent. If a socket is closed with unread bytes, the
+// kernel sends a reset, and the peer may lose the last bytes that were sent to it.
 func discard(fd int) {
 	var scrap [1024]byte
 	for range 64 {
@@ -152,7 +152,7 @@ func discard(fd int) {
 // from one at a time.
 type Set struct {
 	poll   int
-	file   *os.File // poll for the runtime's own poller, so that waiting keeps no thread
+	file   *os.File // poll, known to the runtime's poller, so that Wait blocks no thread
 	raw    syscall.RawConn
 	events [256]syscall.EpollEvent
 
@@ -178,21 +178,21 @@ func NewSet() (*Set, error) {
 	return &Set{poll: poll, file: file, raw: raw}, nil
 }
 
-// Edge-triggered: each change is told once. RDHUP is the peer's end; HUP and ERR
-// are always told.
+// Edge-triggered: each change is reported once. RDHUP means that the peer has closed its
+// end; HUP and ERR are always reported.
 const (
 	watchGone     = syscall.EPOLLRDHUP | epollET
 	watchWritable = watchGone | syscall.EPOLLOUT
 	epollET       = 1 << 31
 )
 
-// Add watches fd for the peer's leaving. Whoever closes fd ends that.
+// Add watches fd until it is closed. The set reports when its peer is gone.
 func (s *Set) Add(fd int, token uint64) error {
 	return s.control(syscall.EPOLL_CTL_ADD, fd, token, watchGone)
 }
 
-// Arm has the set tell also when fd, which was full, takes bytes again: at once,
-// if it does already, and each time from now on.
+// Arm makes the set also report when fd, which was full, takes bytes again: at once if
+// it does already, and each time from now on.
 func (s *Set) Arm(fd int, token uint64) error {
 	return s.control(syscall.EPOLL_CTL_MOD, fd, token, watchWritable)
 }
@@ -202,8 +202,8 @@ func (s *Set) control(op, fd int, token uint64, events uint32) error {
 	return os.NewSyscallError("epoll_ctl", syscall.EpollCtl(s.poll, op, fd, &ev))
 }
 
-// Wait waits until something has happened, and fills dst with the first of that.
-// An event may be of a descriptor that was closed meanwhile.
+// Wait waits until there are events, stores up to len(dst) of them in dst, and returns
+// how many. An event may be of a descriptor that was closed meanwhile.
 func (s *Set) Wait(dst []Event) (n int, err error) {
 	var failed error
 	err = s.raw.Read(func(uintptr) bool {
@@ -214,7 +214,7 @@ func (s *Set) Wait(dst []Event) (n int, err error) {
 		return n > 0 || failed != nil
 	})
 	if s.stopped.Load() {
-		return 0, ErrStopped // however package os calls it
+		return 0, ErrStopped // whatever error package os returns
 	}
 	if err = errors.Join(err, os.NewSyscallError("epoll_wait", failed)); err != nil {
 		return 0, err
@@ -230,7 +230,7 @@ func (s *Set) Wait(dst []Event) (n int, err error) {
 	return n, nil
 }
 
-// Stop ends Wait, for good. The descriptors stay open.
+// Stop ends Wait for ever. The descriptors stay open.
 func (s *Set) Stop() {
 	s.stopped.Store(true)
 	_ = s.file.Close()

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// pair returns a connection's two ends, the near one taken.
+// pair returns the two ends of a connection. The near one has been taken.
 func pair(t *testing.T, network, addr string, wrap func(net.Conn) net.Conn) (fd int, far net.Conn) {
 	t.Helper()
 	ln, err := net.Listen(network, addr)
@@ -43,7 +43,7 @@ func bare(c net.Conn) net.Conn { return c }
 
 func tcpPair(t *testing.T) (fd int, far net.Conn) { return pair(t, "tcp", "127.0.0.1:0", bare) }
 
-// watching runs Wait and hands on its events, until the test ends.
+// watching returns a set and a channel of its events. It runs until the test ends.
 func watching(t *testing.T) (*Set, <-chan Event) {
 	s, err := NewSet()
 	if err != nil {
@@ -79,13 +79,13 @@ type netConn struct{ wrapped }
 
 func (c netConn) NetConn() net.Conn { return c.Conn }
 
-func TestWhatIsTakenGoesOn(t *testing.T) {
+func TestTake(t *testing.T) {
 	for _, tt := range []struct {
 		name, network, addr string
 		wrap                func(net.Conn) net.Conn
 	}{
 		{"TCP", "tcp", "127.0.0.1:0", bare},
-		{"TCP, wrapped by a type that says so", "tcp", "127.0.0.1:0", func(c net.Conn) net.Conn { return netConn{wrapped{c}} }},
+		{"TCP, wrapped by a type with NetConn", "tcp", "127.0.0.1:0", func(c net.Conn) net.Conn { return netConn{wrapped{c}} }},
 		{"Unix", "unix", filepath.Join(t.TempDir(), "s"), bare},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -101,7 +101,7 @@ func TestWhatIsTakenGoesOn(t *testing.T) {
 	}
 }
 
-func TestTakeLeavesAForeignConnectionAlone(t *testing.T) {
+func TestTake_foreignConnection(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
 	defer near.Close()
@@ -115,7 +115,7 @@ func TestTakeLeavesAForeignConnectionAlone(t *testing.T) {
 	}
 }
 
-func TestLimitsAndKeepAliveAreSet(t *testing.T) {
+func TestTake_limits(t *testing.T) {
 	fd, _ := tcpPair(t)
 	defer Close(fd, false)
 	for _, tt := range []struct {
@@ -132,7 +132,7 @@ func TestLimitsAndKeepAliveAreSet(t *testing.T) {
 	}
 }
 
-func TestAFullSocketTakesMoreOnceItIsRead(t *testing.T) {
+func TestSet_writable(t *testing.T) {
 	fd, far := tcpPair(t)
 	defer Close(fd, false)
 	set, events := watching(t)
@@ -169,14 +169,14 @@ func TestAFullSocketTakesMoreOnceItIsRead(t *testing.T) {
 	}
 }
 
-func TestLeavingIsTold(t *testing.T) {
+func TestSet_gone(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		leave func(*net.TCPConn)
 	}{
 		{"closed", func(c *net.TCPConn) { c.Close() }},
 		{"half closed", func(c *net.TCPConn) { c.CloseWrite() }},
-		{"half closed behind a word", func(c *net.TCPConn) { c.Write([]byte("GET")); c.CloseWrite() }},
+		{"half closed after a request", func(c *net.TCPConn) { c.Write([]byte("GET")); c.CloseWrite() }},
 		{"reset", func(c *net.TCPConn) { c.SetLinger(0); c.Close() }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -199,7 +199,7 @@ func TestLeavingIsTold(t *testing.T) {
 	}
 }
 
-func TestAResetIsOne(t *testing.T) {
+func TestClose_reset(t *testing.T) {
 	fd, far := tcpPair(t)
 	if _, err := Send(fd, []byte("x")); err != nil {
 		t.Fatal(err)
@@ -210,7 +210,7 @@ func TestAResetIsOne(t *testing.T) {
 	}
 }
 
-func TestTheLastWordsArriveAlthoughThePeerHasSpoken(t *testing.T) {
+func TestClose_unreadInput(t *testing.T) {
 	fd, far := tcpPair(t)
 	set, events := watching(t)
 	if err := set.Add(fd, 1); err != nil {
@@ -220,7 +220,7 @@ func TestTheLastWordsArriveAlthoughThePeerHasSpoken(t *testing.T) {
 		t.Fatal(err)
 	}
 	far.(*net.TCPConn).CloseWrite()
-	<-events // all of it is here: unread, it would have the kernel send a reset
+	<-events // all of it has arrived; if Close left it unread, the kernel would send a reset
 	if _, err := Send(fd, []byte("bye")); err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +230,7 @@ func TestTheLastWordsArriveAlthoughThePeerHasSpoken(t *testing.T) {
 	}
 }
 
-func TestSendToWhoIsGone(t *testing.T) {
+func TestSend_brokenConnection(t *testing.T) {
 	fd, far := tcpPair(t)
 	defer Close(fd, false)
 	set, events := watching(t)
@@ -248,7 +248,7 @@ func TestSendToWhoIsGone(t *testing.T) {
 	}
 }
 
-func TestStopWakesWait(t *testing.T) {
+func TestSet_stop(t *testing.T) {
 	before := descriptors(t)
 	s, err := NewSet()
 	if err != nil {
@@ -259,7 +259,7 @@ func TestStopWakesWait(t *testing.T) {
 		_, err := s.Wait(make([]Event, 1))
 		done <- err
 	}()
-	time.Sleep(time.Millisecond) // it need not wait yet: then it finds the set stopped
+	time.Sleep(time.Millisecond) // Wait may begin only later: then it finds the set stopped
 	s.Stop()
 	if err := <-done; !errors.Is(err, ErrStopped) {
 		t.Errorf("Wait = %v, want %v", err, ErrStopped)

@@ -4,7 +4,7 @@ package socket
 
 import "net"
 
-// Supported reports whether this system can do what the package is for.
+// Supported reports whether the package works on this system.
 const Supported = false
 
 // Take fails.

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// Certificate makes a certificate for 127.0.0.1 that signs itself, and returns its
-// files and the configuration of a client that trusts it.
+// Certificate makes a self-signed certificate for 127.0.0.1. It returns its files and
+// the configuration of a client that trusts it.
 func Certificate(t testing.TB) (certFile, keyFile string, trusting *tls.Config) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

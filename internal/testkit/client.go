@@ -14,8 +14,8 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// Client returns a client with connections of its own, which are closed when t
-// ends. A nil transport is one that asks for no compression.
+// Client returns a client whose connections are closed when t ends. If transport is
+// nil, it uses a new one that does not ask for compression.
 func Client(t testing.TB, transport *http.Transport) *http.Client {
 	if transport == nil {
 		transport = &http.Transport{DisableCompression: true}
@@ -24,7 +24,7 @@ func Client(t testing.TB, transport *http.Transport) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// Fetch makes a GET request whose answer ends, and returns the answer.
+// Fetch makes a GET request and returns the whole answer.
 func Fetch(t testing.TB, client *http.Client, url string) (status int, body string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), Patience)
@@ -59,8 +59,8 @@ type Stream struct {
 	dec *sse.Decoder
 }
 
-// Open opens the event stream at url and returns it once the head of the answer is
-// there. It leaves the stream when t ends.
+// Open opens the event stream at url and returns it once the head of the answer has
+// arrived. It leaves the stream when t ends.
 func Open(t testing.TB, client *http.Client, url string) *Stream {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -93,7 +93,7 @@ func Open(t testing.TB, client *http.Client, url string) *Stream {
 	return s
 }
 
-// Next returns the next event. Its error is the stream's end.
+// Next returns the next event, or an error when the stream has ended.
 func (s *Stream) Next() (sse.Event, error) {
 	late := time.AfterFunc(Patience, s.Leave)
 	defer late.Stop()
@@ -109,7 +109,7 @@ func (s *Stream) Want(name, data string) {
 	}
 }
 
-// Ping sends message by the service's /ping, where base is the service's address.
+// Ping sends message to /ping of the service at base.
 func Ping(t testing.TB, client *http.Client, base, message string) {
 	t.Helper()
 	res, err := client.PostForm(base+"/ping", url.Values{"message": {message}})
@@ -122,8 +122,8 @@ func Ping(t testing.TB, client *http.Client, base, message string) {
 	}
 }
 
-// Metric returns the sum of the service's metric name over all its labels, or over
-// those that have all of the labels given, such as reason="left".
+// Metric returns the sum of a metric of the service over all its series, or over those
+// that have all of the given labels, such as reason="left".
 func Metric(t testing.TB, client *http.Client, base, name string, labels ...string) int {
 	t.Helper()
 	_, body := Fetch(t, client, base+"/metrics")

@@ -1,6 +1,6 @@
-// Package testkit is what tests of servers share: they open event streams, and wait
-// for what happens behind real sockets.
+// Package testkit has the helpers that tests of servers share: they open event streams,
+// and wait for effects behind real sockets.
 //
-// Every function takes the test that it works for: it fails that test, and what it
-// started ends with it.
+// Every function takes the test that it works for. It fails that test on errors, and
+// stops what it has started when the test ends.
 package testkit

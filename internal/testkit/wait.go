@@ -9,11 +9,11 @@ import (
 )
 
 // Patience is how long a test waits for anything that should happen at once. It
-// decides how late a failure is found, and never whether there is one.
+// determines only how late a failure is reported.
 const Patience = 30 * time.Second
 
-// Eventually waits until check holds. It is for what happens behind a real
-// socket, where there is nothing else to wait for.
+// Eventually polls until check returns true. It is for effects behind a real socket,
+// where there is nothing else to wait for.
 func Eventually(t testing.TB, what string, check func() bool) {
 	t.Helper()
 	for end := time.Now().Add(Patience); !check(); time.Sleep(5 * time.Millisecond) {
@@ -23,7 +23,7 @@ func Eventually(t testing.TB, what string, check func() bool) {
 	}
 }
 
-// FreeAddr returns a loopback address at which nobody listened a moment ago.
+// FreeAddr returns a loopback address whose port was free a moment ago.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// Read returns what is pending at the cursor seq, up to the end of one segment: b is
-// the whole frames [first, next), one behind the other. The next cursor is next.
+// Read returns the frames from number seq on, up to the end of one segment: b is the
+// whole frames [first, next), one behind the other. The reader continues at next.
 //
-//   - first > seq: the cursor has fallen out of the window, and the frames [seq, first)
+//   - first > seq: the reader has fallen out of the window, and the frames [seq, first)
 //     are gone. If seq is below FramesConfig.First, they have never been.
 //   - next == first: nothing is pending at first; see [Frames.Wait] and [Frames.Ended].
 //
 // b must not be changed. It stays valid, and keeps its segment in memory, for as long
-// as the caller holds it. A cursor past the end reads nothing until the window has got
-// there. Read never waits, takes no lock and allocates nothing.
+// as the caller holds it. A reader ahead of the end gets nothing until the window has
+// got there. Read never waits, takes no lock and allocates nothing.
 func (f *Frames) Read(seq uint64) (b []byte, first, next uint64) {
 	s, first, next := f.pending(seq)
 	if s == nil {
@@ -67,9 +67,9 @@ func (f *Frames) Time(seq uint64) (at time.Time, ok bool) {
 	return time.Unix(0, s.mark(seq).at), true
 }
 
-// Seek returns the number of the first readable frame whose time is t or later: the
-// cursor of a reader who wants everything since then. If there is no such frame, it is
-// the number of the next one.
+// Seek returns the number of the first readable frame whose time is t or later: where a
+// reader begins that wants everything since then. If there is no such frame, it is the
+// number of the next one.
 func (f *Frames) Seek(t time.Time) (seq uint64) {
 	first, next := f.Bounds()
 	return first + uint64(sort.Search(int(next-first), func(i int) bool {
@@ -90,7 +90,7 @@ func (f *Frames) Bounds() (first, next uint64) {
 	}
 }
 
-// Wait returns a channel that is closed when there is something to read at the cursor
+// Wait returns a channel that is closed when there is something to read at number
 // seq, or the window has ended. It may be closed for less than that, so the reader looks
 // again. All who wait share the channel. Abandoning it needs no cleanup.
 func (f *Frames) Wait(seq uint64) <-chan struct{} {

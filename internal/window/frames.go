@@ -15,7 +15,7 @@ var ErrFrameTooLarge = errors.New("window: append: the frame is larger than the 
 
 const (
 	maxSegment   = 64 << 10 // bytes in a segment
-	firstSegment = 4 << 10  // bytes in the first one: a quiet window is a small one
+	firstSegment = 4 << 10  // bytes in the first one: a window with few frames is small
 	minFrame     = 16       // a segment has room for one frame per so many bytes
 )
 
@@ -38,7 +38,7 @@ type FramesConfig struct {
 
 // Frames is a window of numbered frames of bytes: each [Frames.Append] adds one frame
 // with the next number, and readers get everything that is pending as one slice of
-// whole frames. A cursor is the number of the next frame wanted and nothing else.
+// whole frames. A reader keeps nothing but the number of the next frame it wants.
 //
 // Like a [Window], it is a list of segments that are never rewritten: a reader may
 // hold a slice for as long as it likes and its bytes stay what they are, whatever
@@ -185,7 +185,7 @@ func (f *Frames) Expire(now time.Time) {
 		f.publish(d, nil)
 	}
 	if first == next {
-		f.size = min(f.segment, firstSegment) // a quiet window is a small one again
+		f.size = min(f.segment, firstSegment) // a window with few frames is small again
 	}
 }
 

@@ -19,7 +19,7 @@ func BenchmarkFramesAppend(b *testing.B) {
 	}
 }
 
-// BenchmarkFramesRead reads what is pending at a cursor: at the newest frame, where
+// BenchmarkFramesRead reads what is pending at a number: at the newest frame, where
 // most subscribers are, and anywhere in a full window.
 func BenchmarkFramesRead(b *testing.B) {
 	f := window.NewFrames(window.FramesConfig{})

@@ -113,7 +113,7 @@ func TestFramesReadFromEveryNumber(t *testing.T) {
 				}
 			}
 		}
-		// A cursor that has never been in the window, and one that is yet to come.
+		// A number that has never been in the window, and one that is yet to come.
 		if b, lo, hi := f.Read(0); first > 0 && lo != first || hi <= lo {
 			t.Errorf("Read(0) = %d bytes, [%d, %d); want them from %d on", len(b), lo, hi, first)
 		}
@@ -432,18 +432,18 @@ func TestFramesConcurrently(t *testing.T) {
 					rng := rand.New(rand.NewPCG(6, uint64(r)))
 					var seen, gone uint64
 					next := [writers]int{}
-					for cursor := uint64(1); ; {
+					for seq := uint64(1); ; {
 						_, ended := f.Ended()
-						b, lo, hi := f.Read(cursor)
-						if lo < cursor || hi < lo || hi-lo > maxFrames || len(b) > maxBytes {
-							t.Errorf("Read(%d) = %d bytes, [%d, %d)", cursor, len(b), lo, hi)
+						b, lo, hi := f.Read(seq)
+						if lo < seq || hi < lo || hi-lo > maxFrames || len(b) > maxBytes {
+							t.Errorf("Read(%d) = %d bytes, [%d, %d)", seq, len(b), lo, hi)
 							return
 						}
-						if lo > cursor && lo == hi && cfg.MaxFrames > 1 { // by count it is never empty
-							t.Errorf("Read(%d) has nothing pending at %d, but the window is never empty", cursor, lo)
+						if lo > seq && lo == hi && cfg.MaxFrames > 1 { // by count it is never empty
+							t.Errorf("Read(%d) has nothing pending at %d, but the window is never empty", seq, lo)
 							return
 						}
-						gone += lo - cursor
+						gone += lo - seq
 						for range hi - lo {
 							w, n := b[0], int(b[1])
 							number := int(binary.BigEndian.Uint32(b[2:]))
@@ -459,7 +459,7 @@ func TestFramesConcurrently(t *testing.T) {
 							t.Errorf("%d bytes follow the frames [%d, %d)", len(b), lo, hi)
 							return
 						}
-						cursor = hi
+						seq = hi
 						if lo == hi {
 							if ended {
 								if seen+gone != writers*each {
@@ -467,7 +467,7 @@ func TestFramesConcurrently(t *testing.T) {
 								}
 								return
 							}
-							<-f.Wait(cursor)
+							<-f.Wait(seq)
 						}
 						if rng.IntN(8) == 0 {
 							runtime.Gosched()

@@ -5,5 +5,5 @@ package window
 // their positions. ok is false for any other log. Frame n is event n with its id line in
 // front, and the window ends with eventlog.ErrClosed when the log is closed.
 //
-// Package eventlog sets it when it is initialized, so whoever has a log can use it.
+// Package eventlog sets it when it is initialized, so any caller that has a log can use it.
 var OfMemory func(log any) (frames *Frames, stamp uint32, ok bool)

@@ -91,7 +91,7 @@ func follow(t *testing.T, ctx context.Context, w *window.Window[uint64], busy fu
 	}
 }
 
-// Readers that come and go and read at any speed see every element at its place or
+// Readers that come and go and read at any speed see every element under its number or
 // count it as missed, and no reader is left waiting.
 func TestManyReaders(t *testing.T) {
 	for _, readers := range []int{1, 4, 100} {

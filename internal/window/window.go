@@ -1,13 +1,13 @@
-// Package window has append-only lists of segments with cursors: any number of readers
-// see what is appended, each at its own pace, and no reader can hold back the writer or
-// another reader. [Window] has elements of any type, [Frames] has numbered frames of
+// Package window has append-only lists of segments: any number of readers see what is
+// appended, each at its own pace, and no reader can hold back the writer or another
+// reader. [Window] has elements of any type, [Frames] has numbered frames of
 // bytes.
 //
-// A cursor is the number of the next element wanted, a plain uint64 that the reader
-// keeps: subscribing is loading the number of the next element, and leaving is
-// forgetting it. Read returns everything that is pending at a cursor in one segment as
-// one slice; the reader of a cursor that is older than what is kept learns from the same
-// call how much it has missed.
+// A reader keeps nothing but the number of the next element it wants, a plain uint64:
+// subscribing is loading the number that the next element will get, and leaving is
+// forgetting it. Read returns everything in one segment from that number on as one
+// slice; a reader whose next element is no longer kept learns from the same call how
+// many it has missed.
 //
 // A segment is never rewritten. Retention drops the oldest segment as a whole, and the
 // garbage collector frees it once the last slice of it is gone. A slow reader pins the
@@ -29,7 +29,7 @@ type Config struct {
 	// in all. Defaults to 1024.
 	Keep int
 	// Segment is how many elements a segment holds. The first segments are smaller
-	// and double until they reach it, so that a quiet window is a small one. Defaults to
+	// and double until they reach it, so that a window with few elements is small. Defaults to
 	// a quarter of Keep, at most 65,536.
 	Segment int
 }
@@ -57,7 +57,7 @@ type Window[T any] struct {
 // A directory lists the segments, oldest first, each beginning where the one before
 // it ends. It is never changed.
 type directory[T any] struct {
-	first    uint64 // position of the oldest element kept; the end when there is none
+	first    uint64 // number of the oldest element kept; the end if none is kept
 	segments []*segment[T]
 }
 
@@ -82,12 +82,12 @@ func New[T any](cfg Config) *Window[T] {
 	return w
 }
 
-// Append adds v as the last element and returns its position.
+// Append adds v as the last element and returns its number.
 //
 // Append never waits for a reader, and the time it takes does not depend on how many
 // are waiting: if there are more than a few, a goroutine of the window wakes them.
 // It fails with [ErrEnded] after [Window.Close].
-func (w *Window[T]) Append(v T) (pos uint64, err error) {
+func (w *Window[T]) Append(v T) (seq uint64, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	d := w.directory.Load()
@@ -98,9 +98,9 @@ func (w *Window[T]) Append(v T) (pos uint64, err error) {
 	if s == nil || s.full() {
 		d, s = w.extend(d)
 	}
-	pos = s.end.Load()
-	s.buf[pos-s.base] = v
-	s.end.Store(pos + 1)
+	seq = s.end.Load()
+	s.buf[seq-s.base] = v
+	s.end.Store(seq + 1)
 	w.signal.wake()
 
 	expired := 0
@@ -108,7 +108,7 @@ func (w *Window[T]) Append(v T) (pos uint64, err error) {
 		expired++
 	}
 	w.drop(d, expired)
-	return pos, nil
+	return seq, nil
 }
 
 // extend adds an empty segment.
@@ -153,34 +153,34 @@ func (w *Window[T]) Close(err error) {
 // before may still be pending.
 func (w *Window[T]) Ended() (err error, ended bool) { return w.signal.ended() }
 
-// Wait returns a channel that is closed when there is something to read at pos, or the
+// Wait returns a channel that is closed when there is something to read at seq, or the
 // window has ended. It may be closed for less than that, so the reader looks again. All
 // who wait share the channel. Abandoning it needs no cleanup.
-func (w *Window[T]) Wait(pos uint64) <-chan struct{} {
+func (w *Window[T]) Wait(seq uint64) <-chan struct{} {
 	ch := w.signal.join()
-	if _, ended := w.signal.ended(); ended || w.End() > pos {
+	if _, ended := w.signal.ended(); ended || w.End() > seq {
 		return closed
 	}
 	return ch
 }
 
-// End returns the position of the element that will be appended next: the cursor of
-// a reader who wants everything from now on.
+// End returns the number of the element that will be appended next: where a reader
+// begins that wants everything from now on.
 func (w *Window[T]) End() uint64 { return w.directory.Load().end() }
 
-// Read returns what is pending at the cursor pos, up to the end of one segment, and
-// the position at of its first element. The next cursor is at + len(items). Read
-// never waits.
+// Read returns the elements from number seq on, up to the end of one segment, and the
+// number at of the first of them. The reader continues at at + len(items). Read never
+// waits.
 //
-//   - at > pos: the cursor has fallen out of the window and missed at-pos elements.
+//   - at > seq: the reader has fallen out of the window and missed at-seq elements.
 //   - no items: nothing is pending at at; see [Window.Wait] and [Window.Ended].
 //
 // The items must not be changed. They stay valid, and keep their segment in memory,
-// for as long as the caller holds them. A cursor past the end reads nothing until
+// for as long as the caller holds them. A reader ahead of the end gets nothing until
 // the window has got there.
-func (w *Window[T]) Read(pos uint64) (items []T, at uint64) {
+func (w *Window[T]) Read(seq uint64) (items []T, at uint64) {
 	d := w.directory.Load()
-	at = max(pos, d.first)
+	at = max(seq, d.first)
 	s := d.last()
 	if s == nil {
 		return nil, at
@@ -209,13 +209,13 @@ func (d *directory[T]) end() uint64 {
 	return d.first
 }
 
-// find returns the segment with the element at pos, which must be kept.
-func (d *directory[T]) find(pos uint64) *segment[T] {
-	i, found := slices.BinarySearchFunc(d.segments, pos, func(s *segment[T], pos uint64) int {
-		return cmp.Compare(s.base, pos)
+// find returns the segment with element seq, which must be kept.
+func (d *directory[T]) find(seq uint64) *segment[T] {
+	i, found := slices.BinarySearchFunc(d.segments, seq, func(s *segment[T], seq uint64) int {
+		return cmp.Compare(s.base, seq)
 	})
 	if !found {
-		i-- // pos lies inside the segment before
+		i-- // seq lies inside the segment before
 	}
 	return d.segments[i]
 }

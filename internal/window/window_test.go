@@ -14,7 +14,7 @@ import (
 
 var errTest = errors.New("test error")
 
-// fill appends the numbers from the end of w up to n: each element is its position.
+// fill appends the numbers from the end of w up to n: each element is its number.
 func fill(t *testing.T, w *window.Window[uint64], n uint64) {
 	t.Helper()
 	for v := w.End(); v < n; v++ {
@@ -25,7 +25,7 @@ func fill(t *testing.T, w *window.Window[uint64], n uint64) {
 }
 
 // drain reads from pos until nothing is pending, and checks that each element is at
-// its position. It returns the next cursor and how many elements were missed.
+// its number. It returns the number to continue at and how many elements were missed.
 func drain(t *testing.T, w *window.Window[uint64], pos uint64) (next, missed uint64) {
 	t.Helper()
 	for {
@@ -46,7 +46,7 @@ func drain(t *testing.T, w *window.Window[uint64], pos uint64) (next, missed uin
 	}
 }
 
-func TestReadFromEveryPosition(t *testing.T) {
+func TestReadFromEveryNumber(t *testing.T) {
 	w := window.New[uint64](window.Config{Keep: 1000, Segment: 7})
 	if items, at := w.Read(0); len(items) != 0 || at != 0 {
 		t.Errorf("Read of an empty window = %v, %d", items, at)
@@ -64,7 +64,7 @@ func TestReadFromEveryPosition(t *testing.T) {
 	}
 }
 
-// The segments double until they have their size, and are filled to the last place.
+// The segments double until they have their size, and are filled to the last element.
 func TestSegmentsGrow(t *testing.T) {
 	w := window.New[uint64](window.Config{Keep: 1000, Segment: 33})
 	fill(t, w, 2+4+8+16+32+33+33)
@@ -111,7 +111,7 @@ func TestRetention(t *testing.T) {
 				t.Fatalf("%+v: after %d elements %d are kept", cfg, n, kept)
 			}
 			if next, missed := drain(t, w, 0); next != n || missed != first {
-				t.Fatalf("%+v: a cursor at 0 came to %d and missed %d; want %d and %d", cfg, next, missed, n, first)
+				t.Fatalf("%+v: a reader at 0 came to %d and missed %d; want %d and %d", cfg, next, missed, n, first)
 			}
 		}
 	}

@@ -1,7 +1,7 @@
-// Command bench runs the scenarios: for each a server on core 0 and a load on core 1,
-// in processes of their own. It prints Markdown. It fails if a scenario does, or if
-// Fluxwire loses, repeats or reorders an event, ends a stream without a word, or stops
-// serving because of who does not read. What other people's systems do wrong is told.
+// Command bench runs the scenarios, each with a server process on core 0 and a load
+// process on core 1. It prints Markdown. It fails if a scenario fails, or if Fluxwire
+// loses, repeats or reorders an event, ends a stream without last words, or stops serving
+// because some clients do not read. Failures of other people's systems are only listed.
 package main
 
 import (
@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -35,6 +36,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	only := fs.String("scenarios", "", "`names` of scenarios, with commas between; default all")
 	which := fs.String("systems", strings.Join(everySystem, ","), "`names` of systems, with commas between, of "+strings.Join(names(), ", "))
 	file := fs.String("o", "", "`file` for what is printed, too")
+	old := fs.String("before", "", "`program` built from cmd/server of another version: for each of Fluxwire's systems that version runs, too, in the same turns")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
@@ -64,6 +66,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			continue
 		}
 		systems = append(systems, name)
+		if *old != "" && ours(name) {
+			systems = append(systems, name+before)
+		}
 	}
 	out := stdout
 	if *file != "" {
@@ -82,8 +87,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := build(ctx, dir, systems); err != nil {
 		return err
 	}
+	if *old != "" {
+		program, err := filepath.Abs(*old)
+		if err != nil {
+			return err
+		}
+		if err := os.Symlink(program, filepath.Join(dir, "server"+before)); err != nil {
+			return err
+		}
+	}
 
-	// Where nobody asked for certain systems, it is enough that each works at all.
+	// Unless systems are named, it is enough that each works at all.
 	brief := *small && !given(fs, "systems")
 	var rows []*row
 	for _, s := range chosen {
@@ -100,7 +114,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var wrong []string
 runs:
 	for i := range *runs {
-		// In turns, so that what else the machine does harms all alike.
+		// In turns, so that other work of the machine harms all alike.
 		for _, r := range rows {
 			began := time.Now()
 			v, err := r.scenario.once(ctx, dir, r.system)
@@ -123,11 +137,12 @@ runs:
 			fmt.Fprintf(stderr, "%s, %s, run %d of %d: %.1fs %s\n", r.scenario.name, r.system, i+1, *runs, time.Since(began).Seconds(), v.line(r.scenario.table, err))
 		}
 	}
-	fmt.Fprintf(out, "%d cores, %s, %s, %d runs. Medians, and (least–most); × is the median of the ratios in the same turn.\n\n",
+	fmt.Fprintf(out, "%d cores, %s, %s, %d runs. Medians, and (least–most); × and now / before are medians of the ratios in the same turn.\n\n",
 		runtime.NumCPU(), kernelVersion(), runtime.Version(), *runs)
 	for _, t := range tables {
 		t.write(out, rows)
 	}
+	writeChanges(out, rows)
 	if all := slices.Concat(notes, wrong); len(all) > 0 {
 		fmt.Fprintf(out, "### What did not work\n\n")
 		for _, s := range all {
@@ -136,7 +151,7 @@ runs:
 		fmt.Fprintln(out)
 	}
 	if len(wrong) > 0 {
-		return fmt.Errorf("what must not be:\n  %s", strings.Join(wrong, "\n  "))
+		return fmt.Errorf("must not happen:\n  %s", strings.Join(wrong, "\n  "))
 	}
 	return nil
 }
@@ -154,7 +169,7 @@ func given(fs *flag.FlagSet, name string) (is bool) {
 	return is
 }
 
-// check returns what v has that Fluxwire must never do.
+// check returns the figures in v that Fluxwire must never have.
 func (r *row) check(v values) (wrong []string) {
 	for _, key := range []string{"lost", "twice", "misordered", "malformed", "broken", "cut", "gave up", "stopped"} {
 		if v[key] > 0 {

@@ -11,7 +11,7 @@ func TestTheScenariosRun(t *testing.T) {
 		t.Skip("starts processes, for some ten seconds")
 	}
 	var out strings.Builder
-	if err := run(t.Context(), []string{"-smoke", "-scenarios", "inflight4,bursts,stuck1pct,idle200,idle300,storm,shutdown"}, &out, t.Output()); err != nil {
+	if err := run(t.Context(), []string{"-smoke", "-scenarios", "inflight4,http32,bursts,stuck1pct,idle200,idle300,storm,shutdown"}, &out, t.Output()); err != nil {
 		t.Fatal(err)
 	}
 	for _, table := range tables {
@@ -51,7 +51,7 @@ func TestWhoIsWho(t *testing.T) {
 		ours, peer, foreign, keeps bool
 	}{
 		{"fluxwire", true, false, false, true},
-		{"fluxwire-fast", true, false, false, true}, // a variant to come
+		{"fluxwire-fast", true, false, false, true}, // a future variant
 		{"subject", true, false, false, false},
 		{"nethttp", false, true, false, false},
 		{"nchan", false, true, true, false},
@@ -129,7 +129,7 @@ func TestRatios(t *testing.T) {
 	our := &row{system: "fluxwire", runs: xs(6, 12, 18)}
 	same := []*row{
 		our,
-		{system: "subject", runs: xs(1, 1, 1)}, // no peer, so never the best
+		{system: "subject", runs: xs(1, 1, 1)}, // not a peer, so never the best
 		{system: "nchan", runs: xs(-1, 10, -1)},
 		{system: "nethttp", runs: xs(8, 16, 24)},
 		{system: "r3labs", runs: xs(-1, -1, -1)},
@@ -142,10 +142,10 @@ func TestRatios(t *testing.T) {
 		want   string
 	}{
 		{"none", none, same, "12 (6–18)"},
-		{"each turn with the floor's", toFloor, same, "12 (6–18)|1.20"},
+		{"each turn with the floor's", toFloor, same, "12 (6–18)|1.20 (0.90–2.40)"},
 		{"with the least peer, in the turns that both have", toLeast, same, "12 (6–18)|1.20 nchan"},
 		{"with the most", toMost, same, "12 (6–18)|0.75 nethttp"},
-		{"both", toLeastPeer, same, "12 (6–18)|1.20|1.20 nchan"},
+		{"both", toLeastPeer, same, "12 (6–18)|1.20 (0.90–2.40)|1.20 nchan"},
 		{"nobody to compare with", toLeastPeer, same[:2], "12 (6–18)|–|–"},
 		{"the only peer has failed", toLeast, []*row{our, same[4]}, "12 (6–18)|–"},
 	} {
@@ -157,5 +157,45 @@ func TestRatios(t *testing.T) {
 		if got := len(c.heads()); got != len(cells) {
 			t.Errorf("%s: %d heads for %d cells", tt.name, got, len(cells))
 		}
+	}
+}
+
+func TestNowAndBefore(t *testing.T) {
+	of := func(s scenario, system string, cpu ...float64) *row {
+		r := &row{scenario: s, system: system}
+		for _, x := range cpu {
+			r.runs = append(r.runs, values{"cpu": x, "p50": 1})
+		}
+		return r
+	}
+	one := scenario{name: "one", what: "1 in flight", table: delivery}
+	four := scenario{name: "four", what: "4 in flight", table: delivery}
+	rows := []*row{
+		of(one, "fluxwire", 2, 3, 4),
+		of(one, "fluxwire"+before, 4, 4, 5),
+		of(one, "fluxwire-portable", 9, 5),
+		of(one, "fluxwire-portable"+before, 8, 10),
+		of(one, floorName, 1, 1, 1),
+		of(four, "fluxwire", 1),
+		of(four, "fluxwire"+before), // has failed
+	}
+	var out strings.Builder
+	writeChanges(&out, rows)
+	want := `### Now / before
+
+| scenario | system | figure | now / before |
+|---|---|---|---|
+| 1 in flight | fluxwire | server CPU µs/delivery | 0.75 (0.50–0.80) |
+| 1 in flight | fluxwire-portable | server CPU µs/delivery | 0.81 (0.50–1.12), undecided |
+| 4 in flight | fluxwire | server CPU µs/delivery | – |
+
+`
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+	out.Reset()
+	writeChanges(&out, rows[4:6])
+	if out.String() != "" {
+		t.Errorf("without a version before: %q, want nothing", out.String())
 	}
 }

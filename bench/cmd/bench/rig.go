@@ -24,7 +24,7 @@ import (
 // patience is how long anything that should end soon may take.
 const patience = time.Minute
 
-// A rig is a server and a load, each a process on a core of its own.
+// A rig is a server and a load, each a process on its own core.
 type rig struct {
 	hello  control.Hello
 	server *exec.Cmd
@@ -97,7 +97,7 @@ func (r *rig) stop() error {
 	return nil
 }
 
-// do has the load obey c.
+// do makes the load execute c.
 func (r *rig) do(c control.Command) (control.Answer, error) {
 	if c.For == 0 {
 		c.For = patience
@@ -128,7 +128,7 @@ func (r *rig) open(g load.Group) (control.Answer, error) {
 	return a, err
 }
 
-// settle waits until everybody has event last.
+// settle waits until every client has event last.
 func (r *rig) settle(last uint64, within time.Duration) (control.Answer, error) {
 	return r.do(control.Command{Op: "settle", Last: last, For: within})
 }
@@ -164,8 +164,8 @@ func (r *rig) schedule(n int, rate float64, burst int) (uint64, error) {
 	return p.Last, err
 }
 
-// terminate sends SIGTERM to the server, lets meanwhile run, and returns how long it
-// took the server to exit.
+// terminate sends SIGTERM to the server, calls meanwhile, and returns how long the server
+// took to exit.
 func (r *rig) terminate(meanwhile func() error) (time.Duration, error) {
 	began := time.Now()
 	if err := r.server.Process.Signal(syscall.SIGTERM); err != nil {

@@ -19,23 +19,23 @@ type scenario struct {
 	name  string
 	what  string // for the table
 	table *table
-	only  func(system string) bool // systems that have got what it takes; nil is all
+	only  func(system string) bool // reports whether a system can run it; nil means all
 	args  []string                 // of the server
 	run   func(r *rig, system string) (values, error)
 
-	servers int // with fleet: so many, each with a load of its own
+	servers int // with fleet: how many, each with its own load
 	fleet   func(rs []*rig) (values, error)
 }
 
-// sizes are how large the scenarios are.
+// sizes are the sizes of the scenarios.
 type sizes struct {
 	conns    int
 	many     int
 	idle     []int
-	servers  int // each with so many connections:
+	servers  int // each with this many connections:
 	each     int
 	measured time.Duration
-	longer   time.Duration // where many connections make a round long
+	longer   time.Duration // for scenarios whose many connections make a round long
 	warmUp   time.Duration
 	storm    int
 	history  int
@@ -60,13 +60,23 @@ func scenarios(z sizes) []scenario {
 	for _, n := range []int{1, 4, 32} {
 		all = append(all, scenario{
 			name: "inflight" + strconv.Itoa(n), what: fmt.Sprintf("%d in flight, %d connections", n, z.conns), table: delivery,
-			run: func(r *rig, _ string) (values, error) { return z.loop(r, z.conns, n, z.measured) },
+			run: func(r *rig, _ string) (values, error) { return z.loop(r, z.conns, looped(r, n), z.measured) },
 		})
 	}
 	all = append(all,
 		scenario{
+			name: "http32", what: fmt.Sprintf("32 in flight, a request each, %d connections", z.conns), table: delivery,
+			run: func(r *rig, system string) (values, error) {
+				again := posted(r, 32)
+				if system == floorName { // it closes each connection
+					again = looped(r, 32)
+				}
+				return z.loop(r, z.conns, again, z.measured)
+			},
+		},
+		scenario{
 			name: fmt.Sprintf("flat%d", z.many), what: fmt.Sprintf("32 in flight, %d connections", z.many), table: delivery,
-			run: func(r *rig, _ string) (values, error) { return z.loop(r, z.many, 32, z.longer) },
+			run: func(r *rig, _ string) (values, error) { return z.loop(r, z.many, looped(r, 32), z.longer) },
 		},
 		scenario{
 			name: fmt.Sprintf("rate%d", z.many), what: fmt.Sprintf("10 events/s, %d connections", z.many), table: delivery,
@@ -116,7 +126,8 @@ func scenarios(z sizes) []scenario {
 	)
 }
 
-// books are the counts that no run may hide: they are added up, not averaged.
+// books are the counts that are added up over all runs, not averaged: no run may hide
+// behind the others.
 func books(v values, groups map[string]load.Report) {
 	for _, g := range groups {
 		v["lost"] += float64(g.Lost)
@@ -128,12 +139,14 @@ func books(v values, groups map[string]load.Report) {
 	}
 }
 
-// loop is the closed loop: inFlight events are under way at any time.
-func (z sizes) loop(r *rig, conns, inFlight int, d time.Duration) (values, error) {
+// A closedLoop keeps events under way for d. last is the number of the last event so far.
+type closedLoop func(last uint64, d time.Duration) (control.Answer, error)
+
+// loop is the closed loop, which keeps the same number of events under way.
+func (z sizes) loop(r *rig, conns int, again closedLoop, d time.Duration) (values, error) {
 	if _, err := r.open(load.Group{Name: "readers", N: conns, Rate: z.rate, Next: 1}); err != nil {
 		return nil, err
 	}
-	again := looped(r, inFlight)
 	warm, err := again(0, z.warmUp)
 	if err != nil {
 		return nil, err
@@ -144,17 +157,24 @@ func (z sizes) loop(r *rig, conns, inFlight int, d time.Duration) (values, error
 	})
 }
 
-// looped returns what has inFlight events under way for d, the last so far being
-// number last.
-func looped(r *rig, inFlight int) func(last uint64, d time.Duration) (control.Answer, error) {
+// looped keeps inFlight events under way. One goroutine publishes them.
+func looped(r *rig, inFlight int) closedLoop {
 	return func(last uint64, d time.Duration) (control.Answer, error) {
 		return r.do(control.Command{Op: "loop", Last: last, InFlight: inFlight, For: d, Trigger: r.hello.Trigger})
 	}
 }
 
-// onSchedule is the open loop: events are published whether or not those before them
-// have arrived. What is not there when the time is over was not in time; it is lost
-// only if it does not come later either.
+// posted is like looped, but each event is a separate request: the server's HTTP
+// goroutines publish them.
+func posted(r *rig, inFlight int) closedLoop {
+	return func(last uint64, d time.Duration) (control.Answer, error) {
+		return r.do(control.Command{Op: "loop", Last: last, InFlight: inFlight, For: d, Post: r.hello.Control})
+	}
+}
+
+// onSchedule is the open loop: events are published whether or not earlier ones have
+// arrived. An event that has not arrived at the end of the time is late; it counts as
+// lost only if it does not arrive later either.
 func (z sizes) onSchedule(r *rig, conns int, rate float64, burst int) (values, error) {
 	if _, err := r.open(load.Group{Name: "readers", N: conns, Rate: z.rate, Next: 1}); err != nil {
 		return nil, err
@@ -179,13 +199,13 @@ func (z sizes) onSchedule(r *rig, conns int, rate float64, burst int) (values, e
 		began := time.Now()
 		a, err := r.do(control.Command{Op: "for", For: time.Duration(float64(n) / rate * 1e9)})
 		inTime = float64(a.Delivered) / float64(n*conns) * 100
-		// What is late is waited for, since work that was begun is counted.
+		// Wait for late events: the work for them is part of the figures.
 		if err := errors.Join(err, <-published); err != nil {
 			return a, 0, err
 		}
 		took := time.Since(began)
 		a, err = r.settle(last, 10*time.Second)
-		if a.Done { // else it was dropped, and waited for in vain
+		if a.Done { // otherwise some events were dropped and never arrive
 			took += a.Took
 		}
 		a.Took = took
@@ -197,11 +217,11 @@ func (z sizes) onSchedule(r *rig, conns int, rate float64, burst int) (values, e
 	return v, err
 }
 
-// mute is how many connections never read, where some do not: 1 %.
+// mute is how many connections never read in scenarios where some do not: 1 %.
 func (z sizes) mute() int { return max(1, z.conns/100) }
 
-// stuck measures the closed loop with connections that all read; then 1 % come that
-// never do, and the rest are measured again, by the same server.
+// stuck measures the closed loop with connections that all read. Then it opens 1 % that
+// never read, and measures the others again on the same server.
 func (z sizes) stuck(r *rig) (values, error) {
 	if _, err := r.open(load.Group{Name: "readers", N: z.conns - z.mute(), Rate: z.rate, Next: 1}); err != nil {
 		return nil, err
@@ -254,13 +274,13 @@ func (z sizes) stuck(r *rig) (values, error) {
 	return v, nil
 }
 
-// fill has events published, last being the number of the last by now, until those
-// that do not read have taken all that their buffers hold. A system tells that by
-// what it has not sent or has dropped; one that does neither is given some time. It
-// returns the number of the last event.
-func fill(r *rig, last uint64, publish func(last uint64, d time.Duration) (control.Answer, error)) (uint64, error) {
+// fill publishes events until the buffers of the connections that do not read are full.
+// A system shows that by the count of what it has not sent or has dropped; fill waits
+// some time for a system that counts neither. last is the number of the last event so
+// far; fill returns the new one.
+func fill(r *rig, last uint64, again closedLoop) (uint64, error) {
 	for i := range 20 {
-		a, err := publish(last, time.Second)
+		a, err := again(last, time.Second)
 		if err != nil {
 			return 0, err
 		}
@@ -271,7 +291,7 @@ func fill(r *rig, last uint64, publish func(last uint64, d time.Duration) (contr
 		}
 		_, lags := s.Counts["lag"]
 		_, drops := s.Counts["dropped"]
-		// A few may be on their way into the books of those that do read.
+		// A few may still be on their way to connections that read.
 		if s.Counts["lag"] > 64 || s.Counts["dropped"] > 0 || !lags && !drops && i == 4 {
 			return last, nil
 		}
@@ -279,7 +299,7 @@ func fill(r *rig, last uint64, publish func(last uint64, d time.Duration) (contr
 	return 0, errors.New("the connections that do not read hold nothing up: nothing would be measured")
 }
 
-// measured returns the figures of one table row for what run does; run returns the
+// measured calls run and returns the figures of one table row for it. run returns the
 // number of the last event.
 func measured(r *rig, run func() (control.Answer, uint64, error)) (values, error) {
 	if _, err := r.do(control.Command{Op: "measure"}); err != nil {
@@ -328,7 +348,7 @@ func (z sizes) churn(r *rig, system string) (values, error) {
 			return nil, err
 		}
 	}
-	// Everybody has an event, and so an id, before anybody leaves.
+	// Each client has an event, and so an id, before the first one leaves.
 	first, err := r.publish(1)
 	if err != nil {
 		return nil, err
@@ -349,8 +369,8 @@ func (z sizes) churn(r *rig, system string) (values, error) {
 		if err := errors.Join(err, <-published); err != nil {
 			return a, 0, err
 		}
-		// Those that have just come back are given time, so that what they cannot
-		// resume is not held against them; then one event for all.
+		// Wait until clients that have just reconnected are subscribed, so that events
+		// that they cannot resume do not count as lost; then one event for all.
 		if _, err := r.do(control.Command{Op: "for", For: 500 * time.Millisecond}); err != nil {
 			return a, 0, err
 		}
@@ -359,8 +379,8 @@ func (z sizes) churn(r *rig, system string) (values, error) {
 	})
 }
 
-// calm returns [usage.Kernel] once it falls no more: sockets of a run before this one
-// may still be on their way out.
+// calm returns [usage.Kernel] once it has stopped falling: the kernel may still be
+// freeing sockets of an earlier run.
 func calm() (uint64, error) {
 	last, err := usage.Kernel()
 	for range 20 {
@@ -374,7 +394,7 @@ func calm() (uint64, error) {
 }
 
 func (z sizes) idleConns(r *rig, n int) (values, error) {
-	// What the first connections bring with them is not theirs.
+	// Do not count memory that only the first connections cause.
 	if _, err := r.open(load.Group{Name: "first", N: 10}); err != nil {
 		return nil, err
 	}
@@ -410,12 +430,12 @@ func (z sizes) idleConns(r *rig, n int) (values, error) {
 		"setup":     float64(settled.CPU-before.CPU) / 1e3 / float64(n),
 		"head":      opened.Head.P99,
 	}
-	if before.Goroutines > 0 { // else it is no program in Go
+	if before.Goroutines > 0 { // else it is not a Go program
 		v["heap"] = each(before.HeapAlloc, after.HeapAlloc)
 		v["stack"] = each(before.StackInuse, after.StackInuse)
 		v["goroutines"] = (float64(after.Goroutines) - float64(before.Goroutines)) / float64(n)
 	}
-	// They are open, and stay so: each gets the next event.
+	// All must still be open: each gets the next event.
 	last, err := r.publish(1)
 	if err != nil {
 		return nil, err
@@ -431,7 +451,7 @@ func (z sizes) idleConns(r *rig, n int) (values, error) {
 	return v, nil
 }
 
-// together calls f for all of rs at once, and returns what went wrong.
+// together calls f for all of rs at the same time, and returns their errors, joined.
 func together(rs []*rig, f func(i int, r *rig) error) error {
 	errs := make([]error, len(rs))
 	var wg sync.WaitGroup
@@ -442,7 +462,7 @@ func together(rs []*rig, f func(i int, r *rig) error) error {
 	return errors.Join(errs...)
 }
 
-// stock adds up what ask tells of each server.
+// stock adds up what ask returns for each server.
 func stock(rs []*rig, ask func(*rig) (control.Stats, error)) (total control.Stats, err error) {
 	for _, r := range rs {
 		s, err := ask(r)
@@ -459,7 +479,7 @@ func stock(rs []*rig, ask func(*rig) (control.Stats, error)) (total control.Stat
 // files; then each gets one event.
 func (z sizes) spread(rs []*rig) (values, error) {
 	n := float64(len(rs) * z.each)
-	// The first connections bring with them what is not theirs.
+	// Do not count memory that only the first connections cause.
 	if err := together(rs, func(_ int, r *rig) error {
 		_, err := r.open(load.Group{Name: "first", N: 10})
 		return err
@@ -501,7 +521,7 @@ func (z sizes) spread(rs []*rig) (values, error) {
 	ends := make([]control.Answer, len(rs))
 	began := time.Now()
 	if err := together(rs, func(i int, r *rig) error {
-		// Nobody may be late to listen, so the load reads while its server publishes.
+		// No client may be subscribed late, so the load reads while its server publishes.
 		last := make(chan error, 1)
 		go func() {
 			_, err := r.publish(1)
@@ -562,7 +582,7 @@ func (z sizes) resume(r *rig) (values, error) {
 	if err != nil {
 		return nil, err
 	}
-	// And they are live: each gets the next event.
+	// All must be live: each gets the next event.
 	if last, err = r.publish(1); err != nil {
 		return nil, err
 	}
@@ -587,7 +607,7 @@ func (z sizes) resume(r *rig) (values, error) {
 		"load":   (settled.CPU - opened.CPU).Seconds(),
 	}
 	books(v, end.Groups)
-	// Client i has had z.history-z.storm+i events: exactly those behind are to come.
+	// Client i has had z.history-z.storm+i events: exactly the later ones must come.
 	want := uint64(0)
 	for i := range z.storm {
 		want += uint64(z.storm-i) + 1
@@ -616,8 +636,8 @@ func (z sizes) shutdown(r *rig, mute int) (values, error) {
 	}
 	stopped := 0.
 	if errors.Is(err, load.ErrStalled) && mute > 0 {
-		// Whoever has stopped serving must end all the same. What is missing is no
-		// wonder then.
+		// A system that has stopped serving must still exit. Missing events are expected
+		// then.
 		stopped, last, err = 1, 0, nil
 	}
 	if err != nil {
@@ -645,11 +665,11 @@ func (z sizes) shutdown(r *rig, mute int) (values, error) {
 		v["gave up"] = 1
 	}
 	books(v, end.Groups)
-	v["broken"] = 0 // they were meant to end
+	v["broken"] = 0 // the server was stopped, so they had to end
 	return v, nil
 }
 
-// once runs s for system, with processes of its own.
+// once runs s for system, in new processes.
 func (s scenario) once(ctx context.Context, dir, system string) (values, error) {
 	var rs []*rig
 	for range max(1, s.servers) {

@@ -14,28 +14,32 @@ import (
 	"github.com/fluxwire-go/fluxwire/bench/internal/system"
 )
 
-// floorName is the system that is no system of cmd/server's, but a program in C.
+// floorName is the name of the floor, a program in C that cmd/server does not know.
 const floorName = "floor"
 
-// everySystem is what is compared unless asked otherwise.
+// before ends the name of a system that another version of Fluxwire runs.
+const before = "-before"
+
+// everySystem lists the systems that are compared by default.
 var everySystem = []string{"fluxwire", "fluxwire-portable", "subject", "nethttp", "nethttp-coalesce", "r3labs", "go-sse", "centrifuge", "nchan", floorName}
 
-// names are the systems there are.
+// names are the names of all systems.
 func names() []string { return append(system.Names(), floorName) }
 
-// ours are Fluxwire's: what they must never do fails the benchmark.
+// ours reports whether a system is Fluxwire's. What these must never do fails the
+// benchmark.
 func ours(name string) bool { return strings.HasPrefix(name, "fluxwire") || name == "subject" }
 
 // peer reports whether name is what Fluxwire is compared with.
 func peer(name string) bool { return !ours(name) && name != floorName }
 
-// foreign systems are other people's: when one fails, that is a finding.
+// foreign reports whether a system is other people's. A failure of one is only listed.
 func foreign(name string) bool { return peer(name) && !strings.HasPrefix(name, "nethttp") }
 
 // keeps reports whether a system has a history, so that clients resume.
 func keeps(name string) bool { return strings.HasPrefix(name, "fluxwire") }
 
-// missing tells what this machine has not, for a system to run, or nil.
+// missing returns an error that names what this machine lacks to run a system, or nil.
 func missing(name string) error {
 	if name == floorName {
 		if _, err := exec.LookPath("cc"); err != nil {
@@ -69,9 +73,9 @@ func build(ctx context.Context, dir string, systems []string) error {
 	return nil
 }
 
-// server is the command of a server of system with args. It, or what it starts, is on
-// core 0. nchan is a program that cmd/server starts and hands the events: cmd/server
-// itself is then part of the load.
+// server is the command of a server of system with args. It runs on core 0. For nchan
+// cmd/server starts nginx there and sends it the events: cmd/server itself is then part
+// of the load.
 func server(ctx context.Context, dir, name string, args []string) *exec.Cmd {
 	switch name {
 	case floorName:
@@ -85,5 +89,9 @@ func server(ctx context.Context, dir, name string, args []string) *exec.Cmd {
 		cmd.Env = append(os.Environ(), "TMPDIR="+dir)
 		return cmd
 	}
-	return pinned(ctx, 0, filepath.Join(dir, "server"), append([]string{"-system", name}, args...)...)
+	program := "server"
+	if now, ok := strings.CutSuffix(name, before); ok {
+		name, program = now, program+before
+	}
+	return pinned(ctx, 0, filepath.Join(dir, program), append([]string{"-system", name}, args...)...)
 }

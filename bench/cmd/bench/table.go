@@ -10,7 +10,7 @@ import (
 // values are the figures of one run.
 type values map[string]float64
 
-// A table is how the figures of some scenarios are shown.
+// A table shows the figures of some scenarios.
 type table struct {
 	title   string
 	columns []column
@@ -26,16 +26,17 @@ type kind int
 
 const (
 	median kind = iota // and from the least to the most, where runs differ
-	sum                // over all runs: what must not be averaged away
+	sum                // over all runs: counts that must not be averaged
 )
 
-// ratios are the columns that follow a figure, and compare it.
+// ratios are the columns after a figure that compare it.
 type ratios int
 
 const (
 	toFloor     ratios = 1 << iota // with the floor's
 	toLeast                        // with the least of a peer
 	toMost                         // with the most of a peer
+	toBefore                       // with the same system of the version before, in a table of their own
 	none        ratios = 0
 	toLeastPeer        = toFloor | toLeast
 )
@@ -48,7 +49,7 @@ var counted = []column{
 
 var (
 	delivery = &table{"Delivery", append([]column{
-		{"server CPU µs/delivery", "cpu", "%.2f", median, toLeastPeer},
+		{"server CPU µs/delivery", "cpu", "%.2f", median, toLeastPeer | toBefore},
 		{"of a core", "core", "%.2f", median, none},
 		{"thousand deliveries/s", "delivered", "%.0f", median, toMost},
 		{"p50 ms", "p50", "%.1f", median, none},
@@ -59,7 +60,7 @@ var (
 
 	stuck = &table{"Clients that never read", append([]column{
 		{"all read: server CPU µs/delivery", "all", "%.2f", median, none},
-		{"1 % do not: server CPU µs/delivery", "cpu", "%.2f", median, toLeastPeer},
+		{"1 % do not: server CPU µs/delivery", "cpu", "%.2f", median, toLeastPeer | toBefore},
 		{"ratio of the two", "ratio", "%.2f", median, none},
 		{"all read: p99 ms", "p99 all", "%.1f", median, none},
 		{"1 % do not: p99 ms", "p99", "%.1f", median, none},
@@ -72,11 +73,11 @@ var (
 	memory = &table{"Idle connections", []column{
 		{"RSS bytes/conn", "settled", "%.0f", median, toLeast},
 		{"after GC", "collected", "%.0f", median, toLeast},
-		{"heap/conn", "heap", "%.0f", median, none},
+		{"heap/conn", "heap", "%.0f", median, toBefore},
 		{"stack/conn", "stack", "%.0f", median, none},
 		{"goroutines/conn", "goroutines", "%.1f", median, none},
 		{"kernel bytes/conn, both ends", "kernel", "%.0f", median, none},
-		{"set-up CPU µs/conn", "setup", "%.0f", median, toLeastPeer},
+		{"set-up CPU µs/conn", "setup", "%.0f", median, toLeastPeer | toBefore},
 		{"connect to head, p99 ms", "head", "%.0f", median, none},
 	}}
 
@@ -84,9 +85,9 @@ var (
 		{"all servers' RSS MiB, after GC", "total", "%.0f", median, toLeast},
 		{"RSS bytes/conn, after GC", "collected", "%.0f", median, toLeast},
 		{"kernel bytes/conn, both ends", "kernel", "%.0f", median, none},
-		{"set-up CPU µs/conn", "setup", "%.0f", median, toLeastPeer},
+		{"set-up CPU µs/conn", "setup", "%.0f", median, toLeastPeer | toBefore},
 		{"ms to the last byte", "wall", "%.0f", median, toLeastPeer},
-		{"server CPU µs/delivery", "cpu", "%.2f", median, toLeastPeer},
+		{"server CPU µs/delivery", "cpu", "%.2f", median, toLeastPeer | toBefore},
 	}, counted...)}
 
 	storm = &table{"Resume storm", append([]column{
@@ -111,7 +112,7 @@ var (
 	tables = []*table{delivery, stuck, memory, fleet, storm, shutdown}
 )
 
-// line is v in one line, for the impatient.
+// line is v in one line, for the progress on standard error.
 func (v values) line(t *table, err error) string {
 	if err != nil {
 		return err.Error()
@@ -180,7 +181,7 @@ func (c column) cells(r *row, same []*row) []string {
 		if i < 0 {
 			cells = append(cells, "–")
 		} else {
-			cells = append(cells, c.times(r, same[i]))
+			cells = append(cells, spread(c.times(r, same[i])))
 		}
 	}
 	if c.ratios&(toLeast|toMost) != 0 {
@@ -188,7 +189,7 @@ func (c column) cells(r *row, same []*row) []string {
 		if best == nil {
 			cells = append(cells, "–")
 		} else {
-			cells = append(cells, c.times(r, best)+" "+best.system)
+			cells = append(cells, fmt.Sprintf("%.2f %s", middle(c.times(r, best)), best.system))
 		}
 	}
 	return cells
@@ -213,10 +214,9 @@ func (c column) best(same []*row) (best *row) {
 	return best
 }
 
-// times is the median of the ratios of r's runs to those of o: each with the one of
+// times are the ratios of r's runs to those of o, in order of size: each with the one of
 // its own turn, which the machine disturbed as much.
-func (c column) times(r, o *row) string {
-	var all []float64
+func (c column) times(r, o *row) (all []float64) {
 	for i := range min(len(r.runs), len(o.runs)) {
 		x, ok1 := r.runs[i][c.key]
 		y, ok2 := o.runs[i][c.key]
@@ -224,11 +224,47 @@ func (c column) times(r, o *row) string {
 			all = append(all, x/y)
 		}
 	}
-	if len(all) == 0 {
+	slices.Sort(all)
+	return all
+}
+
+// spread is the median of sorted values, and from the least to the most.
+func spread(sorted []float64) string {
+	if len(sorted) == 0 {
 		return "–"
 	}
-	slices.Sort(all)
-	return fmt.Sprintf("%.2f", middle(all))
+	s := fmt.Sprintf("%.2f", middle(sorted))
+	least, most := fmt.Sprintf("%.2f", sorted[0]), fmt.Sprintf("%.2f", sorted[len(sorted)-1])
+	if least != most {
+		s += " (" + least + "–" + most + ")"
+	}
+	return s
+}
+
+// writeChanges writes the ratios of each system to the version before, if that has run.
+func writeChanges(w io.Writer, rows []*row) {
+	head := "### Now / before\n\n| scenario | system | figure | now / before |\n|---|---|---|---|\n"
+	for _, r := range rows {
+		i := slices.IndexFunc(rows, func(o *row) bool { return o.scenario.name == r.scenario.name && o.system == r.system+before })
+		if i < 0 {
+			continue
+		}
+		for _, c := range r.scenario.table.columns {
+			if c.ratios&toBefore == 0 {
+				continue
+			}
+			all := c.times(r, rows[i])
+			verdict := ""
+			if len(all) > 0 && all[0] <= 1 && all[len(all)-1] >= 1 {
+				verdict = ", undecided"
+			}
+			fmt.Fprintf(w, "%s| %s | %s | %s | %s%s |\n", head, r.scenario.what, r.system, c.head, spread(all), verdict)
+			head = ""
+		}
+	}
+	if head == "" {
+		fmt.Fprintln(w)
+	}
 }
 
 // all are c's values in runs, in order of size.

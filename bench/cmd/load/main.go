@@ -82,10 +82,24 @@ func answer(l *load.Load, last uint64) control.Answer {
 	return a
 }
 
-// An operator does what commands say.
+// An operator executes commands.
 type operator struct {
 	*load.Load
-	trigger net.Conn
+	publish func(n int) error // set by the first loop, for all loops
+}
+
+func (o *operator) publisher(c control.Command) (publish func(n int) error, err error) {
+	if c.Post != "" {
+		return o.Post(c.Post, "/publish?n=1&rate=0", c.InFlight)
+	}
+	trigger, err := net.Dial("tcp4", c.Trigger)
+	if err != nil {
+		return nil, err
+	}
+	return func(n int) error {
+		_, err := trigger.Write(make([]byte, n))
+		return err
+	}, nil
 }
 
 func (o *operator) do(c control.Command) (done bool, published uint64, err error) {
@@ -95,15 +109,12 @@ func (o *operator) do(c control.Command) (done bool, published uint64, err error
 	case "learn":
 		return true, 0, o.Learn(c.Group.Path, c.Last, c.For)
 	case "loop":
-		if o.trigger == nil {
-			if o.trigger, err = net.Dial("tcp4", c.Trigger); err != nil {
+		if o.publish == nil {
+			if o.publish, err = o.publisher(c); err != nil {
 				return false, 0, err
 			}
 		}
-		published, err = o.Loop(c.Last+1, c.InFlight, c.For, func(n int) error {
-			_, err := o.trigger.Write(make([]byte, n))
-			return err
-		})
+		published, err = o.Loop(c.Last+1, c.InFlight, c.For, o.publish)
 		return err == nil, published, err
 	case "for":
 		return true, 0, o.For(c.For)

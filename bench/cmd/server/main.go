@@ -1,6 +1,6 @@
 // Command server publishes numbered events through one of the systems that are
-// compared. It says on standard output where it listens; see package control for
-// what it can be told. SIGTERM shuts it down as the system knows how to.
+// compared. It prints where it listens on standard output; package control describes
+// its requests. SIGTERM shuts it down in the way of the system.
 package main
 
 import (
@@ -45,7 +45,7 @@ func run() error {
 	flag.IntVar(&cfg.History, "history", 0, "`events` kept; 0 is the default")
 	flag.DurationVar(&cfg.WriteTimeout, "write-timeout", 0, "how long a client may take no bytes; 0 is the default")
 	flag.StringVar(&cfg.Transport, "transport", "", "how Fluxwire writes: auto, portable or fast")
-	flag.DurationVar(&cfg.Pace, "pace", 0, "`time` that Fluxwire rests between two passes over its clients; 0 is its default, less is none")
+	flag.DurationVar(&cfg.Pace, "pace", 0, "`time` that Fluxwire rests between two passes over its clients; 0 is its default, a negative one is no rest")
 	flag.IntVar(&cfg.Core, "core", -1, "`processor` of the program that the system starts, if it does; -1 is any")
 	flag.Parse()
 	sys, err := system.New(*name, cfg)
@@ -66,7 +66,7 @@ func run() error {
 	mux.Handle("GET /events", sys)
 	public := &http.Server{
 		Handler: mux, ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog: log.New(io.Discard, "", 0), // a line for each of 10,000 connections would be measured, too
+		ErrorLog: log.New(io.Discard, "", 0), // the cost of 10,000 lines would be measured too
 	}
 	if s, ok := sys.(system.ConnContexter); ok {
 		public.ConnContext = s.ConnContext
@@ -94,7 +94,7 @@ func run() error {
 	case err := <-failed:
 		return err
 	}
-	// Whoever is not done by then has to give up, and says so by its exit code.
+	// A system that has not finished by then is cut off: the exit code reports it.
 	within, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	err = errors.Join(sys.Shutdown(within), public.Shutdown(within), private.Close(), listeners[2].Close())
@@ -112,7 +112,7 @@ type publisher struct {
 	buf []byte
 }
 
-// publish publishes an event that says that it was sent at at, or now.
+// publish publishes an event with the time of sending at, or now.
 func (p *publisher) publish(ctx context.Context, size int, at time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -156,7 +156,7 @@ func (p *publisher) control() http.Handler {
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("POST /gc", func(w http.ResponseWriter, r *http.Request) {
 		runtime.GC()
-		debug.FreeOSMemory() // collects again: what pools hold goes with the second
+		debug.FreeOSMemory() // collects again: the second collection empties the pools
 		p.stats(w, r)
 	})
 	mux.HandleFunc("POST /reset-peak", func(w http.ResponseWriter, r *http.Request) {
@@ -181,7 +181,7 @@ func (p *publisher) control() http.Handler {
 	return mux
 }
 
-// number is the form value called name, or otherwise if there is none.
+// number is the form value called name, or otherwise if it is missing.
 func number(r *http.Request, name string, otherwise int) (int, error) {
 	s := r.FormValue(name)
 	if s == "" {
@@ -190,8 +190,8 @@ func number(r *http.Request, name string, otherwise int) (int, error) {
 	return strconv.Atoi(s)
 }
 
-// many publishes n events on schedule, burst at a time: one that is late does not
-// delay the next, and says when it was due.
+// many publishes n events on schedule, burst at a time. A late event does not delay the
+// next, and has the time at which it was due.
 func (p *publisher) many(ctx context.Context, n int, rate float64, burst, size int) error {
 	began := time.Now()
 	for i := range n {

@@ -10,7 +10,8 @@ import (
 	"github.com/fluxwire-go/fluxwire/bench/internal/event"
 )
 
-// A recorder is a system that is slow, and keeps when events came and were sent.
+// A recorder is a slow system that records when events were published, and the times in
+// them.
 type recorder struct {
 	http.Handler
 	slow  time.Duration

@@ -1,4 +1,4 @@
-// Package control is what the benchmark's processes say to each other.
+// Package control defines the messages between the benchmark's processes.
 package control
 
 import (
@@ -9,16 +9,16 @@ import (
 )
 
 // Hello is the line that a server prints when it listens. Events are at /events of
-// Addr. Control is an HTTP server of its own:
+// Addr. Control is another HTTP server:
 //
 //	POST /publish?n=&rate=&burst=&size=   publishes n events, rate a second (0: at once), burst (1) at a time; answers Published
 //	GET  /stats                           answers Stats
 //	POST /gc                              collects garbage, gives memory back, answers Stats
-//	POST /reset-peak                      has PeakRSS begin anew
+//	POST /reset-peak                      resets PeakRSS
 //	GET  /debug/pprof/                    profiles (of programs in Go)
 //
-// An event that has a time to be published at, because there is a rate, says that it
-// was sent then: a server that is late cannot hide it.
+// If there is a rate, each event has a time at which it is due. It contains that time as
+// its time of sending, so that a late server cannot hide its delay.
 //
 // Trigger is a bare TCP address: each byte that is sent there publishes one event.
 type Hello struct {
@@ -34,7 +34,7 @@ type Published struct {
 	Last uint64 `json:"last"` // number of the last event there is
 }
 
-// Stats is what a server says of itself.
+// Stats is what a server reports about itself.
 type Stats struct {
 	usage.Usage
 	Last   uint64            `json:"last"`
@@ -51,9 +51,10 @@ type Command struct {
 	For      time.Duration `json:"for,omitempty"`  // how long, or how long at most
 	Last     uint64        `json:"last,omitempty"` // number of the last event there is
 	Trigger  string        `json:"trigger,omitempty"`
+	Post     string        `json:"post,omitempty"` // loop: instead of Trigger, the Control address: each event is a request, over one of InFlight connections
 }
 
-// An Answer is what a load process has to say after a command.
+// An Answer is the result of a command.
 type Answer struct {
 	Error     string                 `json:"error,omitempty"`
 	Stalled   bool                   `json:"stalled,omitempty"` // Error is load.ErrStalled

@@ -1,6 +1,6 @@
 // Package event is the data of the events that the benchmark sends: a number and
-// the time of sending, so that whoever receives one can tell what is missing and
-// how late it is.
+// the time of sending, so that a receiver can tell which events are missing and how
+// late each is.
 package event
 
 import (
@@ -16,7 +16,7 @@ const (
 )
 
 // Append appends the data of event seq, sent at sent (nanoseconds since 1970), in
-// JSON that is size bytes long, or as short as it gets if that is longer.
+// JSON that is size bytes long, or longer if it does not fit.
 func Append(dst []byte, seq uint64, sent int64, size int) []byte {
 	start := len(dst)
 	dst = append(dst, numberKey...)
@@ -30,7 +30,7 @@ func Append(dst []byte, seq uint64, sent int64, size int) []byte {
 	return append(dst, end...)
 }
 
-// Parse reads what [Append] has written. ok is false if data is anything else.
+// Parse reads data that [Append] has written. ok is false for other data.
 func Parse(data []byte) (seq uint64, sent int64, ok bool) {
 	rest, ok := bytes.CutPrefix(data, []byte(numberKey))
 	if !ok {
@@ -51,7 +51,7 @@ func Parse(data []byte) (seq uint64, sent int64, ok bool) {
 	return seq, int64(n), true
 }
 
-// Find returns what [Append] has written if it is somewhere in b.
+// Find returns the part of b that [Append] has written, if there is one.
 func Find(b []byte) (data []byte, ok bool) {
 	i := bytes.Index(b, []byte(numberKey))
 	if i < 0 {

@@ -1,5 +1,5 @@
-// Package load opens event streams by the thousand and keeps the books of each. One
-// goroutine does it all, over epoll: a connection is a descriptor, a parser and a
+// Package load opens thousands of event streams and checks what each receives. One
+// goroutine does everything, over epoll: a connection is a descriptor, a parser and a
 // tally. It is Linux only.
 //
 // A [Load] is used by one goroutine at a time; each of its methods runs the
@@ -23,7 +23,7 @@ import (
 type Group struct {
 	Name string  `json:"name"`
 	N    int     `json:"n"`
-	Rate float64 `json:"rate"` // connections opened a second; 0 is as fast as it goes
+	Rate float64 `json:"rate"` // connections opened a second; 0 is as fast as possible
 	Path string  `json:"path"`
 
 	Mute   bool `json:"mute"`   // sends the request, and never reads
@@ -31,13 +31,13 @@ type Group struct {
 
 	// Next is the number of the first event that each connection must get, 0 for any.
 	Next uint64 `json:"next"`
-	// Spread has connection i come back after event Spread+i, with the id that
-	// [Load.Learn] has seen for it, and expect the one behind it.
+	// Spread makes connection i resume after event Spread+i, with the id that
+	// [Load.Learn] has seen for it, and expect the next event.
 	Spread uint64 `json:"spread"`
 	// NoWait returns from Open as soon as the last request is on its way.
 	NoWait bool `json:"no_wait"`
-	// Enveloped events come inside JSON of the server's own. What else comes is not
-	// malformed, and only the first of it says that the connection is subscribed.
+	// Enveloped events come inside the server's own JSON. Other messages do not count as
+	// malformed. The first one means that the connection is subscribed.
 	Enveloped bool `json:"enveloped"`
 }
 
@@ -47,15 +47,15 @@ type Report struct {
 	Conns     int    `json:"conns"`
 	Open      int    `json:"open"`
 	Failed    int    `json:"failed"`    // refused, or answered with another status than 200
-	Broken    int    `json:"broken"`    // of the open ones: ended when nobody had asked for it
-	Cut       int    `json:"cut"`       // ended without a word: no stream.bye, stream.complete, or last chunk
+	Broken    int    `json:"broken"`    // of the open ones: ended unexpectedly
+	Cut       int    `json:"cut"`       // ended without stream.bye, stream.complete or a last chunk
 	Bye       int    `json:"bye"`       // were told stream.bye
 	Complete  int    `json:"complete"`  // were told stream.complete
 	Malformed uint64 `json:"malformed"` // events that are not the benchmark's
 	Reopened  int    `json:"reopened"`
 }
 
-// Latency is how long events were under way, in milliseconds.
+// Latency is how long events took to arrive, in milliseconds.
 type Latency struct {
 	Count uint64  `json:"count"`
 	P50   float64 `json:"p50"`
@@ -79,18 +79,18 @@ type conn struct {
 	phase   phase
 	parser  stream.Parser
 	tally   tally.Tally
-	request []byte // what is left to be sent
+	request []byte // the part that is not sent yet
 	began   time.Time
 	resumed string // the id of the first request
 	said    bool   // told bye or complete
-	greeted bool   // Enveloped: something has come
+	greeted bool   // Enveloped: a message has come
 	on      func(stream.Event)
 }
 
 type group struct {
 	Group
 	conns  []*conn
-	report Report // what is not summed up from the conns
+	report Report // the counts that are not in the conns
 	begun  int    // conns opened by now
 	heads  int    // conns whose head has come, or that have failed
 	oldest int    // the next to be reopened
@@ -100,8 +100,8 @@ type group struct {
 // the port is chosen when the connection is, and so is shared between destinations.
 const ipBindAddressNoPort = 24
 
-// ErrStalled is returned by [Load.Loop] when the server has stopped serving: nobody
-// has heard of anything for five seconds, with events under way.
+// ErrStalled is returned by [Load.Loop] when the server has stopped serving: with events
+// under way, no connection has received anything for five seconds.
 var ErrStalled = errors.New("load: stalled")
 
 // Load is a set of connections to one server.
@@ -110,6 +110,7 @@ type Load struct {
 	host    string
 	ep      int
 	fds     map[int32]*conn
+	posts   []*posts
 	groups  []*group
 	events  []syscall.EpollEvent
 	buf     []byte
@@ -119,11 +120,11 @@ type Load struct {
 	learned map[uint64]string
 	now     time.Time
 
-	sources uint8         // rises with each connection, and begins again
-	stall   time.Duration // how long nobody may hear of anything
+	sources uint8         // rises with each connection, and wraps around
+	stall   time.Duration // how long no connection may receive anything
 
 	delivered uint64
-	passed    func(seq uint64) // called for each event that a connection has, or was told it missed
+	passed    func(seq uint64) // called for each event that a connection has received, or was told it missed
 }
 
 // New makes a Load for the server at addr, an IPv4 address and port.
@@ -157,11 +158,14 @@ func (l *Load) Close() {
 			}
 		}
 	}
+	for _, p := range l.posts {
+		p.close()
+	}
 	syscall.Close(l.ep)
 }
 
 // Open opens a group of connections and waits until each has the head of its answer.
-// Connections that fail are counted, and are no error.
+// Connections that fail are counted; they are not an error.
 func (l *Load) Open(cfg Group, timeout time.Duration) error {
 	g := &group{Group: cfg}
 	for i := range cfg.N {
@@ -186,7 +190,7 @@ func (l *Load) Open(cfg Group, timeout time.Duration) error {
 		if cfg.Rate > 0 {
 			due = min(due, int(time.Since(began).Seconds()*cfg.Rate)+1)
 		}
-		// Few at a time, lest those that are open wait.
+		// Open only a few at a time, so that open connections do not wait long.
 		for n := 0; g.begun < due && n < 64; n++ {
 			if err := l.connect(g.conns[g.begun]); err != nil {
 				return false, err
@@ -218,6 +222,14 @@ func (l *Load) run(timeout time.Duration, done func() (bool, error)) (bool, erro
 		for _, ev := range l.events[:max(n, 0)] {
 			if c := l.fds[ev.Fd]; c != nil {
 				l.ready(c)
+				continue
+			}
+			for _, p := range l.posts {
+				if c := p.byFD[ev.Fd]; c != nil {
+					if err := p.ready(c, l.buf); err != nil {
+						return false, err
+					}
+				}
 			}
 		}
 	}
@@ -228,16 +240,16 @@ func (l *Load) connect(c *conn) error {
 	if err != nil {
 		return fmt.Errorf("load: socket: %w", err)
 	}
-	// Segments as on Ethernet: loopback's 64 KiB would let the buffers of a slow
-	// reader swallow megabytes.
+	// Segments as on Ethernet: with loopback's 64 KiB the buffers of a slow reader would
+	// hold megabytes.
 	syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_MAXSEG, 1460)
 	syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
 	if c.group.Mute {
 		syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, 16<<10)
 	}
 	if l.addr.Addr[0] == 127 {
-		// With most of the 28,000 ports of one address taken, to find one that is free
-		// would cost a hundred times what the connection does. All of 127/8 is ours.
+		// When most of the 28,000 ports of one address are taken, finding a free one costs
+		// a hundred times as much as the connection. All of 127/8 can be used.
 		l.sources++
 		syscall.SetsockoptInt(fd, syscall.SOL_IP, ipBindAddressNoPort, 1)
 		if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1 + l.sources%8}}); err != nil {
@@ -294,7 +306,7 @@ func (l *Load) ready(c *conn) {
 			return
 		}
 		if c.group.Mute {
-			// Nobody ever looks at this connection again.
+			// This connection is never used again.
 			syscall.EpollCtl(l.ep, syscall.EPOLL_CTL_DEL, c.fd, nil)
 			c.phase = open
 			c.group.heads++
@@ -337,7 +349,7 @@ func (l *Load) ready(c *conn) {
 	}
 }
 
-// over ends c, which the server or the network has ended.
+// over closes c, which the server or the network has ended.
 func (l *Load) over(c *conn, broken bool) {
 	r := &c.group.report
 	switch {
@@ -402,7 +414,7 @@ func (l *Load) event(c *conn, ev stream.Event) {
 	}
 }
 
-// Measure empties the latencies and begins to count deliveries anew.
+// Measure resets the latencies and the count of deliveries.
 func (l *Load) Measure() {
 	l.latency.Reset()
 	l.head.Reset()
@@ -437,15 +449,15 @@ func (l *Load) For(d time.Duration) error {
 	return err
 }
 
-// Settle waits until each connection that reads has event last. It reports whether
-// they have; those that are closed are not waited for.
+// Settle waits until each open connection that reads has event last. It reports whether
+// they have.
 func (l *Load) Settle(last uint64, timeout time.Duration) (bool, error) {
 	var next time.Time
 	return l.run(timeout, func() (bool, error) {
 		if now := time.Now(); now.Before(next) {
 			return false, nil
 		} else {
-			next = now.Add(2 * time.Millisecond) // to look at all is dear
+			next = now.Add(2 * time.Millisecond) // looking at all connections is expensive
 		}
 		settled := true
 		l.readers(func(c *conn) { settled = settled && (c.phase == closed || c.tally.Next() > last) })
@@ -516,10 +528,10 @@ func (l *Load) Churn(name string, rate float64, d time.Duration) error {
 	return fmt.Errorf("load: churn: there is no group %q", name)
 }
 
-// Loop has events published so that inFlight are under way at any time: trigger is
-// called with how many more to publish, whenever so many have reached all
-// connections. The first is number next. It ends after d, with the events under way
-// delivered, or fails with [ErrStalled].
+// Loop keeps inFlight events under way at any time: whenever events have reached all
+// connections, it calls trigger with their number, to publish as many more. The first
+// is number next. Loop ends after d, when the events under way have been delivered, or
+// fails with [ErrStalled].
 func (l *Load) Loop(next uint64, inFlight int, d time.Duration, trigger func(n int) error) (published uint64, err error) {
 	readers := 0
 	l.readers(func(c *conn) {
@@ -552,7 +564,7 @@ func (l *Load) Loop(next uint64, inFlight int, d time.Duration, trigger func(n i
 	_, err = l.run(d+30*time.Second, func() (bool, error) {
 		if underWay > 0 && time.Since(heard) > l.stall {
 			i := len(got) - underWay
-			return false, fmt.Errorf("%w: after %d events: of event %d, %d of %d connections have heard, and for %v nobody of anything", ErrStalled, i, next+uint64(i), got[i], readers, l.stall)
+			return false, fmt.Errorf("%w: after %d events: %d of %d connections have event %d, and for %v none has received anything", ErrStalled, i, got[i], readers, next+uint64(i), l.stall)
 		}
 		if time.Since(began) >= d {
 			return underWay == 0, nil
@@ -573,7 +585,7 @@ func (l *Load) Loop(next uint64, inFlight int, d time.Duration, trigger func(n i
 	return uint64(len(got)), err
 }
 
-// Report returns the books of each group, if last is the number of the last event.
+// Report returns what each group has received. last is the number of the last event.
 func (l *Load) Report(last uint64) map[string]Report {
 	reports := make(map[string]Report, len(l.groups))
 	for _, g := range l.groups {

@@ -41,7 +41,7 @@ func serve(t *testing.T, hold bool, answer func(r *http.Request) string) (addr s
 				defer c.Close()
 				r, err := http.ReadRequest(bufio.NewReader(c))
 				if err != nil {
-					return // closed before it was sent; a test that needs it notices
+					return // the load has closed it; a test that needs the answer notices
 				}
 				for rest := []byte(answer(r)); len(rest) > 0; rest = rest[min(61, len(rest)):] {
 					if _, err := c.Write(rest[:min(61, len(rest))]); err != nil {
@@ -92,7 +92,7 @@ func ended(t *testing.T, l *Load) {
 	}
 }
 
-func TestWhatAServerDoesWrongIsSeen(t *testing.T) {
+func TestReport(t *testing.T) {
 	bye := control("stream.bye", `{"reason":"shutdown","retry":1}`)
 	for _, tt := range []struct {
 		name string
@@ -145,7 +145,7 @@ func TestWhatAServerDoesWrongIsSeen(t *testing.T) {
 	}
 }
 
-func TestChunkedAnswersEndWithTheirLastChunk(t *testing.T) {
+func TestReport_chunkedAnswers(t *testing.T) {
 	body := blocks(1, 2)
 	head := "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 	for _, tt := range []struct {
@@ -169,7 +169,7 @@ func TestChunkedAnswersEndWithTheirLastChunk(t *testing.T) {
 	}
 }
 
-func TestRefusedConnectionsAreCounted(t *testing.T) {
+func TestReport_refusedConnections(t *testing.T) {
 	l := dial(t, serve(t, false, func(*http.Request) string { return "HTTP/1.1 503 No\r\n\r\n" }))
 	if err := l.Open(Group{Name: "g", N: 5, Path: "/"}, patience); err != nil {
 		t.Fatal(err)
@@ -179,7 +179,7 @@ func TestRefusedConnectionsAreCounted(t *testing.T) {
 	}
 }
 
-func TestLatencyIsMeasuredFromTheTimeOfSending(t *testing.T) {
+func TestLatency(t *testing.T) {
 	l := dial(t, serve(t, true, func(*http.Request) string { return untilClose + blocks(1) }))
 	if err := l.Open(Group{Name: "g", N: 3, Path: "/"}, patience); err != nil {
 		t.Fatal(err)
@@ -192,7 +192,7 @@ func TestLatencyIsMeasuredFromTheTimeOfSending(t *testing.T) {
 	}
 }
 
-func TestSpreadResumesEachFromItsOwnID(t *testing.T) {
+func TestGroup_spread(t *testing.T) {
 	addr := serve(t, true, func(r *http.Request) string {
 		first := 1
 		if id := r.Header.Get("Last-Event-ID"); id != "" {
@@ -202,7 +202,7 @@ func TestSpreadResumesEachFromItsOwnID(t *testing.T) {
 			first++
 		}
 		if first == 4 {
-			first++ // event 4 is kept from whoever resumes after 3
+			first++ // the client that resumes after event 3 does not get event 4
 		}
 		var all []int
 		for seq := first; seq <= 10; seq++ {
@@ -227,7 +227,7 @@ func TestSpreadResumesEachFromItsOwnID(t *testing.T) {
 	}
 }
 
-func TestChurnersResumeWhereTheyLeftOff(t *testing.T) {
+func TestChurn_resumes(t *testing.T) {
 	var mu sync.Mutex
 	came := make(map[string]int)
 	addr := serve(t, true, func(r *http.Request) string {
@@ -263,7 +263,7 @@ func TestChurnersResumeWhereTheyLeftOff(t *testing.T) {
 	}
 }
 
-func TestLoopKeepsSoManyUnderWay(t *testing.T) {
+func TestLoop_inFlight(t *testing.T) {
 	var mu sync.Mutex
 	var writers []net.Conn
 	ln, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -301,7 +301,7 @@ func TestLoopKeepsSoManyUnderWay(t *testing.T) {
 		for range n {
 			seq++
 			for i, w := range writers {
-				if i == 0 && seq == 2 { // told as a gap, which counts as heard of
+				if i == 0 && seq == 2 { // announced by a gap, which counts as received
 					w.Write([]byte(control("stream.gap", `{"missed":1}`)))
 					continue
 				}

@@ -10,7 +10,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/bench/internal/tally"
 )
 
-func TestAServerThatStopsServingIsTold(t *testing.T) {
+func TestLoop_stalledServer(t *testing.T) {
 	l := dial(t, serve(t, true, func(*http.Request) string { return untilClose + blocks(1, 2) }))
 	l.stall = 50 * time.Millisecond
 	if err := l.Open(Group{Name: "g", N: 3, Path: "/", Next: 1}, patience); err != nil {
@@ -24,7 +24,7 @@ func TestAServerThatStopsServingIsTold(t *testing.T) {
 	}
 }
 
-func TestEnvelopedEventsAreUnwrapped(t *testing.T) {
+func TestGroup_enveloped(t *testing.T) {
 	wrap := func(seqs ...int) string {
 		var b strings.Builder
 		for _, seq := range seqs {
@@ -55,7 +55,7 @@ func TestEnvelopedEventsAreUnwrapped(t *testing.T) {
 		})
 	}
 
-	// Its head alone does not say that a connection is subscribed.
+	// The head alone does not mean that a connection is subscribed.
 	l := dial(t, serve(t, true, func(*http.Request) string { return untilClose }))
 	if err := l.Open(Group{Name: "g", N: 1, Path: "/", Enveloped: true}, 100*time.Millisecond); err == nil {
 		t.Error("Open() = nil without a greeting")

@@ -1,7 +1,7 @@
 // Package stream reads HTTP/1.1 responses that are event streams, from any number of
-// connections in one goroutine: bytes are fed as they arrive, nothing waits.
+// connections in one goroutine: the caller feeds bytes as they arrive.
 //
-// It reads what event stream servers write and no more: a status line and headers, a
+// It reads only what event stream servers write: a status line and headers, a
 // body that is chunked or ends with the connection, lines that end in LF or CRLF.
 package stream
 
@@ -13,9 +13,9 @@ import (
 	"strings"
 )
 
-// An Event is one dispatched event. Its slices are good until the callback returns.
+// An Event is one dispatched event. Its slices are valid until the callback returns.
 type Event struct {
-	Name []byte // empty is message
+	Name []byte // empty means message
 	Data []byte
 }
 
@@ -46,7 +46,7 @@ const (
 	ended
 )
 
-// maxLine bounds what is kept of a line, and of an event.
+// maxLine bounds the size of a line, and of an event.
 const maxLine = 1 << 20
 
 var errTooLong = errors.New("stream: a line or an event is longer than 1 MiB")
@@ -74,11 +74,11 @@ func (p *Parser) Ended() bool { return p.state == ended }
 // Chunked reports whether the body is chunked, so that its end can be told from a cut.
 func (p *Parser) Chunked() bool { return p.chunked }
 
-// LastEventID is the last id that a complete block held. It is good until the next
-// call of Feed.
+// LastEventID is the last id in a complete block. It is valid until the next call of
+// Feed.
 func (p *Parser) LastEventID() []byte { return p.lastID }
 
-// Feed reads b, and calls on for each event that is complete.
+// Feed reads b, and calls on for each complete event.
 func (p *Parser) Feed(b []byte, on func(Event)) error {
 	for len(b) > 0 {
 		switch p.state {
@@ -112,8 +112,8 @@ func (p *Parser) Feed(b []byte, on func(Event)) error {
 	return nil
 }
 
-// cut returns the line that begins with *kept and ends in b, without its end. If
-// there is none yet, it keeps b.
+// cut returns the line that begins with *kept and ends in b, without its end. If b has
+// no end of a line, cut adds b to *kept.
 func cut(kept *[]byte, b []byte) (line, rest []byte, ok bool, err error) {
 	line, rest, ok = bytes.Cut(b, []byte{'\n'})
 	if !ok {
@@ -133,7 +133,7 @@ func cut(kept *[]byte, b []byte) (line, rest []byte, ok bool, err error) {
 	return line, rest, true, nil
 }
 
-// frame reads a line of the head, or one that is around a chunk.
+// frame reads a line of the head, or one before or after a chunk.
 func (p *Parser) frame(line []byte) error {
 	switch p.state {
 	case atStatus:
@@ -141,7 +141,7 @@ func (p *Parser) frame(line []byte) error {
 		code, _, _ := strings.Cut(rest, " ")
 		status, err := strconv.Atoi(code)
 		if err != nil || !strings.HasPrefix(proto, "HTTP/1.") {
-			return fmt.Errorf("stream: %.40q is no status line", line)
+			return fmt.Errorf("stream: %.40q is not a status line", line)
 		}
 		p.status, p.state = status, inHeaders
 	case inHeaders:
@@ -160,7 +160,7 @@ func (p *Parser) frame(line []byte) error {
 		size, _, _ := strings.Cut(string(line), ";")
 		n, err := strconv.ParseUint(size, 16, 63)
 		if err != nil {
-			return fmt.Errorf("stream: %.40q is no size of a chunk", line)
+			return fmt.Errorf("stream: %.40q is not the size of a chunk", line)
 		}
 		p.chunk, p.state = n, inChunk
 		if n == 0 {

@@ -55,7 +55,7 @@ func TestFeed(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoResponse(t *testing.T) {
+func TestFeed_invalid(t *testing.T) {
 	for _, response := range []string{
 		"SSH-2.0-x\r\n",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
@@ -65,7 +65,7 @@ func TestWhatIsNoResponse(t *testing.T) {
 	} {
 		var p Parser
 		if err := p.Feed([]byte(response), func(Event) {}); err == nil {
-			t.Errorf("Feed(%.80q) takes it", response)
+			t.Errorf("Feed(%.80q) = nil error", response)
 		}
 	}
 }

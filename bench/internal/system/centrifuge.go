@@ -9,15 +9,15 @@ import (
 	"github.com/centrifugal/centrifuge"
 )
 
-// centrifugal is github.com/centrifugal/centrifuge, by its handler for event streams:
-// the client says its connect in the URL, and the server subscribes it to the one
-// channel. Events come in the envelope of Centrifuge's protocol, without history.
+// centrifugal is github.com/centrifugal/centrifuge with its handler for event streams.
+// The client sends its connect command in the URL, and the server subscribes it to the
+// only channel. Events come in the envelope of Centrifuge's protocol, without history.
 type centrifugal struct {
 	http.Handler
 	node *centrifuge.Node
 }
 
-// connect is what a client of Centrifuge's would send.
+// connect is the command that a client of Centrifuge would send.
 var connect = url.Values{"cf_connect": {`{"id":1,"connect":{}}`}}.Encode()
 
 func newCentrifuge() (System, error) {
@@ -34,7 +34,7 @@ func newCentrifuge() (System, error) {
 	if err := node.Run(); err != nil {
 		return nil, err
 	}
-	// The load answers no pings, for which it would be disconnected after half a minute.
+	// The load does not answer pings, so it would be disconnected after half a minute.
 	sse := centrifuge.NewSSEHandler(node, centrifuge.SSEConfig{
 		PingPongConfig: centrifuge.PingPongConfig{PingInterval: -1, PongTimeout: -1},
 	})

@@ -23,7 +23,7 @@ type fluxwire struct {
 func newServer(cfg Config) (*handlers.Server, error) {
 	c := handlers.Config{
 		WriteTimeout:         cfg.WriteTimeout,
-		MaxStreamsPerSubject: -1, // all the load comes from one address
+		MaxStreamsPerSubject: handlers.Off, // all the load comes from one address
 		Pace:                 cfg.Pace,
 		Logger:               slog.New(slog.DiscardHandler),
 	}
@@ -58,7 +58,7 @@ func (f *fluxwire) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// ConnContext is what the documentation recommends.
+// ConnContext is set as the documentation recommends.
 func (f *fluxwire) ConnContext(ctx context.Context, conn net.Conn) context.Context {
 	return handlers.ConnContext(ctx, conn)
 }
@@ -89,11 +89,11 @@ func (s *subject) Shutdown(ctx context.Context) error { return s.srv.Shutdown(ct
 
 func (s *subject) Counts() map[string]uint64 {
 	c := counts(s.srv)
-	delete(c, "lag") // is of topics
+	delete(c, "lag") // only topics have it
 	return c
 }
 
-// counts are the figures of the route that both serve.
+// counts returns the figures of the route, which both systems serve.
 func counts(srv *handlers.Server) map[string]uint64 {
 	stats := srv.Stats()
 	route := stats.Routes["events"]
@@ -111,7 +111,7 @@ func counts(srv *handlers.Server) map[string]uint64 {
 		c["ended_"+string(reason)] = n
 	}
 	for reason, n := range route.Gaps {
-		c["gaps_"+reason] = n
+		c["gaps_"+string(reason)] = n
 	}
 	return c
 }

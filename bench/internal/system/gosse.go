@@ -20,8 +20,8 @@ func (s *goSSE) Publish(_ context.Context, seq uint64, data []byte) error {
 
 func (s *goSSE) Counts() map[string]uint64 { return nil }
 
-// greeter replays nothing. It sends the head of the answer, which go-sse would keep
-// until the first event, at the moment that the client is subscribed.
+// greeter replays nothing. It sends the head of the answer when the client is subscribed;
+// go-sse would send it with the first event.
 type greeter struct{}
 
 func (greeter) Put(m *sse.Message, _ []string) (*sse.Message, error) { return m, nil }

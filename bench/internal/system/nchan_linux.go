@@ -20,10 +20,10 @@ import (
 	"github.com/fluxwire-go/fluxwire/bench/internal/usage"
 )
 
-// nchan is nginx with the module nchan, one worker. Events are posted to it, one after
-// the other, over a Unix socket that is kept. What is counted is the worker.
+// nchan is nginx with the module nchan and one worker. Events are posted to it, one after
+// the other, over one Unix connection. Only the worker is measured.
 type nchan struct {
-	http.Handler // of nobody: nginx serves
+	http.Handler // nil: nginx serves
 	addr         string
 	worker       int
 	master       *os.Process
@@ -45,9 +45,9 @@ func nginx() (program, module string, err error) {
 	return program, module, nil
 }
 
-// nginxConf takes the module, the user's directive, that of the processor, the
-// address, and the Unix socket. Nobody gets what was published before it came, as
-// with the others; 100 messages are kept for those that lag.
+// nginxConf is a format for the module, the directives of user and processor, the
+// address, and the Unix socket. As with the others, clients do not get events from before
+// they came; 100 messages are kept for clients that lag.
 const nginxConf = `load_module %s;
 %s
 %s
@@ -104,7 +104,7 @@ func newNchan(cfg Config) (System, error) {
 	socket := filepath.Join(dir, "publish")
 	user, affinity := "", ""
 	if os.Geteuid() == 0 {
-		user = "user root;" // whom the directory belongs to
+		user = "user root;" // who owns the directory
 	}
 	if cfg.Core >= 0 {
 		affinity = fmt.Sprintf("worker_cpu_affinity 1%s;", strings.Repeat("0", cfg.Core))
@@ -124,7 +124,7 @@ func newNchan(cfg Config) (System, error) {
 	return s, nil
 }
 
-// free returns an address that nobody listens at.
+// free returns an address at which no program listens.
 func free() (string, error) {
 	ln, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -137,7 +137,7 @@ func free() (string, error) {
 func (s *nchan) start(program string) error {
 	started := make(chan error)
 	go func() {
-		// The signal at the parent's death is sent when the thread that started it ends.
+		// The kernel sends the parent-death signal when the thread that started nginx ends.
 		runtime.LockOSThread()
 		cmd := exec.Command(program, "-p", s.dir, "-c", "nginx.conf", "-e", "stderr")
 		cmd.Stderr = os.Stderr
@@ -167,7 +167,7 @@ func (s *nchan) start(program string) error {
 		if s.worker, err = strconv.Atoi(strings.TrimSpace(string(children))); err != nil {
 			continue
 		}
-		// The kernel accepts for the master; the worker must answer.
+		// The master has the socket, so the kernel accepts; wait for the worker to answer.
 		r, err := s.client.Get("http://nchan/publish")
 		if err == nil {
 			r.Body.Close()
@@ -194,7 +194,7 @@ func (s *nchan) Publish(ctx context.Context, _ uint64, data []byte) error {
 	return err
 }
 
-// Shutdown ends nginx at once: asked to be graceful, it waits for clients to leave.
+// Shutdown stops nginx at once: a graceful stop would wait until the clients leave.
 func (s *nchan) Shutdown(ctx context.Context) error {
 	s.client.CloseIdleConnections()
 	var err error
@@ -215,8 +215,8 @@ func (s *nchan) Counts() map[string]uint64 { return nil }
 // Addr is where nginx listens.
 func (s *nchan) Addr() string { return s.addr }
 
-// Usage is of nginx's worker.
+// Usage returns the usage of nginx's worker.
 func (s *nchan) Usage() (usage.Usage, error) { return usage.Of(s.worker) }
 
-// ResetPeak is of nginx's worker.
+// ResetPeak resets the peak of nginx's worker.
 func (s *nchan) ResetPeak() error { return usage.ResetPeakOf(s.worker) }

@@ -8,14 +8,14 @@ import (
 	"sync/atomic"
 )
 
-// pending is how many events may wait for one client. More are dropped, without a
-// word to anybody, as in most handlers that are written like this one.
+// pending is how many events may wait for one client. More are dropped silently, as in
+// most handlers that are written like this one.
 const pending = 64
 
-// netHTTP is what people write by hand: a channel for each client, and a handler
-// that formats and flushes what comes out of it.
+// netHTTP is what people write by hand: a channel for each client, and a handler that
+// formats and flushes the events from it.
 type netHTTP struct {
-	coalesce bool // takes all that is pending before it flushes
+	coalesce bool // writes all pending events before it flushes
 	done     chan struct{}
 
 	mu      sync.Mutex
@@ -77,7 +77,7 @@ func (s *netHTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// write writes m, and whatever else is pending if s coalesces.
+// write writes m and, if s coalesces, the other pending events.
 func (s *netHTTP) write(w http.ResponseWriter, m message, c <-chan message) bool {
 	for {
 		if _, err := fmt.Fprintf(w, "id: %d\ndata: %s\n\n", m.id, m.data); err != nil {

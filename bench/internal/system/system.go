@@ -1,5 +1,5 @@
-// Package system holds what is compared: ways to send the same events to many
-// clients over HTTP.
+// Package system holds the systems that are compared: ways to send the same events to
+// many clients over HTTP.
 package system
 
 import (
@@ -17,16 +17,16 @@ import (
 // A System fans out events to the clients of its handler.
 type System interface {
 	http.Handler
-	// Publish sends one event. Calls come one after the other. data is not to be kept.
+	// Publish sends one event. It is not called concurrently, and must not keep data.
 	Publish(ctx context.Context, seq uint64, data []byte) error
-	// Shutdown ends all streams, as well as the system knows how to.
+	// Shutdown ends all streams in the way of the system.
 	Shutdown(ctx context.Context) error
-	// Counts is what the system says of itself.
+	// Counts returns what the system counts itself.
 	Counts() map[string]uint64
 }
 
-// An Outside system is another program, which New starts and Shutdown ends. It serves
-// its clients itself, and Publish hands it the events.
+// An Outside system is another program, which New starts and Shutdown stops. It serves
+// its clients itself; Publish sends it the events.
 type Outside interface {
 	System
 	Addr() string
@@ -34,7 +34,7 @@ type Outside interface {
 	ResetPeak() error
 }
 
-// An Enveloped system sends its events inside JSON of its own.
+// An Enveloped system sends its events inside its own JSON.
 type Enveloped interface {
 	System
 	Enveloped()
@@ -45,12 +45,12 @@ type ConnContexter interface {
 	ConnContext(ctx context.Context, conn net.Conn) context.Context
 }
 
-// Config is what the systems can be asked for.
+// Config has the settings of the systems.
 type Config struct {
 	History      int           // events kept for clients that come back
 	WriteTimeout time.Duration // how long a client may take no bytes; 0 is the system's default
 	Transport    string        // Fluxwire's: auto, portable or fast; empty is auto
-	Pace         time.Duration // Fluxwire's rest between two passes over its clients; 0 is its default, less is none
+	Pace         time.Duration // Fluxwire's rest between two passes over its clients; 0 is its default, a negative one is no rest
 	Core         int           // the processor of an Outside system, if not negative
 }
 
@@ -76,7 +76,8 @@ var systems = map[string]func(Config) (System, error){
 // Names are the systems there are.
 func Names() []string { return slices.Sorted(maps.Keys(systems)) }
 
-// Missing tells what the system called name needs and this machine has not, or nil.
+// Missing returns an error that names what the system called name needs and this machine
+// lacks, or nil.
 func Missing(name string) error {
 	if name == "nchan" {
 		_, _, err := nginx()

@@ -11,8 +11,8 @@ import (
 	"github.com/fluxwire-go/fluxwire/bench/internal/tally"
 )
 
-// Whatever is compared must do its work: whoever is open has each event once and in
-// order, from the first after its head.
+// Each system must work: an open client gets each event once and in order, from the
+// first one after its head.
 func TestEachSystemDelivers(t *testing.T) {
 	const conns, events, patience = 20, 30, 20 * time.Second
 	for _, name := range Names() {
@@ -42,7 +42,7 @@ func TestEachSystemDelivers(t *testing.T) {
 			}
 			var buf []byte
 			for seq := range uint64(events) {
-				buf = event.Append(buf[:0], seq+1, time.Now().UnixNano(), 100) // again and again the same bytes
+				buf = event.Append(buf[:0], seq+1, time.Now().UnixNano(), 100) // the same bytes each time
 				if err := sys.Publish(t.Context(), seq+1, buf); err != nil {
 					t.Fatal(err)
 				}
@@ -56,7 +56,7 @@ func TestEachSystemDelivers(t *testing.T) {
 			}
 			if outside != nil {
 				if u, err := outside.Usage(); err != nil || u.CPU <= 0 || u.RSS < 1<<20 {
-					t.Errorf("Usage() = %+v, %v of what has just delivered", u, err)
+					t.Errorf("Usage() = %+v, %v of a system that has just delivered", u, err)
 				}
 			}
 			if err := sys.Shutdown(t.Context()); err != nil {
@@ -66,7 +66,7 @@ func TestEachSystemDelivers(t *testing.T) {
 	}
 }
 
-func TestATransportThatThereIsNotIsRefused(t *testing.T) {
+func TestNew_unknownTransport(t *testing.T) {
 	for _, cfg := range []Config{{Transport: "nosuch"}, {Transport: "quick"}} {
 		if _, err := New("fluxwire", cfg); err == nil {
 			t.Errorf("New(%+v) = nil error: something else would be measured", cfg)

@@ -16,7 +16,7 @@ type Histogram struct {
 	total  uint64
 }
 
-// Add counts d; what is negative counts as zero.
+// Add counts d; a negative one counts as zero.
 func (h *Histogram) Add(d time.Duration) {
 	h.counts[bucket(uint64(max(d, 0)))]++
 	h.total++
@@ -28,8 +28,8 @@ func (h *Histogram) Reset() { *h = Histogram{} }
 // Count is how many durations were added.
 func (h *Histogram) Count() uint64 { return h.total }
 
-// Quantile returns the duration that the part q of all do not exceed, rounded up to
-// the end of its step; 0 if there are none.
+// Quantile returns the duration that the part q of all durations do not exceed, rounded
+// up to the end of its step, or 0 if h is empty.
 func (h *Histogram) Quantile(q float64) time.Duration {
 	if h.total == 0 {
 		return 0

@@ -1,15 +1,15 @@
-// Package tally keeps the books of a reader: what one connection should have
-// received and has not, has twice, or in the wrong order.
+// Package tally counts which events a client has not received, has received twice, or
+// has received in the wrong order.
 package tally
 
 import "slices"
 
 // A Tally checks the numbers of the events that one client receives, over all its
-// connections. Numbers rise by one from event to event. The zero Tally takes the
-// first number as it comes.
+// connections. Numbers rise by one from event to event. The zero Tally accepts
+// any first number.
 type Tally struct {
 	next   uint64 // the number expected; 0 is any
-	holes  []span // numbers that were passed over without a word
+	holes  []span // numbers that are missing and were not announced
 	told   uint64 // missing events announced by gaps since the last event
 	openly bool   // a gap of unknown size since the last event
 	counts Counts
@@ -20,13 +20,13 @@ type span struct{ first, last uint64 }
 
 // Counts is what a Tally has found.
 type Counts struct {
-	Events     uint64 `json:"events"`     // received, each time they were
-	Lost       uint64 `json:"lost"`       // never received, and nobody said so
+	Events     uint64 `json:"events"`     // received, repeats included
+	Lost       uint64 `json:"lost"`       // never received, and not announced by a gap
 	Twice      uint64 `json:"twice"`      // received again
-	Misordered uint64 `json:"misordered"` // received after an event that is newer
-	Gaps       uint64 `json:"gaps"`       // gaps that the server told of
-	Told       uint64 `json:"told"`       // events never received that a gap told of
-	WrongGaps  uint64 `json:"wrong_gaps"` // gaps that told of more than was missing
+	Misordered uint64 `json:"misordered"` // received after a newer event
+	Gaps       uint64 `json:"gaps"`       // gaps that the server announced
+	Told       uint64 `json:"told"`       // events never received that a gap announced
+	WrongGaps  uint64 `json:"wrong_gaps"` // gaps that announced more than was missing
 }
 
 // Add adds d to c.
@@ -40,14 +40,14 @@ func (c *Counts) Add(d Counts) {
 	c.WrongGaps += d.WrongGaps
 }
 
-// Expect says that the next event to come is number next. It is for the beginning.
+// Expect sets the number of the next event to next. Call it before the first event.
 func (t *Tally) Expect(next uint64) { t.next = next }
 
 // Next is the number of the next event expected, 0 if any will do.
 func (t *Tally) Next() uint64 { return t.next }
 
-// Event takes the number of an event received, and returns how many events right
-// before it a gap has told missing.
+// Event records the number of a received event. It returns how many events right before
+// it a gap has announced as missing.
 func (t *Tally) Event(seq uint64) (told uint64) {
 	t.counts.Events++
 	if t.next != 0 && seq < t.next {
@@ -79,8 +79,8 @@ func (t *Tally) Event(seq uint64) (told uint64) {
 	return told
 }
 
-// Gap takes what the server tells of missing events: how many, or nil where it
-// does not know.
+// Gap records a gap that the server announces: how many events are missing, or nil if
+// it does not know.
 func (t *Tally) Gap(missed *uint64) {
 	t.counts.Gaps++
 	if missed == nil {
@@ -90,8 +90,8 @@ func (t *Tally) Gap(missed *uint64) {
 	t.told += *missed
 }
 
-// Counts returns what has been found by now, if last is the number of the last event
-// there was. A last of 0 is not known: then nothing is missing at the end.
+// Counts returns the counts so far. last is the number of the last event that was
+// published, or 0 if it is not known: then none is missing at the end.
 func (t *Tally) Counts(last uint64) Counts {
 	c := t.counts
 	for _, h := range t.holes {
@@ -103,7 +103,7 @@ func (t *Tally) Counts(last uint64) Counts {
 	return c
 }
 
-// fill takes seq out of the holes, and reports whether it was in one.
+// fill removes seq from the holes, and reports whether it was in one.
 func (t *Tally) fill(seq uint64) bool {
 	for i, h := range t.holes {
 		if seq < h.first || seq > h.last {
@@ -122,6 +122,6 @@ func (t *Tally) fill(seq uint64) bool {
 	return false
 }
 
-// Skip says that the client comes back without saying where it left off: what it
-// has missed since is nobody's fault, and the next event may be any.
+// Skip notes that the client reconnects without an id: events that it misses meanwhile
+// do not count as lost, and the next event may have any number.
 func (t *Tally) Skip() { t.next, t.told, t.openly = 0, 0, false }

@@ -9,10 +9,11 @@ import (
 
 // Kernel returns the bytes of memory that the kernel of this machine has in use for
 // all processes' objects (sockets, files, epoll's entries: slabs) and for the buffers
-// of TCP. Only a difference tells anything, and only while nothing else changes much.
+// of TCP. Only differences mean anything, and only while little else changes.
 //
-// Root sees the objects in use (/proc/slabinfo). For others it is the slabs, some of
-// which may be there already and empty, so that a difference is too small.
+// For root it counts the objects in use (/proc/slabinfo). For other users it counts
+// whole slabs, some of which may exist already and be empty, so a difference may be too
+// small.
 func Kernel() (uint64, error) {
 	buffers, err := tcpBuffers()
 	if err != nil {
@@ -61,12 +62,12 @@ func slabObjects(s string) (total uint64, err error) {
 	return total, nil
 }
 
-// after returns number i of those that follow name in s.
+// after returns number i of the numbers after name in s.
 func after(s, name string, i int) (uint64, error) {
 	_, rest, ok := strings.Cut(s, name)
 	fields := strings.Fields(rest)
 	if !ok || len(fields) <= i {
-		return 0, fmt.Errorf("usage: the kernel does not tell of %q", name)
+		return 0, fmt.Errorf("usage: the kernel does not report %q", name)
 	}
 	return strconv.ParseUint(fields[i], 10, 64)
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestKernelSeesSockets(t *testing.T) {
+func TestKernel(t *testing.T) {
 	before, err := Kernel()
 	if err != nil {
 		t.Fatal(err)
@@ -24,13 +24,13 @@ func TestKernelSeesSockets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Other processes may give up some of theirs; these 5,000 have some 10 MB.
+	// Other processes may free some of theirs meanwhile; these 5,000 take some 10 MB.
 	if grew := int64(after) - int64(before); grew < n*500 {
 		t.Errorf("Kernel() grew by %d bytes with %d sockets", grew, n)
 	}
 }
 
-func TestSlabObjectsAddsUpWhatIsInUse(t *testing.T) {
+func TestSlabObjects(t *testing.T) {
 	const info = "slabinfo - version: 2.1\n# name <active_objs> <num_objs> <objsize> ...\n" +
 		"TCP 10 12 2000 13 8 : tunables 0 0 0 : slabdata 1 1 0\n" +
 		"kmalloc-8k 3 4 8192 4 8 : tunables 0 0 0 : slabdata 1 1 0\n"
@@ -38,12 +38,12 @@ func TestSlabObjectsAddsUpWhatIsInUse(t *testing.T) {
 		t.Errorf("slabObjects() = %d, %v", got, err)
 	}
 	if _, err := slabObjects("TCP 10\n"); err == nil {
-		t.Error("slabObjects of what it does not understand = nil error")
+		t.Error("slabObjects of an unknown format = nil error")
 	}
 }
 
-func TestOfSeesAnotherProcess(t *testing.T) {
-	// It works for a moment, says so, and waits.
+func TestOf(t *testing.T) {
+	// It works for a moment, prints a line, and waits.
 	cmd := exec.Command("sh", "-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo; read x")
 	in, err := cmd.StdinPipe()
 	if err != nil {

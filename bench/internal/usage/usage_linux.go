@@ -1,4 +1,4 @@
-// Package usage tells what a process has used.
+// Package usage measures the processor time and the memory of a process.
 package usage
 
 import (
@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Usage is what the calling process has used by now, and uses.
+// Usage is the processor time and the memory that a process has used so far.
 type Usage struct {
 	CPU        time.Duration `json:"cpu"`      // user and system time of all its threads, ended ones too
 	RSS        uint64        `json:"rss"`      // bytes resident now
@@ -22,7 +22,7 @@ type Usage struct {
 	HeapAlloc  uint64        `json:"heap_alloc"`
 	HeapInuse  uint64        `json:"heap_inuse"`
 	StackInuse uint64        `json:"stack_inuse"`
-	Sys        uint64        `json:"sys"` // bytes the Go runtime has of the system
+	Sys        uint64        `json:"sys"` // bytes that the Go runtime has from the system
 	Goroutines int           `json:"goroutines"`
 }
 
@@ -49,7 +49,7 @@ func Now() (Usage, error) {
 // Of returns the usage of another process: processor time and resident memory.
 func Of(pid int) (Usage, error) {
 	// The clock of another process (clock_getcpuclockid(3)): all its threads, ended ones
-	// too, from the scheduler's own clock, as getrusage has it.
+	// too, from the scheduler's own clock, like that of getrusage.
 	var t unix.Timespec
 	if err := unix.ClockGettime(int32(^pid<<3|2), &t); err != nil {
 		return Usage{}, fmt.Errorf("usage: processor time of process %d: %w", pid, err)
@@ -85,7 +85,7 @@ func (u *Usage) status(pid string) error {
 	return nil
 }
 
-// ResetPeak has PeakRSS begin again with what is resident now (proc(5), clear_refs).
+// ResetPeak resets PeakRSS to the memory that is resident now (proc(5), clear_refs).
 func ResetPeak() error { return ResetPeakOf(os.Getpid()) }
 
 // ResetPeakOf does the same to another process.

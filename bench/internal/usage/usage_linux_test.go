@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-func TestNowSeesMemoryAndWork(t *testing.T) {
-	debug.FreeOSMemory() // what a test before this one has left would be used again
+func TestNow(t *testing.T) {
+	debug.FreeOSMemory() // memory that an earlier test has freed would be used again
 	before, err := Now()
 	if err != nil {
 		t.Fatal(err)

@@ -19,14 +19,14 @@ import (
 type Browser struct{ ctx context.Context }
 
 // Start starts a headless Chromium with a new profile. It ends when t does, and
-// removes the profile. Where there is no browser, see [require.Program].
+// removes the profile. If there is no browser, see [require.Program].
 func Start(t testing.TB) *Browser {
 	t.Helper()
 	path := require.Program(t, "chromium", "chromium-browser", "google-chrome")
 	home := t.TempDir() // for crash reports and the like
 	allocator, release := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path),
-		// The browser shows pages of the test alone, often in a container, as root.
+		// The browser shows only pages of the test, often in a container, as root.
 		chromedp.Flag("no-sandbox", true), chromedp.Flag("disable-gpu", true), chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Env("XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home))...)

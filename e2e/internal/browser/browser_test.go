@@ -18,10 +18,10 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/require"
 )
 
-// soon is long enough for anything that happens at all.
+// soon is how long a test waits for what the page should do at once.
 const soon = 30 * time.Second
 
-// TestPage shares one browser between the tests of what a page can do.
+// TestPage shares one browser between its parts, the methods of a Page.
 func TestPage(t *testing.T) {
 	b := Start(t)
 	site := serve(t)
@@ -229,7 +229,7 @@ func serve(t *testing.T) string {
 	return s.URL
 }
 
-// failure runs f with a test of its own and returns what ended that.
+// failure runs f with a fake test and returns the message with which that ended.
 func failure(t *testing.T, f func(testing.TB)) string {
 	t.Helper()
 	r := &recorder{TB: t}
@@ -255,7 +255,7 @@ func (r *recorder) Skipf(format string, args ...any) {
 	runtime.Goexit()
 }
 
-// wait fails the test if wrong still tells of something after a while.
+// wait fails the test if wrong still reports something after a while.
 func wait(t *testing.T, wrong func() string) {
 	t.Helper()
 	for end := time.Now().Add(soon); ; time.Sleep(10 * time.Millisecond) {
@@ -277,7 +277,7 @@ func processesWith(t *testing.T, s string) (pids []string) {
 		t.Fatal(err)
 	}
 	for _, path := range found {
-		// One that has ended meanwhile cannot be read, and is none.
+		// A process that has ended meanwhile cannot be read, and does not count.
 		if b, err := os.ReadFile(path); err == nil && strings.Contains(string(b), s) {
 			pids = append(pids, filepath.Base(filepath.Dir(path)))
 		}

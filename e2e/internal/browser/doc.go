@@ -1,3 +1,3 @@
 // Package browser drives a Chromium for tests, by package chromedp. It has what the
-// tests of our page need, in one line each: an error of the browser ends the test.
+// tests of the page need, in one line each: an error of the browser ends the test.
 package browser

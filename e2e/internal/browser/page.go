@@ -24,7 +24,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/testkit"
 )
 
-// A Page is one visible, focused page in a browser context of its own: it shares no
+// A Page is one visible, focused page in its own browser context: it shares no
 // cookies, cache or connections with other pages. It belongs to one test, and only
 // one goroutine may use it at a time.
 type Page struct {
@@ -106,7 +106,7 @@ func call[P, R any](p *Page, command cdp.Command[P, R], params P) R {
 	return result
 }
 
-// hear keeps errors.
+// hear records errors.
 func (p *Page) hear(event any) {
 	var found ConsoleError
 	switch e := event.(type) {
@@ -130,7 +130,7 @@ func (p *Page) hear(event any) {
 	p.errors = append(p.errors, found)
 }
 
-// words returns what the console shows of args.
+// words returns args as the console shows them.
 func words(args []*runtime.RemoteObject) string {
 	var all []string
 	for _, a := range args {
@@ -205,7 +205,7 @@ func (p *Page) Click(selector string) {
 	}
 }
 
-// keys are those that Press knows.
+// keys are the keys that Press knows.
 var keys = map[string]string{
 	"Tab": kb.Tab, "Enter": kb.Enter, "Escape": kb.Escape, " ": " ",
 	"ArrowLeft": kb.ArrowLeft, "ArrowUp": kb.ArrowUp, "ArrowRight": kb.ArrowRight, "ArrowDown": kb.ArrowDown,
@@ -245,8 +245,8 @@ func (p *Page) Viewport(width, height int) {
 	})
 }
 
-// Media sets a media feature: "prefers-color-scheme" to "dark", for one. Those set
-// before go back to their defaults.
+// Media sets a media feature, for example "prefers-color-scheme" to "dark". It resets
+// features that were set before to their defaults.
 func (p *Page) Media(feature, value string) {
 	p.t.Helper()
 	call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: feature, Value: value}}})
@@ -266,7 +266,7 @@ func (p *Page) SetVisible(visible bool) {
 	p.WaitFor(fmt.Sprintf(`(document.visibilityState === "visible") === %t`, visible), testkit.Patience)
 }
 
-// Scripts switches the scripts of the documents loaded from now on off, or on again;
+// Scripts switches off, or on again, the scripts of documents that are loaded later.
 // Eval works either way.
 func (p *Page) Scripts(on bool) {
 	p.t.Helper()

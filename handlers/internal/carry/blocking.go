@@ -16,14 +16,14 @@ import (
 	"github.com/fluxwire-go/fluxwire/streams"
 )
 
-// slice is how much is written at a time. net/http tells of whole writes only, so that
-// a client has to take so much within the write timeout to make progress.
+// slice is how many bytes are written at a time. net/http reports only whole writes, so a
+// client must take this much within the write timeout to make progress.
 const slice = 64 << 10
 
-// An EncodeError is a value that could not be put on the wire.
+// An EncodeError is the error of an event that could not be encoded.
 type EncodeError struct{ Err error }
 
-// Error says what the value was refused for.
+// Error says why the event was refused.
 func (e *EncodeError) Error() string { return "handlers: event does not encode: " + e.Err.Error() }
 
 // Unwrap returns the cause.
@@ -31,31 +31,30 @@ func (e *EncodeError) Unwrap() error { return e.Err }
 
 // Config is what a [Blocking] driver needs.
 type Config struct {
-	Stream  *Stream
-	Session session.Session
-	Plan    session.Plan
-	Take    uint64 // how many events the client wants; 0 is all
-	Pushes  bool   // the source pushes events; else it is a topic
+	Stream *Stream
+	Plan   *session.Plan
+	Take   uint64 // how many events the client wants; 0 is all
+	Pushes bool   // the source pushes events; else it is a topic
 
 	Peer      Peer
 	Base      time.Time // of the session's times
 	Grace     time.Duration
-	Heartbeat time.Duration // 0 is none
-	Pace      time.Duration
+	Heartbeat time.Duration // 0 means no heartbeats
+	Pacer     *Pacer        // of the topic
 	MaxEvent  int
-	// Problem encodes an error as clients are told it.
+	// Problem encodes an error as clients see it.
 	Problem func(error) []byte
 	// Stop ends the source.
 	Stop context.CancelCauseFunc
 }
 
 // A Blocking driver carries one stream to a [Peer] whose writes block. The source writes
-// through it, and so does its timer, which sends the head when the grace is over, a
+// through it, and so does its timer: the timer sends the head when the grace is over, a
 // heartbeat when nothing else has been sent for a while, and the last words when the
-// stream is to end though its source has not.
+// stream must end before its source has.
 //
-// Whoever holds the lock may use the session. It is a channel rather than a mutex so
-// that waiting for it can be given up, and so that virtual time passes meanwhile.
+// The holder of the lock may use the session. The lock is a channel rather than a mutex
+// so that a context can end the wait for it, and so that virtual time passes meanwhile.
 type Blocking struct {
 	cfg Config
 	st  *Stream
@@ -64,47 +63,40 @@ type Blocking struct {
 	s      session.Session
 	p      session.Pass
 	r      session.Round
-	page   page  // of a topic
-	err    error // what the stream failed with
+	page   page  // the source of a topic's stream
+	err    error // the failure of the stream
 	buf    []byte
-	opens  int64 // when the head is sent at the latest
+	opens  int64 // the latest time to send the head
 	closed bool
 
-	// What the timer sees while a write holds the lock.
-	writing atomic.Int64 // when the write under way began, plus one; 0 is none
-	limit   atomic.Int64 // when writes fail, whatever the client takes
-	hurry   atomic.Int64 // when the server began to drain, plus one; 0 is not yet
+	// The timer reads these while a write holds the lock.
+	writing atomic.Int64 // when the write under way began, plus one; 0 if there is no write
+	limit   atomic.Int64 // when writes fail, even if the client takes bytes
+	drained atomic.Int64 // when the server began to drain, plus one; 0 before
+	revoked atomic.Int64 // when the grant was withdrawn, plus one; 0 before
 
 	timing  sync.WaitGroup // the timer, from arming until its function has returned
 	timerMu sync.Mutex     // never held while anything is written
 	timer   *time.Timer
-	rings   atomic.Int64 // when the timer does
+	rings   atomic.Int64 // when the timer fires
 	stopped bool
 }
 
-// NewBlocking returns a driver. [Blocking.Start] starts its timer.
-func NewBlocking(cfg Config) *Blocking {
-	d := &Blocking{cfg: cfg, st: cfg.Stream, s: cfg.Session, lock: make(chan struct{}, 1)}
-	d.p = session.Pass{Plan: cfg.Plan, Take: cfg.Take, Pushes: cfg.Pushes, Own: true}
+// NewBlocking returns a driver of s. [Blocking.Start] starts its timer.
+func NewBlocking(cfg Config, s session.Session) *Blocking {
+	d := &Blocking{cfg: cfg, st: cfg.Stream, s: s, lock: make(chan struct{}, 1)}
+	d.p = session.Pass{Plan: cfg.Plan, Name: cfg.Stream.Route.Name, Gap: cfg.Stream.Route.Gap, Take: cfg.Take, Pushes: cfg.Pushes, Own: true}
 	if !cfg.Pushes {
 		d.p.Source = &d.page
 	}
-	d.p.Gap = d.st.Route.Gap
-	d.p.Ending = func(err error) (session.Reason, []byte) {
-		reason, cause := cfg.Plan.Ending(err)
-		if reason == session.Failed && d.err == nil {
-			d.err = err
-		}
-		return reason, cause
-	}
-	d.r = session.Round{Pace: int64(cfg.Pace), Beat: int64(cfg.Heartbeat)}
+	d.r = session.Round{Beat: int64(cfg.Heartbeat)}
 	d.limit.Store(session.Never)
 	d.rings.Store(session.Never)
 	return d
 }
 
-// Start has the head sent after the grace, or at once without one, and the timer watch
-// from then on. [Blocking.Close] must follow.
+// Start sends the head, or starts the timer that does when the grace is over. From then
+// on the timer watches. [Blocking.Close] must follow.
 func (d *Blocking) Start() {
 	d.st.carriedBy(d)
 	now := d.now()
@@ -136,8 +128,8 @@ func (d *Blocking) acquire(ctx context.Context) error {
 
 func (d *Blocking) release() { <-d.lock }
 
-// Push sends one event: what encode appends to its argument. It returns when the event
-// is with the kernel, or why it will never be. It may be called from any goroutine;
+// Push sends one event: what encode appends to its argument. It returns nil when the
+// event has been written to the kernel, or the reason why it never will be. It may be called from any goroutine;
 // events of one goroutine keep their order.
 func (d *Blocking) Push(ctx context.Context, encode func(dst []byte) ([]byte, error)) error {
 	if err := d.acquire(ctx); err != nil {
@@ -148,7 +140,7 @@ func (d *Blocking) Push(ctx context.Context, encode func(dst []byte) ([]byte, er
 		return err
 	}
 	frame, err := guarded(encode, d.buf[:0])
-	if cap(frame) <= slice { // one large event is no reason to hold so much as long as the stream is open
+	if cap(frame) <= slice { // do not keep the buffer of one large event while the stream is open
 		d.buf = frame[:0]
 	}
 	if err == nil && len(frame) > d.cfg.MaxEvent {
@@ -163,7 +155,7 @@ func (d *Blocking) Push(ctx context.Context, encode func(dst []byte) ([]byte, er
 	d.s.Push(frame, 1)
 	d.turn()
 	after, _ := d.s.Counts()
-	if reason, _ := d.s.End(); after == before || reason == session.Failed {
+	if reason, _ := d.s.End(); after == before || reason == session.Error {
 		return d.usable(ctx)
 	}
 	return nil // also for the last event of a stream that has ended meanwhile
@@ -184,7 +176,7 @@ func (d *Blocking) Tell(ctx context.Context, g *sse.Gap) error {
 	return d.usable(ctx)
 }
 
-// usable says why nothing can be sent any more.
+// usable returns why nothing can be sent any more, or nil.
 func (d *Blocking) usable(ctx context.Context) error {
 	switch reason, _ := d.s.End(); {
 	case d.err != nil:
@@ -197,7 +189,7 @@ func (d *Blocking) usable(ctx context.Context) error {
 	return nil
 }
 
-// guarded is encode(dst), with a panic of the value's own marshaling made an error.
+// guarded returns encode(dst). It turns a panic of encode into an error.
 func guarded(encode func([]byte) ([]byte, error), dst []byte) (out []byte, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -211,15 +203,15 @@ func guarded(encode func([]byte) ([]byte, error), dst []byte) (out []byte, err e
 func (d *Blocking) fail(err error) {
 	if d.s.State() < session.Leaving {
 		d.err = err
-		d.s.Leave(&d.p, session.Failed, d.cfg.Problem(err))
+		d.s.Leave(&d.p, session.Error, d.cfg.Problem(err))
 	}
 }
 
-// turn does everything that is due: it writes what the session has to say. The caller
-// holds the lock.
+// turn does everything that is due and writes what the session returns. The caller holds
+// the lock.
 func (d *Blocking) turn() {
 	d.p.Now, d.p.Many = d.now(), false
-	d.letters()
+	d.catchUp()
 	d.s.Tick(&d.p)
 	d.r.News()
 	beats := d.r.Start(d.p.Now)
@@ -243,7 +235,7 @@ func (d *Blocking) turn() {
 	}
 }
 
-// drive writes until the session has nothing to say, or has ended.
+// drive writes until the session has nothing to write, or has ended.
 func (d *Blocking) drive() (sent bool) {
 	for {
 		b := d.s.Next(&d.p)
@@ -257,7 +249,7 @@ func (d *Blocking) drive() (sent bool) {
 	}
 	switch reason, abort := d.s.End(); {
 	case d.s.State() == session.Opening, abort:
-	case d.s.State() == session.Ended && (reason == session.Failed || reason == session.Left):
+	case d.s.State() == session.Ended && (reason == session.Error || reason == session.Left):
 	default: // a stream without opening words
 		first, err := d.cfg.Peer.head()
 		if err != nil {
@@ -279,7 +271,7 @@ func (d *Blocking) offer(b []byte) (more bool) {
 	if !d.cfg.Pushes {
 		d.st.position.Store(d.s.Spot().At - d.s.Unsent())
 	}
-	d.letters() // a drain may have come while the write was stuck, or the end of the age
+	d.catchUp() // a drain may have come while the write was stuck, or the end of the age
 	d.s.Tick(&d.p)
 	if err == nil {
 		return more || n < len(b) || d.s.State() == session.Leaving
@@ -294,8 +286,8 @@ func (d *Blocking) offer(b []byte) (more bool) {
 	return false
 }
 
-// write writes b in slices. It returns early, without an error, when the session is to
-// hear of something that came meanwhile.
+// write writes b in slices. It returns early, without an error, when the stream has
+// reached its age, was drained or was revoked meanwhile: the session must be told.
 func (d *Blocking) write(b []byte) (n int, err error) {
 	timeout := d.cfg.Plan.Timeout
 	for began := d.p.Now; ; {
@@ -307,35 +299,50 @@ func (d *Blocking) write(b []byte) (n int, err error) {
 		now := d.now()
 		d.p.Now = now
 		if now-began >= timeout && !errors.Is(err, os.ErrDeadlineExceeded) {
-			// Where a whole HTTP/2 connection is stuck, net/http takes no notice of the
-			// deadline, and calls the write a success or the client gone in the end.
+			// When a whole HTTP/2 connection is stuck, net/http ignores the deadline, and in
+			// the end reports success or that the client is gone.
 			err = errors.Join(os.ErrDeadlineExceeded, err)
 		}
-		if err != nil || n == len(b) || d.hurry.Load() != 0 || now >= d.s.Due() {
+		if err != nil || n == len(b) || d.drained.Load() != 0 || d.revoked.Load() != 0 || now >= d.s.Due() {
 			return n, err
 		}
 		began = now
 	}
 }
 
-// letters tells the session what came while a write held the lock.
-func (d *Blocking) letters() {
-	began := d.hurry.Swap(0)
-	if began == 0 {
-		return
+// catchUp tells the session of a drain or a revocation while a write held the lock.
+func (d *Blocking) catchUp() {
+	now := d.p.Now
+	defer func() { d.p.Now = now }()
+	if revoked := d.revoked.Swap(0); revoked != 0 {
+		d.p.Now = revoked - 1 // the timeout of the last words counts from then
+		d.s.Tick(&d.p)        // an age that was reached before is the reason
+		d.s.Leave(&d.p, session.Grant, nil)
 	}
-	d.p.Now, began = began-1, d.p.Now // the farewell counts from then
-	d.s.Tick(&d.p)                    // an age that was reached before is the reason
-	d.s.Drain(&d.p)
-	d.p.Now = began
+	if drained := d.drained.Swap(0); drained != 0 {
+		d.p.Now = drained - 1 // the farewell counts from then
+		d.s.Tick(&d.p)
+		d.s.Drain(&d.p)
+	}
 }
 
 // drain implements driver.
 func (d *Blocking) drain(*Stream) {
 	now := d.now()
-	if !d.hurry.CompareAndSwap(0, now+1) {
-		return
+	if d.drained.CompareAndSwap(0, now+1) {
+		d.lookNow()
 	}
+}
+
+// revoke implements driver.
+func (d *Blocking) revoke(*Stream) {
+	if d.revoked.CompareAndSwap(0, d.now()+1) {
+		d.lookNow()
+	}
+}
+
+// lookNow calls the timer's function at once, in a goroutine.
+func (d *Blocking) lookNow() {
 	d.timerMu.Lock()
 	defer d.timerMu.Unlock()
 	if !d.stopped {
@@ -372,7 +379,7 @@ func (d *Blocking) look() {
 	d.turn()
 }
 
-// watch makes the write that is under way fail if it has taken too long.
+// watch makes the write that is under way fail if it is overdue.
 func (d *Blocking) watch(now int64) {
 	timeout := d.cfg.Plan.Timeout
 	began := d.writing.Load()
@@ -381,8 +388,8 @@ func (d *Blocking) watch(now int64) {
 		return
 	}
 	overdue := min(session.Later(began-1, timeout), d.limit.Load())
-	if hurry := d.hurry.Load(); hurry != 0 {
-		overdue = min(overdue, session.Later(hurry-1, d.cfg.Plan.Farewell))
+	if drained := d.drained.Load(); drained != 0 {
+		overdue = min(overdue, session.Later(drained-1, d.cfg.Plan.Farewell))
 	}
 	if overdue > now {
 		d.arm(now, overdue)
@@ -391,12 +398,12 @@ func (d *Blocking) watch(now int64) {
 	d.cfg.Peer.deadline(time.Unix(1, 0))
 }
 
-// arm has the timer ring at t, or before: a write that begins meanwhile is looked at in
-// time.
+// arm sets the timer to fire at t at the latest, and within the timeout, so that it sees a
+// write that begins meanwhile in time.
 func (d *Blocking) arm(now, t int64) {
 	t = min(t, session.Later(now, d.cfg.Plan.Timeout))
 	if d.rings.Load() <= t {
-		return // it looks again then
+		return // ring arms it again
 	}
 	d.timerMu.Lock()
 	defer d.timerMu.Unlock()
@@ -415,19 +422,19 @@ func (d *Blocking) arm(now, t int64) {
 }
 
 // Finish ends a stream whose source has returned, because of reason, and writes what is
-// left to say. gone says that the client has left.
+// left to write. gone reports that the client has left.
 func (d *Blocking) Finish(reason session.Reason, err error, gone bool) {
 	d.lock <- struct{}{}
 	defer d.release()
 	d.p.Now = d.now()
-	if d.closed { // the timer watches no longer
+	if d.closed { // the timer does not watch any more
 		d.cfg.Peer.deadline(time.Now().Add(time.Duration(d.cfg.Plan.Timeout)))
 	}
-	d.letters()
+	d.catchUp()
 	switch {
 	case gone:
 		d.s.Gone(false)
-	case reason == session.Failed:
+	case reason == session.Error:
 		d.fail(err)
 	default:
 		d.s.Leave(&d.p, reason, nil)
@@ -435,8 +442,8 @@ func (d *Blocking) Finish(reason session.Reason, err error, gone bool) {
 	d.turn()
 }
 
-// Open writes the opening words at once, without a timer, and with a deadline of their
-// own. It returns false if the client could not be told.
+// Open writes the opening words at once, without a timer, and with their own deadline. It
+// returns false if the client did not take them all.
 func (d *Blocking) Open() bool {
 	d.cfg.Peer.deadline(time.Now().Add(time.Duration(d.cfg.Plan.Timeout)))
 	d.p.Now, d.p.Open = d.now(), true
@@ -468,6 +475,6 @@ func (d *Blocking) Close() {
 // [Blocking.Start], or after [Blocking.Close].
 func (d *Blocking) Session() *session.Session { return &d.s }
 
-// Err returns what the stream failed with, or how its connection did. The driver must
-// not be running.
-func (d *Blocking) Err() error { return d.err }
+// Err returns the failure of the stream or of its connection. The driver must not be
+// running.
+func (d *Blocking) Err() error { return cmp.Or(d.err, d.p.Failure) }

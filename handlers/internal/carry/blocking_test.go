@@ -20,15 +20,15 @@ import (
 	"github.com/fluxwire-go/fluxwire/streams"
 )
 
-// A rig is one stream by the blocking driver, in virtual time, and its client.
+// A rig is one stream of the blocking driver, in virtual time, and its client.
 type rig struct {
 	*Blocking
 	t      *testing.T
 	c      *client
 	st     *Stream
 	start  time.Time
-	ctx    context.Context // of the source: the driver ends it
-	reason session.Reason  // with which the books were closed
+	ctx    context.Context // the source's: the driver ends it
+	reason session.Reason  // with which the stream ended
 }
 
 const (
@@ -38,9 +38,9 @@ const (
 	completed  = "id: end\nevent: stream.complete\ndata: {}\n\n"
 )
 
-// driven runs test in virtual time on a stream that a source pushes, or what change makes
-// of it. It has said its opening words, unless it has a grace.
-func driven(t *testing.T, change func(*Config), test func(*rig)) {
+// driven runs test in virtual time on a stream whose source pushes; change may change its
+// settings. Its opening words have been sent, unless it has a grace.
+func driven(t *testing.T, change func(*Config, *session.Session), test func(*rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		r := &rig{t: t, c: newClient(everything), start: time.Now()}
@@ -48,36 +48,36 @@ func driven(t *testing.T, change func(*Config), test func(*rig)) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		defer cancel(nil)
 		r.ctx = ctx
+		s := session.New(reading.Spot{}, session.Never, false)
 		cfg := Config{
 			Stream: r.st,
-			Plan: session.Plan{
+			Plan: &session.Plan{
 				Words: session.Words{
-					Name: "r", Typed: true,
+					Typed:          true,
 					Retry:          func() time.Duration { return 2 * time.Second },
 					RetryElsewhere: func() time.Duration { return time.Second },
 				},
 				Timeout: int64(10 * time.Second), Farewell: int64(time.Second),
 			},
-			Session: session.New(reading.Spot{}, session.Never, false),
-			Pushes:  true, Peer: r.c, Base: r.start, MaxEvent: 16 << 20,
+			Pushes: true, Peer: r.c, Base: r.start, MaxEvent: 16 << 20,
 			Problem: func(err error) []byte { return []byte(`{"title":"broken"}`) },
 			Stop:    cancel,
 		}
 		if change != nil {
-			change(&cfg)
+			change(&cfg, &s)
 		}
-		r.Blocking = NewBlocking(cfg)
+		r.Blocking = NewBlocking(cfg, s)
 		r.Start()
 		test(r)
 		r.Close()
 	})
 }
 
-func aged(d time.Duration) func(*Config) {
-	return func(cfg *Config) { cfg.Session = session.New(reading.Spot{}, int64(d), false) }
+func aged(d time.Duration) func(*Config, *session.Session) {
+	return func(cfg *Config, s *session.Session) { *s = session.New(reading.Spot{}, int64(d), false) }
 }
 
-// text returns what has an event with data pushed.
+// text returns the encode function of an event with data.
 func text(data string) func([]byte) ([]byte, error) {
 	return func(dst []byte) ([]byte, error) { return append(dst, "data: "+data+"\n\n"...), nil }
 }
@@ -90,7 +90,7 @@ func (r *rig) push(data string) <-chan error {
 	return err
 }
 
-// stuck has a client that has taken n bytes of an event stop reading.
+// stuck pushes an event of which the client takes n bytes and then stops reading.
 func (r *rig) stuck(n int) <-chan error {
 	r.c.limit(n)
 	pushed := r.push(strings.Repeat("s", 100))
@@ -100,7 +100,7 @@ func (r *rig) stuck(n int) <-chan error {
 	return pushed
 }
 
-// heard checks what the client has got behind the opening words.
+// heard checks what the client has got after the opening words.
 func (r *rig) heard(want string) {
 	r.t.Helper()
 	synctest.Wait()
@@ -117,10 +117,10 @@ func (r *rig) at(want time.Duration) {
 	}
 }
 
-// ended ends the stream as its source has, and checks why it ended.
+// ended ends the stream because its source has returned, and checks why it ended.
 func (r *rig) ended(want session.Reason, aborted bool) {
 	r.t.Helper()
-	r.Finish(session.Completed, nil, false)
+	r.Finish(session.Complete, nil, false)
 	r.Close()
 	if reason, abort := r.Session().End(); reason != want || abort != aborted {
 		r.t.Errorf("ended by %v, abort %t; want %v, %t", reason, abort, want, aborted)
@@ -135,17 +135,17 @@ func TestDrainWhileAWriteIsStuck(t *testing.T) {
 			pushed := r.stuck(10)
 			time.Sleep(5 * time.Second)
 			r.st.Drain()
-			r.st.Drain() // once is enough
+			r.st.Drain() // the second call changes nothing
 			time.Sleep(time.Second - 1)
 			r.c.grow(everything)
 			if err := <-pushed; err != nil {
 				t.Errorf("Push of an event that was written = %v", err)
 			}
-			if err := r.Push(r.t.Context(), text("x")); !errors.Is(err, ended[session.Drained]) {
+			if err := r.Push(r.t.Context(), text("x")); !errors.Is(err, ended[session.Shutdown]) {
 				t.Errorf("the next Push = %v, want that the server is shutting down", err)
 			}
 			r.heard(event + byeDrained)
-			r.ended(session.Drained, false)
+			r.ended(session.Shutdown, false)
 			r.at(6*time.Second - 1)
 		})
 	})
@@ -157,8 +157,8 @@ func TestDrainWhileAWriteIsStuck(t *testing.T) {
 			<-pushed
 			r.at(6 * time.Second)
 			r.heard(event[:10])
-			r.ended(session.Drained, true)
-			if cause := context.Cause(r.ctx); !errors.Is(cause, ended[session.Drained]) || !errors.Is(cause, os.ErrDeadlineExceeded) {
+			r.ended(session.Shutdown, true)
+			if cause := context.Cause(r.ctx); !errors.Is(cause, ended[session.Shutdown]) || !errors.Is(cause, os.ErrDeadlineExceeded) {
 				t.Errorf("the source ended by %v", cause)
 			}
 		})
@@ -168,7 +168,7 @@ func TestDrainWhileAWriteIsStuck(t *testing.T) {
 			r.c.limit(10)
 			r.st.Drain()
 			synctest.Wait()
-			r.ended(session.Drained, true)
+			r.ended(session.Shutdown, true)
 			r.at(time.Second)
 			r.heard(byeDrained[:10])
 		})
@@ -178,7 +178,7 @@ func TestDrainWhileAWriteIsStuck(t *testing.T) {
 			r.c.limit(10)
 			time.Sleep(6 * time.Second)
 			r.st.Drain()
-			r.ended(session.Drained, true)
+			r.ended(session.Shutdown, true)
 			r.at(7 * time.Second)
 			r.heard(byeAge[:10])
 		})
@@ -200,7 +200,7 @@ func TestDrainWhileAWriteIsStuck(t *testing.T) {
 				t.Error("the second slice was written after the farewell")
 			}
 			r.c.grow(everything)
-			r.ended(session.Drained, true)
+			r.ended(session.Shutdown, true)
 		})
 	})
 	t.Run("between two slices", func(t *testing.T) {
@@ -211,7 +211,7 @@ func TestDrainWhileAWriteIsStuck(t *testing.T) {
 			r.c.grow(10)
 			time.Sleep(time.Second)
 			<-pushed
-			r.ended(session.Drained, true)
+			r.ended(session.Shutdown, true)
 			r.at(time.Second)
 		})
 	})
@@ -225,14 +225,14 @@ func TestAgeWhileAWriteIsStuck(t *testing.T) {
 			r.c.grow(everything)
 			<-pushed
 			r.heard(event + byeAge)
-			r.ended(session.Expired, false)
+			r.ended(session.MaxAge, false)
 		})
 	})
 	t.Run("the client takes nothing", func(t *testing.T) {
 		driven(t, aged(5*time.Second), func(r *rig) {
 			<-r.stuck(10)
 			r.at(10 * time.Second)
-			r.ended(session.Expired, true)
+			r.ended(session.MaxAge, true)
 		})
 	})
 	t.Run("before the server drains", func(t *testing.T) {
@@ -244,7 +244,7 @@ func TestAgeWhileAWriteIsStuck(t *testing.T) {
 			r.c.grow(everything)
 			<-pushed
 			r.heard(event + byeAge)
-			r.ended(session.Expired, false)
+			r.ended(session.MaxAge, false)
 		})
 	})
 	t.Run("between two slices", func(t *testing.T) {
@@ -254,14 +254,14 @@ func TestAgeWhileAWriteIsStuck(t *testing.T) {
 			var reading sync.WaitGroup
 			defer reading.Wait()
 			reading.Go(func() {
-				for range 20 { // two seconds a slice: each is in time, and all together are not
+				for range 20 { // two seconds a slice: each is in time, all together are too late
 					time.Sleep(2 * time.Second)
 					r.c.grow(slice)
 				}
 			})
 			<-pushed
-			r.at(16 * time.Second) // the rest has the timeout, from the slice after which the age was seen
-			r.ended(session.Expired, true)
+			r.at(16 * time.Second) // the rest has the timeout, which counts from the slice after which the age was noticed
+			r.ended(session.MaxAge, true)
 		})
 	})
 }
@@ -277,7 +277,7 @@ func TestSlowClientThatMakesProgress(t *testing.T) {
 		synctest.Wait()
 	}
 	t.Run("blocking", func(t *testing.T) {
-		driven(t, func(cfg *Config) { cfg.Plan.Timeout = int64(patience) }, func(r *rig) {
+		driven(t, func(cfg *Config, s *session.Session) { cfg.Plan.Timeout = int64(patience) }, func(r *rig) {
 			r.c.limit(0)
 			pushed := r.push(strings.Repeat("x", size))
 			reads(r.c)
@@ -285,7 +285,7 @@ func TestSlowClientThatMakesProgress(t *testing.T) {
 				t.Errorf("Push = %v", err)
 			}
 			r.c.grow(everything)
-			r.ended(session.Completed, false)
+			r.ended(session.Complete, false)
 			if events, _ := r.Session().Counts(); events != 1 {
 				t.Errorf("%d events were taken, want 1", events)
 			}
@@ -330,8 +330,8 @@ func TestStalledClient(t *testing.T) {
 			r.ended(session.Stalled, true)
 		})
 	})
-	// Over HTTP/2 net/http may take no notice of the deadline, and call the write a success.
-	t.Run("the peer takes no notice of the deadline", func(t *testing.T) {
+	// Over HTTP/2 net/http may ignore the deadline, and report success.
+	t.Run("the peer ignores the deadline", func(t *testing.T) {
 		driven(t, nil, func(r *rig) {
 			r.c.deaf = true
 			pushed := r.stuck(10)
@@ -343,7 +343,7 @@ func TestStalledClient(t *testing.T) {
 		})
 	})
 	t.Run("in a heartbeat", func(t *testing.T) {
-		driven(t, func(cfg *Config) { cfg.Heartbeat = 15 * time.Second }, func(r *rig) {
+		driven(t, func(cfg *Config, s *session.Session) { cfg.Heartbeat = 15 * time.Second }, func(r *rig) {
 			r.c.limit(1)
 			time.Sleep(25 * time.Second)
 			synctest.Wait()
@@ -354,12 +354,12 @@ func TestStalledClient(t *testing.T) {
 			}
 		})
 	})
-	// A shard has closed nothing: the handler writes last words when the timer no longer runs.
+	// The handler writes last words after Close has stopped the timer.
 	t.Run("in the last words of a driver that is closed", func(t *testing.T) {
 		driven(t, nil, func(r *rig) {
 			r.Close()
 			r.c.limit(10)
-			r.Finish(session.Completed, nil, false)
+			r.Finish(session.Complete, nil, false)
 			r.at(10 * time.Second)
 			r.ended(session.Stalled, true)
 		})
@@ -381,12 +381,12 @@ func TestClientLeaves(t *testing.T) {
 }
 
 func TestHeartbeats(t *testing.T) {
-	driven(t, func(cfg *Config) { cfg.Heartbeat = 15 * time.Second }, func(r *rig) {
+	driven(t, func(cfg *Config, s *session.Session) { cfg.Heartbeat = 15 * time.Second }, func(r *rig) {
 		time.Sleep(10 * time.Second)
 		<-r.push("x")
 		time.Sleep(31 * time.Second)
 		r.heard("data: x\n\n:\n\n:\n\n")
-		r.ended(session.Completed, false)
+		r.ended(session.Complete, false)
 		time.Sleep(time.Hour)
 		if n := r.st.Route.Beats.Load(); n != 2 {
 			t.Errorf("%d heartbeats, want 2", n)
@@ -395,7 +395,7 @@ func TestHeartbeats(t *testing.T) {
 }
 
 func TestGrace(t *testing.T) {
-	grace := func(cfg *Config) { cfg.Grace = time.Second }
+	grace := func(cfg *Config, s *session.Session) { cfg.Grace = time.Second }
 	t.Run("opening words when it is over", func(t *testing.T) {
 		driven(t, grace, func(r *rig) {
 			time.Sleep(time.Second - 1)
@@ -405,14 +405,14 @@ func TestGrace(t *testing.T) {
 			}
 			time.Sleep(1)
 			r.heard("")
-			r.ended(session.Completed, false)
+			r.ended(session.Complete, false)
 		})
 	})
-	t.Run("a failure within it is told by a status", func(t *testing.T) {
+	t.Run("a failure within it leaves the status to the handler", func(t *testing.T) {
 		driven(t, grace, func(r *rig) {
-			r.Finish(session.Failed, io.ErrUnexpectedEOF, false)
+			r.Finish(session.Error, io.ErrUnexpectedEOF, false)
 			r.Close()
-			if reason, abort := r.Session().End(); reason != session.Failed || abort || r.c.look().headed {
+			if reason, abort := r.Session().End(); reason != session.Error || abort || r.c.look().headed {
 				t.Errorf("ended by %v, abort %t, head sent %t; want error, false, false", reason, abort, r.c.look().headed)
 			}
 			if r.Err() != io.ErrUnexpectedEOF {
@@ -455,7 +455,7 @@ func TestPush(t *testing.T) {
 			r.heard(event)
 		})
 	})
-	t.Run("tells a panic of the encoder", func(t *testing.T) {
+	t.Run("returns a panic of the encoder", func(t *testing.T) {
 		driven(t, nil, func(r *rig) {
 			err := r.Push(r.t.Context(), func([]byte) ([]byte, error) { panic("no JSON") })
 			var encode *EncodeError
@@ -467,11 +467,11 @@ func TestPush(t *testing.T) {
 			if again := r.Push(r.t.Context(), text("x")); again != err {
 				t.Errorf("the next Push = %v, want the same error", again)
 			}
-			r.ended(session.Failed, false)
+			r.ended(session.Error, false)
 		})
 	})
 	t.Run("refuses an event over the bound", func(t *testing.T) {
-		driven(t, func(cfg *Config) { cfg.MaxEvent = len(event) }, func(r *rig) {
+		driven(t, func(cfg *Config, s *session.Session) { cfg.MaxEvent = len(event) }, func(r *rig) {
 			if err := <-r.push(strings.Repeat("s", 100)); err != nil {
 				t.Errorf("Push of as much as is allowed = %v", err)
 			}
@@ -479,7 +479,7 @@ func TestPush(t *testing.T) {
 			if err := <-r.push(strings.Repeat("s", 101)); !errors.As(err, &encode) {
 				t.Errorf("Push of more = %v, want an EncodeError", err)
 			}
-			r.ended(session.Failed, false)
+			r.ended(session.Error, false)
 		})
 	})
 	t.Run("keeps no large buffer", func(t *testing.T) {
@@ -492,17 +492,17 @@ func TestPush(t *testing.T) {
 		})
 	})
 	t.Run("ends with the last event that the client wants", func(t *testing.T) {
-		driven(t, func(cfg *Config) { cfg.Take = 2 }, func(r *rig) {
+		driven(t, func(cfg *Config, s *session.Session) { cfg.Take = 2 }, func(r *rig) {
 			for _, data := range []string{"a", "b"} {
 				if err := <-r.push(data); err != nil {
 					t.Errorf("Push(%s) = %v", data, err)
 				}
 			}
-			if err := r.Push(r.t.Context(), text("c")); !errors.Is(err, ended[session.Completed]) {
+			if err := r.Push(r.t.Context(), text("c")); !errors.Is(err, ended[session.Complete]) {
 				t.Errorf("Push of one more = %v, want that the client has all it asked for", err)
 			}
 			r.heard("data: a\n\ndata: b\n\n" + completed)
-			r.ended(session.Completed, false)
+			r.ended(session.Complete, false)
 		})
 	})
 	t.Run("fails after Close", func(t *testing.T) {
@@ -521,7 +521,7 @@ func TestPush(t *testing.T) {
 		driven(t, aged(time.Second), func(r *rig) {
 			time.Sleep(time.Second)
 			synctest.Wait()
-			if err := r.Push(r.t.Context(), text("x")); !errors.Is(err, ended[session.Expired]) {
+			if err := r.Push(r.t.Context(), text("x")); !errors.Is(err, ended[session.MaxAge]) {
 				t.Errorf("Push = %v, want that the stream has reached its age", err)
 			}
 			r.heard(byeAge)
@@ -529,7 +529,7 @@ func TestPush(t *testing.T) {
 	})
 }
 
-// An encoder is the user's code. While it blocks, its own stream waits, and nobody else.
+// An encoder is the user's code. While it blocks, only its own stream waits.
 func TestEncoderThatBlocks(t *testing.T) {
 	driven(t, aged(time.Minute), func(r *rig) {
 		release := make(chan struct{})
@@ -550,7 +550,7 @@ func TestEncoderThatBlocks(t *testing.T) {
 			t.Errorf("Push = %v", err)
 		}
 		r.heard("data: x\n\n" + byeDrained)
-		r.ended(session.Drained, false)
+		r.ended(session.Shutdown, false)
 	})
 }
 
@@ -574,13 +574,13 @@ func TestTell(t *testing.T) {
 func TestFinishAndCloseTwice(t *testing.T) {
 	driven(t, nil, func(r *rig) {
 		<-r.push("x")
-		r.Finish(session.Completed, nil, false)
-		r.Finish(session.Failed, io.ErrUnexpectedEOF, false)
+		r.Finish(session.Complete, nil, false)
+		r.Finish(session.Error, io.ErrUnexpectedEOF, false)
 		r.Close()
 		r.Close()
-		r.Finish(session.Completed, nil, true)
+		r.Finish(session.Complete, nil, true)
 		r.heard("data: x\n\n" + completed)
-		r.ended(session.Completed, false)
+		r.ended(session.Complete, false)
 		if r.Err() != nil {
 			t.Errorf("Err = %v, want nil", r.Err())
 		}
@@ -602,7 +602,7 @@ func (p *slowPeer) deadline(t time.Time) {
 
 func TestCloseWaitsForTheTimer(t *testing.T) {
 	var peer *slowPeer
-	driven(t, func(cfg *Config) {
+	driven(t, func(cfg *Config, s *session.Session) {
 		peer = &slowPeer{client: cfg.Peer.(*client)}
 		cfg.Peer = peer
 	}, func(r *rig) {
@@ -615,7 +615,7 @@ func TestCloseWaitsForTheTimer(t *testing.T) {
 			t.Error("Close returned while the timer's function ran")
 		}
 	})
-	driven(t, func(cfg *Config) { cfg.Heartbeat = time.Second }, func(r *rig) {
+	driven(t, func(cfg *Config, s *session.Session) { cfg.Heartbeat = time.Second }, func(r *rig) {
 		time.Sleep(time.Second / 2)
 		r.Close()
 		time.Sleep(time.Hour)
@@ -624,7 +624,7 @@ func TestCloseWaitsForTheTimer(t *testing.T) {
 }
 
 func TestOpenLeavesNoDeadline(t *testing.T) {
-	driven(t, func(cfg *Config) { cfg.Grace = time.Hour }, func(r *rig) {
+	driven(t, func(cfg *Config, s *session.Session) { cfg.Grace = time.Hour }, func(r *rig) {
 		r.Close()
 		if !r.Open() {
 			t.Error("Open = false")
@@ -634,7 +634,7 @@ func TestOpenLeavesNoDeadline(t *testing.T) {
 			t.Errorf("writes fail from %v on, want never", at)
 		}
 	})
-	driven(t, func(cfg *Config) { cfg.Grace = time.Hour }, func(r *rig) {
+	driven(t, func(cfg *Config, s *session.Session) { cfg.Grace = time.Hour }, func(r *rig) {
 		r.Close()
 		r.c.limit(3)
 		if r.Open() {
@@ -647,7 +647,7 @@ func TestOpenLeavesNoDeadline(t *testing.T) {
 func TestArrayIsBounded(t *testing.T) {
 	errLarge := errors.New("too large")
 	var array *Array
-	driven(t, func(cfg *Config) {
+	driven(t, func(cfg *Config, s *session.Session) {
 		array = &Array{Max: 10, TooLarge: func(max int) error { return errLarge }}
 		cfg.Peer = array
 		cfg.Plan.Words.Lines, cfg.Plan.Words.Silent = true, true
@@ -667,15 +667,15 @@ func TestArrayIsBounded(t *testing.T) {
 		if err := push("8"); !errors.Is(err, errLarge) {
 			t.Errorf("Push of more = %v, want that it is too large", err)
 		}
-		r.ended(session.Failed, false)
+		r.ended(session.Error, false)
 	})
-	driven(t, func(cfg *Config) {
+	driven(t, func(cfg *Config, s *session.Session) {
 		array = &Array{Max: 10, TooLarge: func(max int) error { return errLarge }}
 		cfg.Peer = array
 		cfg.Plan.Words.Lines, cfg.Plan.Words.Silent = true, true
 	}, func(r *rig) {
 		<-r.push("x")
-		r.ended(session.Completed, false)
+		r.ended(session.Complete, false)
 	})
 }
 
@@ -699,7 +699,7 @@ func TestFollowIsPaced(t *testing.T) {
 	})
 }
 
-func TestFollowCountsWhatIsReplayed(t *testing.T) {
+func TestFollowCountsReplayedEvents(t *testing.T) {
 	sharded(t, hub.Config{}, func(r *schedule) {
 		for range 3 {
 			r.publish("old")
@@ -734,7 +734,7 @@ func TestFollowEndsAtTheTake(t *testing.T) {
 		}
 		s := r.following(hub.Earliest())
 		got := s.c.wire()
-		if !s.over() || s.reason != session.Completed || strings.Count(got, "\ndata: ") != 3 || !strings.HasSuffix(got, completed) {
+		if !s.over() || s.reason != session.Complete || strings.Count(got, "\ndata: ") != 3 || !strings.HasSuffix(got, completed) {
 			t.Errorf("ended %t by %v, got %q; want two events and the last words", s.over(), s.reason, got)
 		}
 	})

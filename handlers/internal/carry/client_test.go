@@ -11,7 +11,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/socket"
 )
 
-// everything is the room of a client that reads as fast as it is written to.
+// everything is the room of a client that reads as fast as the driver writes.
 const everything = math.MaxInt
 
 // A client is the other end of one stream, whatever driver carries it. It takes as many
@@ -26,17 +26,17 @@ type client struct {
 	marks   []mark
 	gone    bool          // it has closed the connection
 	headed  bool          // the head has been sent
-	closed  bool          // the driver is done with it
-	aborted bool          // and said that the end is no good end
+	closed  bool          // the driver has closed it
+	aborted bool          // the driver aborted the connection
 	changed chan struct{} // closed when room, gone or the deadline changes
 
 	expires  time.Time // when writes fail, or zero
 	deaf     bool      // writes take no notice of the deadline
-	refuses  error     // what writes fail with
+	refuses  error     // the error of writes, if not nil
 	writes   int       // calls of write
 	inFlight bool      // a write waits
 
-	// As a connection of sockets.
+	// Used when it is a connection of sockets.
 	set         *sockets
 	token       uint64
 	broken      error // why it is gone
@@ -63,14 +63,14 @@ func (c *client) grow(n int) {
 	c.stir()
 }
 
-// limit has the client take no more than n bytes from now on.
+// limit makes the client take no more than n bytes from now on.
 func (c *client) limit(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.room = n
 }
 
-// leave has the client close the connection.
+// leave makes the client close the connection.
 func (c *client) leave() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -81,7 +81,7 @@ func (c *client) leave() {
 	c.stir()
 }
 
-// stir wakes what waits for the client. The caller holds mu.
+// stir wakes the goroutines that wait for the client. The caller holds mu.
 func (c *client) stir() {
 	close(c.changed)
 	c.changed = make(chan struct{})
@@ -166,7 +166,7 @@ func (c *client) deadline(t time.Time) {
 	c.stir()
 }
 
-// done notes that the driver is done with the client.
+// done notes that the driver has closed the client.
 func (c *client) done(aborted bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -207,7 +207,7 @@ func (c *client) roomLeft() int {
 	return c.room
 }
 
-// when returns the times at which the client got its bytes behind the first n.
+// when returns the times at which the client got its bytes after the first n.
 func (c *client) when(n int) []mark {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -11,8 +11,8 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// AgeBounds are the ages up to which ended streams are counted: fixed, so that what is
-// kept is bounded. Streams last from moments to the age at which they are ended, an hour
+// AgeBounds are the upper bounds of the ages by which ended streams are counted. They are
+// fixed, so that the counters are bounded. Streams last from moments to the age at which they are ended, an hour
 // if nothing else is configured, so the steps are wide.
 var AgeBounds = [...]time.Duration{
 	time.Second, 10 * time.Second, time.Minute, 5 * time.Minute, 20 * time.Minute,
@@ -58,8 +58,8 @@ type Route struct {
 	gaps map[sse.GapReason]uint64
 }
 
-// Gap counts a gap that a client is told of. There are few reasons, all of them the
-// server's own.
+// Gap counts a gap that a client is told of. The map stays small: the server knows only a
+// few reasons.
 func (r *Route) Gap(g *sse.Gap) {
 	if g.Missed != nil {
 		r.Missed.Add(*g.Missed)
@@ -79,7 +79,7 @@ func (r *Route) Gaps() map[sse.GapReason]uint64 {
 	return maps.Clone(r.gaps)
 }
 
-// settle adds what was taken in a pass to the route's counters.
+// settle adds what clients took in a pass to the route's counters.
 func (r *Route) settle(p *session.Pass) {
 	if p.Events > 0 {
 		r.Events.Add(p.Events)

@@ -183,6 +183,7 @@ type schedule struct {
 	beat    time.Duration
 	base    time.Time
 	reader  reading.Reader
+	pacer   *Pacer
 	shard   *Shard
 	sockets *sockets
 	routes  [2]*Route // of the blocking driver, and of the shard
@@ -225,7 +226,7 @@ func newSchedule(t *testing.T, s script, seen tally) *schedule {
 	r.policy = choose(&r.s, hub.PolicyToOldest, hub.PolicyToLatest, hub.PolicyCut)
 	r.beat = choose(&r.s, testBeat, testBeat, testBeat, 0)
 	r.words = session.Words{
-		Topic: true, Typed: true, Name: "t", Text: session.TextAlways,
+		Topic: true, Typed: true, Text: session.TextAlways,
 		Retry:          func() time.Duration { return 2 * time.Second },
 		RetryElsewhere: func() time.Duration { return time.Second },
 	}
@@ -233,6 +234,7 @@ func newSchedule(t *testing.T, s script, seen tally) *schedule {
 	r.words.Lines, r.words.Typed = format != "text/event-stream", format != "plain lines"
 	seen[format]++
 	r.reader = reading.Hub.Reader(r.topic.Feed(), int(r.policy))
+	r.pacer = NewPacer(r.reader, r.base, testPace)
 	r.routes = [2]*Route{{Name: "t"}, {Name: "t"}}
 	r.shard = NewShard(slog.New(slog.DiscardHandler), r.base, testPace, r.sockets.open)
 	r.note("%d events, %d bytes, policy %v, %s", cfg.Events, size, r.policy, format)
@@ -243,19 +245,19 @@ func (r *schedule) note(format string, args ...any) {
 	r.trace = append(r.trace, fmt.Sprintf("%12v ", time.Since(r.base))+fmt.Sprintf(format, args...))
 }
 
-func (r *schedule) plan() session.Plan {
-	return session.Plan{
+func (r *schedule) plan() *session.Plan {
+	return &session.Plan{
 		Words: r.words, Timeout: int64(r.timeout), Farewell: int64(testFarewell),
 		Ending: func(err error) (session.Reason, []byte) {
 			switch {
 			case err == nil:
-				return session.Completed, nil
+				return session.Complete, nil
 			case errors.Is(err, hub.ErrCut):
-				return session.Cut, nil
+				return session.Slow, nil
 			case errors.Is(err, hub.ErrClosed):
-				return session.Drained, nil
+				return session.Shutdown, nil
 			}
-			return session.Failed, []byte(`{"title":"broken"}`)
+			return session.Error, []byte(`{"title":"broken"}`)
 		},
 	}
 }
@@ -295,10 +297,10 @@ func (r *schedule) open(kind int, start hub.Start, expires int64, grant bool) *s
 	s.left = left
 	ctx, cancel := context.WithCancelCause(client)
 	d := NewBlocking(Config{
-		Stream: s.st, Session: session.New(spot, expires, grant), Plan: r.plan(), Take: r.take,
-		Peer: s.c, Base: r.base, Heartbeat: r.beat, Pace: testPace, MaxEvent: 1 << 30,
+		Stream: s.st, Plan: r.plan(), Take: r.take,
+		Peer: s.c, Base: r.base, Heartbeat: r.beat, Pacer: r.pacer, MaxEvent: 1 << 30,
 		Problem: func(err error) []byte { return []byte(`{}`) }, Stop: cancel,
-	})
+	}, session.New(spot, expires, grant))
 	s.d = d
 	var at reading.Spot
 	settled := func() bool {
@@ -336,9 +338,9 @@ func (r *schedule) open(kind int, start hub.Start, expires int64, grant bool) *s
 			}
 			r.shard.Forget()
 		}
-		reason := session.Completed
+		reason := session.Complete
 		if err != nil {
-			reason = session.Failed
+			reason = session.Error
 		}
 		d.Finish(reason, err, client.Err() != nil)
 		d.Close()

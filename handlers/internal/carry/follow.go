@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"time"
 
 	"github.com/fluxwire-go/fluxwire/eventlog"
 	"github.com/fluxwire-go/fluxwire/handlers/internal/session"
@@ -12,8 +11,8 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/reading"
 )
 
-// page is the source of a session whose topic is read by a cursor: it has what the
-// cursor returned last, for the spot behind which that is.
+// page is the source of a session whose topic is read through a cursor. It holds what the
+// cursor returned last, and the spot at which that begins.
 type page struct {
 	at      reading.Spot
 	pending reading.Pending
@@ -27,7 +26,8 @@ func (p *page) Read(at reading.Spot) reading.Pending {
 	return p.pending
 }
 
-// SpotOf returns the spot behind pos. The zero Pos is a position that has no safe name.
+// SpotOf returns the spot after pos. The zero Pos means that no position can be named
+// safely.
 func SpotOf(pos eventlog.Pos) reading.Spot {
 	if pos == (eventlog.Pos{}) {
 		return reading.Spot{}
@@ -35,31 +35,31 @@ func SpotOf(pos eventlog.Pos) reading.Spot {
 	return reading.Spot{At: pos.Seq + 1, Stamp: pos.Stamp}
 }
 
-// A follower writes what a cursor gives.
+// A follower writes what a cursor returns.
 type follower struct {
 	d      *Blocking
 	cursor *hub.Cursor
 	live   uint64       // number of the event that was next when the stream began
 	spot   reading.Spot // of the session
-	pause  *time.Timer
-	many   bool  // events come faster than they are written
-	rests  int64 // when the next write may be
 }
 
-// Follow writes what cursor gives, until the session has decided the end of the stream,
-// which may be the topic's, or ctx ends, whose cause it returns. settled is called whenever
-// the client has everything there is. If it returns true, Follow returns true.
+// Follow writes what cursor returns until the session has decided the end of the stream,
+// for example because the topic has ended, or until ctx ends: then it returns the cause.
+// Follow calls settled whenever the client has everything there is. If settled returns
+// true, so does Follow.
 //
-// Writes are paced as those of a [Shard] are, so that several events leave in one write
-// and the stream is not woken for each event.
+// A stream that has everything waits for its [Pacer].
 func (d *Blocking) Follow(ctx context.Context, cursor *hub.Cursor, settled func() bool) (handOver bool, err error) {
-	f := &follower{d: d, cursor: cursor, live: d.st.live, spot: d.cfg.Session.Spot()}
+	f := &follower{d: d, cursor: cursor, live: d.st.live, spot: d.s.Spot()}
+	pacer := d.cfg.Pacer
+	joined := false
 	defer func() {
-		if f.pause != nil {
-			f.pause.Stop()
+		if joined {
+			pacer.leave()
 		}
 	}()
 	for {
+		turn := pacer.turn() // before Poll, so that what comes later ends it
 		b, err := cursor.Poll()
 		if b.Empty() && err == nil {
 			if next := SpotOf(cursor.Position()); next != f.spot && next.Stamp != 0 {
@@ -72,8 +72,14 @@ func (d *Blocking) Follow(ctx context.Context, cursor *hub.Cursor, settled func(
 				if settled() {
 					return true, nil
 				}
-				if err := f.wait(ctx); err != nil {
-					return false, err
+				if !joined {
+					joined = true
+					pacer.join()
+				}
+				select {
+				case <-turn:
+				case <-ctx.Done():
+					return false, context.Cause(ctx)
 				}
 				continue
 			}
@@ -102,7 +108,8 @@ func (d *Blocking) Follow(ctx context.Context, cursor *hub.Cursor, settled func(
 	}
 }
 
-// write has the session write what is pending. over is true if the stream is to end.
+// write gives pending to the session and writes. over reports that the end of the stream
+// is decided.
 func (f *follower) write(ctx context.Context, b hub.Batch, pending reading.Pending) (over bool, err error) {
 	d := f.d
 	if err := d.acquire(ctx); err != nil {
@@ -113,36 +120,11 @@ func (f *follower) write(ctx context.Context, b hub.Batch, pending reading.Pendi
 	d.page = page{at: d.s.Spot(), pending: pending}
 	d.p.Refresh()
 	d.turn()
-	f.spot, f.rests, f.many = d.s.Spot(), d.r.Rests(), d.p.Many
+	f.spot = d.s.Spot()
 	d.page = page{at: reading.Spot{At: ^uint64(0)}}
 	d.p.Refresh()
 	if after, _ := d.s.Counts(); b.Count > 0 && b.First.Seq < f.live {
 		d.st.Route.Replayed.Add(min(after-before, f.live-b.First.Seq))
 	}
 	return d.s.State() >= session.Leaving, nil
-}
-
-// wait waits for events, and until the next write may be.
-func (f *follower) wait(ctx context.Context) error {
-	if !f.many { // else more will be there soon
-		if err := f.cursor.Wait(ctx); err != nil {
-			return err
-		}
-	}
-	f.many = false
-	rest := time.Duration(f.rests - f.d.now())
-	if rest <= 0 {
-		return nil
-	}
-	if f.pause == nil {
-		f.pause = time.NewTimer(rest)
-	} else {
-		f.pause.Reset(rest)
-	}
-	select {
-	case <-f.pause.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

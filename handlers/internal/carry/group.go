@@ -9,21 +9,21 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/socket"
 )
 
-// A conn is one connection of a [group]: all that is kept of an open stream beside its
-// [Stream]. There are very many.
+// A conn is one connection of a [group]: the session and the socket of an open [Stream].
+// There are very many, so it is small.
 type conn struct {
 	s     session.Session
 	st    *Stream // nil: the slot is free
 	fd    int32
-	gen   uint16 // tells the slot's connections from each other
-	armed bool   // has been full: its socket tells when it is not
+	gen   uint16 // differs between the connections of one slot
+	armed bool   // has been full: the set reports when its socket takes bytes again
 }
 
 // Group is what the connections of a handler's streams have in common on a [Shard].
 type Group struct {
-	Plan      session.Plan
+	Plan      *session.Plan
 	Reader    reading.Reader
-	Heartbeat int64 // 0 is none
+	Heartbeat int64 // 0 means no heartbeats
 }
 
 // A group is the connections of a [Shard] that read one topic by one handler. Only the
@@ -36,22 +36,21 @@ type group struct {
 	pass   session.Pass
 	round  session.Round
 
-	conns []conn // of which some are free
+	conns []conn // by slot; some are free
 	free  []uint32
 	live  int
 
-	queued   bool  // in shard.news, guarded by shard.mu
-	active   bool  // in shard.active
-	sent     bool  // the pass under way has written something
-	next     int   // the connection with which the pass under way resumes, or none
-	failure  error // what the topic failed with
+	queued   bool // in shard.news, guarded by shard.mu
+	active   bool // in shard.active
+	sent     bool // the pass under way has written something
+	next     int  // the connection with which the pass under way resumes, or none
 	unwatch  context.CancelFunc
 	watching sync.WaitGroup
 }
 
 const none = -1
 
-// MaxTurn is how much is sent to one connection before others have their turn.
+// MaxTurn is how many bytes a pass sends to one connection before it serves the others.
 const MaxTurn = 256 << 10
 
 // A token identifies a connection in a socket event: 24 bits of group, 16 of
@@ -64,7 +63,7 @@ func (g *group) token(slot uint32) uint64 {
 
 func groupOf(token uint64) uint32 { return uint32(token >> 40) }
 
-// add takes a connection in.
+// add adds a connection to the group and serves it.
 func (g *group) add(c conn) {
 	var slot uint32
 	if n := len(g.free); n > 0 {
@@ -100,8 +99,8 @@ func (g *group) pending() bool {
 	return g.round.Running() || g.round.Wanted() || g.round.BeatDue() <= g.shard.now
 }
 
-// step does a part of the pass that is due or under way. It returns false if the pass
-// has to wait: passes are paced.
+// step does a part of the pass that is due or under way. It returns false if it is too
+// early for the next pass.
 func (g *group) step() bool {
 	s := g.shard
 	if !g.round.Running() {
@@ -140,7 +139,7 @@ func (g *group) done() {
 	s.now = s.clock()
 	g.round.Done(s.now, g.sent, g.pass.Many)
 	s.by(g.round.BeatDue())
-	g.pass.Refresh() // what the window drops meanwhile is not kept alive
+	g.pass.Refresh() // release the part of the window that the pass has read
 }
 
 // count adds what was sent to the route's counters.
@@ -151,8 +150,8 @@ func (g *group) count() {
 	}
 }
 
-// serve writes what a session has to say, until it has nothing more, its client is full
-// or has had its turn, or the stream has ended.
+// serve writes what [session.Session.Next] returns, until there is no more, the client is
+// full or has had its turn, or the stream has ended.
 func (g *group) serve(slot uint32) {
 	c, s := &g.conns[slot], g.shard
 	for turn := MaxTurn; ; {
@@ -211,19 +210,33 @@ func (g *group) beat(slot uint32) {
 }
 
 // drain implements driver.
-func (g *group) drain(st *Stream) {
+func (g *group) drain(st *Stream) { g.leave(st, session.Shutdown) }
+
+// revoke implements driver.
+func (g *group) revoke(st *Stream) { g.leave(st, session.Grant) }
+
+// fast implements driver.
+func (g *group) fast() bool { return true }
+
+// leave has the loop end a stream for a reason that is not the topic's.
+func (g *group) leave(st *Stream, reason session.Reason) {
 	g.shard.post(func() {
-		if slot := st.slot; g.conns[slot].st == st {
-			g.pass.Now = g.shard.now
-			g.conns[slot].s.Drain(&g.pass)
-			g.decided(slot)
+		c := &g.conns[st.slot]
+		if c.st != st {
+			return // it has ended
 		}
+		g.pass.Now = g.shard.now
+		if reason == session.Shutdown {
+			c.s.Drain(&g.pass)
+		} else {
+			c.s.Leave(&g.pass, reason, nil)
+		}
+		g.decided(st.slot)
 	})
 }
 
-func (g *group) fast() bool { return true }
-
-// decided sends what a session has to say since its end was decided, or has ended.
+// decided sends the last words of a session whose end was decided, or closes its
+// connection if it has ended.
 func (g *group) decided(slot uint32) {
 	c := &g.conns[slot]
 	g.shard.by(c.s.Due())
@@ -254,7 +267,7 @@ func (g *group) handle(ev socket.Event) {
 	}
 }
 
-// lost ends a connection that the peer has closed, or that is broken.
+// lost ends a connection that the client has closed, or that is broken.
 func (g *group) lost(slot uint32, err error) {
 	g.conns[slot].s.Gone(socket.TimedOut(err))
 	g.drop(slot, err)
@@ -265,14 +278,14 @@ func (g *group) broken(slot uint32, err error) {
 	g.pass.Now = g.shard.now
 	c := &g.conns[slot]
 	c.s.Gone(false)
-	g.close(slot, session.Failed, err, true)
+	g.close(slot, session.Error, err, true)
 }
 
-// drop closes a connection whose session has ended, and the books on its stream.
+// drop closes a connection whose session has ended, and records the end of its stream.
 func (g *group) drop(slot uint32, err error) {
 	reason, abort := g.conns[slot].s.End()
-	if reason == session.Failed {
-		err = g.failure
+	if reason == session.Error {
+		err = g.pass.Failure
 	}
 	g.close(slot, reason, err, abort)
 }
@@ -287,12 +300,12 @@ func (g *group) close(slot uint32, reason session.Reason, err error, reset bool)
 	*c = conn{gen: c.gen + 1}
 	g.free = append(g.free, slot)
 	if g.live--; g.live == 0 {
-		g.shard.deserted = true
+		g.shard.emptied = true
 	}
 	st.End(reason, err)
 }
 
-// sweep ends what is due.
+// sweep ends the sessions whose deadlines have passed.
 func (g *group) sweep() {
 	s := g.shard
 	g.pass.Now = s.now
@@ -314,7 +327,7 @@ func (g *group) sweep() {
 	}
 	if due := g.round.BeatDue(); due > s.now {
 		s.by(due)
-	} else if !g.round.Running() { // else the pass under way comes first, and its end looks again
+	} else if !g.round.Running() { // else done looks at the heartbeat when the pass ends
 		g.activate()
 	}
 }

@@ -13,7 +13,7 @@ type Peer interface {
 	head() (first bool, err error)
 	// write sends b, and returns when it is with the kernel, or kept.
 	write(b []byte) (n int, err error)
-	// deadline is when a write that is under way, or begins later, fails; the zero time
+	// deadline sets when a write that is under way, or begins later, fails; the zero time
 	// is never. It may be called while another goroutine writes.
 	deadline(t time.Time)
 }
@@ -57,8 +57,8 @@ func (r *Response) write(b []byte) (int, error) {
 // deadline does nothing for a writer without deadlines, such as a test's recorder.
 func (r *Response) deadline(t time.Time) { r.Control.SetWriteDeadline(t) }
 
-// Put writes b, which is not a session's, within timeout. It counts the bytes of st, if
-// that is not nil.
+// Put writes b, which no session returned, within timeout. It adds the bytes to the counts
+// of st, unless st is nil.
 func (r *Response) Put(b []byte, timeout time.Duration, st *Stream) error {
 	r.deadline(time.Now().Add(timeout))
 	n, err := r.write(b)
@@ -69,20 +69,20 @@ func (r *Response) Put(b []byte, timeout time.Duration, st *Stream) error {
 	if err != nil {
 		return fmt.Errorf("handlers: write: %w", err)
 	}
-	r.deadline(time.Time{}) // it is not for the connection's next request
+	r.deadline(time.Time{}) // the connection's next request must not inherit it
 	return nil
 }
 
-// Reset resets an HTTP/1.0 connection, of which the end is also the end of the
-// answer: closed, what was cut would look whole. It is what nginx speaks to the
-// servers behind it unless it is told otherwise.
+// Reset resets an HTTP/1.0 connection. Its close is the only end of the answer, so an
+// answer that was cut would look whole after a plain close. nginx speaks HTTP/1.0 to the
+// servers behind it unless it is configured otherwise.
 func (r *Response) Reset() {
 	conn, _, err := r.Control.Hijack()
 	if err != nil {
 		return
 	}
 	if t, ok := conn.(*tls.Conn); ok {
-		conn = t.NetConn() // TLS would say goodbye, as if all were well
+		conn = t.NetConn() // TLS would send close_notify, which marks a good end
 	}
 	if c, ok := conn.(interface{ SetLinger(sec int) error }); ok {
 		c.SetLinger(0)
@@ -91,7 +91,7 @@ func (r *Response) Reset() {
 }
 
 // An Array is the peer of a stream that is answered by one JSON array. It keeps the
-// events until the array is whole, so that the answer's status can tell whether it is.
+// events until the array is whole, so that the answer's status can report a failure.
 type Array struct {
 	// Max bounds the size of the array in bytes.
 	Max int
@@ -118,7 +118,7 @@ func (a *Array) write(b []byte) (int, error) {
 	}
 	a.body = append(a.body, b...)
 	for i := len(a.body) - len(b); i < len(a.body); i++ {
-		if a.body[i] == '\n' { // there are none inside a line
+		if a.body[i] == '\n' { // a line has no other line end
 			a.body[i] = ','
 		}
 	}

@@ -24,23 +24,23 @@ type Sockets interface {
 }
 
 const (
-	// chunk is how many connections are written to before others have their turn:
-	// other topics, connections that come and go, and the rest of the process.
+	// chunk is how many connections a pass writes to before the loop serves other topics,
+	// new and closed connections, and the rest of the process gets to run.
 	chunk = 128
-	// Looks at all connections, for deadlines, are sweepGap apart, and a sweepCost for
-	// each connection. A deadline is kept exactly unless another one was due just
-	// before it: so it may be late by 0.1 s where there are 100,000.
+	// Sweeps look at the deadlines of all connections. They are at least sweepGap apart, and
+	// at least sweepCost for each connection. A deadline is late only if a sweep has run
+	// just before it: by up to 0.1 s where there are 100,000 connections.
 	sweepGap  = int64(10 * time.Millisecond)
 	sweepCost = int64(time.Microsecond)
 )
 
-// A Shard serves the connections that it was handed: it has a descriptor and a
-// [session.Session] of each, and one goroutine, its loop, writes to all of them without
-// ever waiting for one. A second goroutine waits for sockets that take bytes again or
-// are gone, and one for each topic for its events; both only signal the loop. All of
-// them run while there are connections.
+// A Shard serves the connections that were handed over to it. It has a descriptor and a
+// [session.Session] of each. One goroutine, its loop, writes to all of them and never
+// waits for one. A second goroutine waits for sockets that take bytes again or are
+// closed, and one for each group for new events; they only signal the loop. All of them
+// run while there are connections.
 //
-// Only the loop touches what is below its line, and groups and their connections.
+// Only the loop may use the fields below "The loop's own", groups and connections.
 // Times are nanoseconds after base.
 type Shard struct {
 	logger  *slog.Logger
@@ -53,8 +53,8 @@ type Shard struct {
 	mu       sync.Mutex
 	looping  bool
 	expected int      // connections that are about to be handed over
-	inbox    []func() // for the loop to call
-	news     []*group // with something new
+	inbox    []func() // the loop calls them
+	news     []*group // with new events
 
 	// The loop's own.
 	set    Sockets
@@ -65,13 +65,13 @@ type Shard struct {
 	groups map[groupKey]*group
 	ids    map[uint32]*group
 	lastID uint32
-	active []*group // with a pass that is due or under way
+	active []*group // whose pass is due or under way
 	due    int64    // no deadline and no heartbeat is before this
-	sweeps int64    // when all may be looked at again
+	sweeps int64    // no sweep before this
 	timer  *time.Timer
-	rings  int64 // when the timer does
+	rings  int64 // when the timer fires
 
-	deserted bool // a group has no connections any more
+	emptied bool // a group has lost its last connection
 }
 
 type groupKey struct {
@@ -79,8 +79,8 @@ type groupKey struct {
 	route   *Route
 }
 
-// NewShard returns a shard whose passes are pace apart. open opens its sockets when the
-// first connection is about to come. base is that of the sessions' times.
+// NewShard returns a shard whose passes are pace apart. It calls open for its sockets when
+// the first slot is reserved. The times of the sessions count from base.
 func NewShard(logger *slog.Logger, base time.Time, pace time.Duration, open func() (Sockets, error)) *Shard {
 	return &Shard{logger: logger, open: open, pace: int64(pace), base: base, wake: make(chan struct{}, 1)}
 }
@@ -116,7 +116,7 @@ func (s *Shard) start(set Sockets) {
 	s.running.Go(s.loop)
 }
 
-// post has the loop call f, if it runs.
+// post makes the loop call f, if the loop runs.
 func (s *Shard) post(f func()) {
 	s.mu.Lock()
 	if s.looping {
@@ -160,8 +160,8 @@ func (s *Shard) arrived() {
 	s.mu.Unlock()
 }
 
-// Join hands a connection over, with the session of its stream. handler identifies the
-// handler, whose streams on one route make a group; open opens that.
+// Join hands a connection over, with the session of its stream. The streams of one handler
+// on one route make a group, which open opens.
 func (s *Shard) Join(handler any, open func() Group, st *Stream, in session.Session, fd int) {
 	st.carriedBy(s)
 	s.post(func() {
@@ -170,14 +170,16 @@ func (s *Shard) Join(handler any, open func() Group, st *Stream, in session.Sess
 	})
 }
 
-// drain implements driver, for a stream that is on its way to its group: that drains it.
-func (s *Shard) drain(*Stream) {}
+// drain and revoke implement driver for a stream that is on its way to its group, which
+// ends it when it gets there.
+func (s *Shard) drain(*Stream)  {}
+func (s *Shard) revoke(*Stream) {}
 
 func (s *Shard) fast() bool { return true }
 
 func (s *Shard) clock() int64 { return int64(time.Since(s.base)) }
 
-// Lags adds to lags how far the stream furthest behind is, for each route.
+// Lags raises lags, for each route, to how many events its slowest stream is behind.
 func (s *Shard) Lags(lags map[*Route]uint64) {
 	s.ask(func() {
 		for _, g := range s.groups {
@@ -204,7 +206,7 @@ func (s *Shard) poll() {
 		buffers[i] = make([]socket.Event, 256)
 	}
 	for i := 0; ; i = 1 - i {
-		// The loop is through with a buffer when it takes the other one.
+		// The loop has finished with a buffer when it takes the other one.
 		n, err := s.set.Wait(buffers[i])
 		if err != nil {
 			if err != socket.ErrStopped {
@@ -242,7 +244,7 @@ func (s *Shard) loop() {
 	}
 }
 
-// receive takes what others have left for the loop.
+// receive processes what other goroutines have queued for the loop.
 func (s *Shard) receive() {
 	s.mu.Lock()
 	inbox, news := s.inbox, s.news
@@ -261,7 +263,7 @@ func (s *Shard) receive() {
 	}
 }
 
-// halt stops everything if there is no connection, and none to come.
+// halt stops the shard if there are no connections and no reserved slots.
 func (s *Shard) halt() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -295,16 +297,16 @@ func (s *Shard) passes() (worked bool) {
 	}
 	clear(s.active[len(kept):])
 	s.active = kept
-	s.bury()
+	s.removeEmpty()
 	return worked
 }
 
-// bury removes the groups that have no connections any more.
-func (s *Shard) bury() {
-	if !s.deserted {
+// removeEmpty removes the groups that have no connections any more.
+func (s *Shard) removeEmpty() {
+	if !s.emptied {
 		return
 	}
-	s.deserted = false
+	s.emptied = false
 	for key, g := range s.groups {
 		if g.live == 0 {
 			delete(s.groups, key)
@@ -328,7 +330,7 @@ func (s *Shard) handle(events []socket.Event) {
 // by schedules a sweep no later than t.
 func (s *Shard) by(t int64) { s.due = min(s.due, t) }
 
-// sweep looks at all connections when something may be due.
+// sweep looks at the deadlines of all connections, if one may be due.
 func (s *Shard) sweep() {
 	if s.now < s.due || s.now < s.sweeps {
 		return
@@ -340,7 +342,7 @@ func (s *Shard) sweep() {
 		g.sweep()
 	}
 	s.sweeps = s.now + max(sweepGap, int64(slots)*sweepCost)
-	s.bury()
+	s.removeEmpty()
 }
 
 // sleep waits until there is something to do.
@@ -362,7 +364,7 @@ func (s *Shard) sleep() {
 		case s.timer == nil:
 			s.timer = time.NewTimer(d)
 			s.rings = until
-		case until < s.rings || s.rings <= s.now: // else it wakes the loop early, and is set then
+		case until < s.rings || s.rings <= s.now: // else it wakes the loop earlier, which sets it again
 			s.timer.Reset(d)
 			s.rings = until
 		}
@@ -385,15 +387,7 @@ func (s *Shard) group(handler any, open func() Group, r *Route) *group {
 	}
 	made := open()
 	g = &group{shard: s, id: s.newID(), route: r, reader: made.Reader, next: none}
-	g.pass.Plan, g.pass.Source = made.Plan, made.Reader
-	g.pass.Gap = r.Gap
-	g.pass.Ending = func(err error) (session.Reason, []byte) {
-		reason, cause := made.Plan.Ending(err)
-		if reason == session.Failed {
-			g.failure = err
-		}
-		return reason, cause
-	}
+	g.pass = session.Pass{Plan: made.Plan, Source: made.Reader, Gap: r.Gap}
 	g.round = session.Round{Pace: s.pace, Beat: made.Heartbeat}
 	g.round.Reset(s.now)
 	s.groups[key], s.ids[g.id] = g, g
@@ -404,7 +398,7 @@ func (s *Shard) group(handler any, open func() Group, r *Route) *group {
 	return g
 }
 
-// newID returns a number that no group has: the numbers wrap around some day.
+// newID returns a number that no group has. The numbers wrap around.
 func (s *Shard) newID() uint32 {
 	for {
 		s.lastID = (s.lastID + 1) & idMask

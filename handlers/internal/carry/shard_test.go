@@ -24,6 +24,7 @@ func sharded(t *testing.T, cfg hub.Config, test func(*schedule)) {
 			t.Fatal(err)
 		}
 		r.topic, r.reader = topic, reading.Hub.Reader(topic.Feed(), int(r.policy))
+		r.pacer = NewPacer(r.reader, r.base, testPace)
 		test(r)
 		r.topic.Close()
 		r.serving.Wait()
@@ -124,7 +125,7 @@ func TestDrainOnTheWayToTheGroup(t *testing.T) {
 			return Group{Plan: r.plan(), Reader: r.reader}
 		}, s.st, in, r.sockets.connect(s.c))
 		synctest.Wait()
-		if !s.over() || s.reason != session.Drained {
+		if !s.over() || s.reason != session.Shutdown {
 			t.Errorf("ended %t by %v, want that it was drained", s.over(), s.reason)
 		}
 	})

@@ -1,5 +1,5 @@
-// Package carry has the drivers of a [session.Session]: what writes to a client what
-// the session says, and tells the session the time.
+// Package carry has the drivers of a [session.Session]. A driver writes to the client what
+// the session returns, and tells the session the time.
 //
 //   - [Blocking] writes through net/http, from the handler's goroutine and a timer. It
 //     serves every stream. Its [Peer] is the response, or an [Array] that collects
@@ -7,7 +7,7 @@
 //   - [Shard] writes to the sockets of streams whose handlers have returned.
 //
 // Neither decides anything about a stream. When the session has ended, the driver closes
-// the connection and the [Stream].
+// the connection and ends the [Stream].
 package carry
 
 import (
@@ -23,8 +23,9 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/reading"
 )
 
-// A Stream is the books of one open stream, whatever driver carries it. It keeps what
-// it needs of its request, so that it may outlive the handler that opened it.
+// A Stream is the record of one open stream, whatever driver carries it: what the log and
+// the metrics need. It copies what it needs from the request, so it may outlive the
+// handler that opened it.
 type Stream struct {
 	Route   *Route
 	Remote  string
@@ -33,20 +34,22 @@ type Stream struct {
 	Finish  time.Duration // how long it may stay open while the server drains
 	Closed  func(*Stream, session.Reason, error)
 	Format  string // its media type
+	Index   int    // among the streams of its subject, for the Server
 
-	// Work has the goroutines of the source.
+	// Work waits for the goroutines of the source.
 	Work sync.WaitGroup
 
 	mu       sync.Mutex
 	drained  bool
+	revoked  bool
 	driver   driver
 	newest   func() uint64 // number that the topic's next event will get, or nil
 	live     uint64        // number of the event that was next when the stream began
-	position atomic.Uint64 // number of the event to be written next, of a Blocking driver
+	position atomic.Uint64 // number of the event that a Blocking driver writes next
 
 	slot uint32 // where its driver finds it
 
-	events, bytes uint64 // when it has ended
+	events, bytes uint64 // set when it has ended
 	ended         atomic.Bool
 }
 
@@ -54,6 +57,8 @@ type Stream struct {
 type driver interface {
 	// drain ends the stream because the server shuts down. It does not wait.
 	drain(*Stream)
+	// revoke ends the stream because its grant was withdrawn. It does not wait.
+	revoke(*Stream)
 	// fast reports whether the driver knows how far behind its streams are.
 	fast() bool
 }
@@ -68,12 +73,26 @@ func (st *Stream) Drain() {
 	}
 }
 
+// Revoke ends the stream as if its grant expired now. It does not wait for the end.
+func (st *Stream) Revoke() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.revoked = true
+	if st.driver != nil {
+		st.driver.revoke(st)
+	}
+}
+
 // carriedBy makes d the driver of the stream.
 func (st *Stream) carriedBy(d driver) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.driver = d; st.drained && d != nil {
+	st.driver = d
+	if d != nil && st.drained {
 		d.drain(st)
+	}
+	if d != nil && st.revoked {
+		d.revoke(st)
 	}
 }
 
@@ -84,7 +103,7 @@ func (st *Stream) Fast() bool {
 	return st.driver != nil && st.driver.fast()
 }
 
-// Reads says that the stream reads a topic from spot on. newest returns the number that
+// Reads notes that the stream reads a topic from spot on. newest returns the number that
 // the topic's next event will get.
 func (st *Stream) Reads(newest func() uint64, spot reading.Spot) {
 	st.mu.Lock() // it is among the open streams, and may be asked for its lag
@@ -106,8 +125,8 @@ func (st *Stream) Lag() uint64 {
 	return max(end, next) - next
 }
 
-// End closes the books on the stream: it is counted, and Closed is called. Only the first
-// call counts. err is what ended the stream, for the log alone.
+// End counts the end of the stream and calls Closed. Only the first call does anything.
+// err is what ended the stream; only the log shows it.
 func (st *Stream) End(reason session.Reason, err error) {
 	if !st.ended.CompareAndSwap(false, true) {
 		return
@@ -118,7 +137,7 @@ func (st *Stream) End(reason session.Reason, err error) {
 
 // Log writes the line about the stream's end.
 func (st *Stream) Log(logger *slog.Logger, level slog.Level, reason session.Reason, attrs ...slog.Attr) {
-	ctx := context.Background() // the request's ends with the stream
+	ctx := context.Background() // the context of the request ends with the stream
 	if !logger.Enabled(ctx, level) {
 		return
 	}
@@ -137,18 +156,17 @@ func (st *Stream) Log(logger *slog.Logger, level slog.Level, reason session.Reas
 // ErrEnded is matched by the error of a send to a stream that has ended.
 var ErrEnded = errors.New("handlers: the stream has ended")
 
-// EndedBy returns the cause in the error of a send to a stream that ended because of
-// reason.
+// EndedBy returns the error that a send to a stream that ended because of reason wraps.
 func EndedBy(reason session.Reason) error { return ended[reason] }
 
 // ended is the error of a send to a stream that ends for one of the reasons.
 var ended = [session.Reasons]error{
-	session.Completed: errors.New("handlers: the client has all the events that it asked for"),
-	session.Failed:    errors.New("handlers: the stream has failed"),
-	session.Left:      errors.New("handlers: the client has closed the connection"),
-	session.Stalled:   errors.New("handlers: the client takes no bytes"),
-	session.Expired:   errors.New("handlers: the stream has reached its age"),
-	session.Drained:   errors.New("handlers: the server is shutting down"),
-	session.Revoked:   errors.New("handlers: the grant has expired"),
-	session.Cut:       errors.New("handlers: the client's position is no longer kept"),
+	session.Complete: errors.New("handlers: the client has all the events that it asked for"),
+	session.Error:    errors.New("handlers: the stream has failed"),
+	session.Left:     errors.New("handlers: the client has closed the connection"),
+	session.Stalled:  errors.New("handlers: the client takes no bytes"),
+	session.MaxAge:   errors.New("handlers: the stream has reached its age"),
+	session.Shutdown: errors.New("handlers: the server is shutting down"),
+	session.Grant:    errors.New("handlers: the grant has expired"),
+	session.Slow:     errors.New("handlers: the client's position is no longer kept"),
 }

@@ -18,7 +18,7 @@ func (e *endless) Read(at reading.Spot) reading.Pending {
 // many returns a pass, and n sessions at the same position.
 func many(n int) (*Pass, []Session) {
 	p := &Pass{
-		Plan:   Plan{Words: stream, Timeout: timeout, Farewell: farewell, Ending: ending},
+		Plan:   &Plan{Words: stream, Timeout: timeout, Farewell: farewell, Ending: ending},
 		Source: &endless{[]byte(a)},
 	}
 	sessions := make([]Session, n)
@@ -59,9 +59,9 @@ func TestNextTookAllocatesNothing(t *testing.T) {
 	}
 }
 
-// A pass looks at the source once for all sessions at one position, not once more for
-// each that has got everything.
-func TestOneReadForAll(t *testing.T) {
+// A pass reads the source once for all sessions at one position, and not again for each
+// that has got everything.
+func TestPassReadsOnceForAllSessions(t *testing.T) {
 	r := newRig(t, stream)
 	sessions := make([]Session, 10)
 	for i := range sessions {
@@ -78,8 +78,8 @@ func TestOneReadForAll(t *testing.T) {
 	}
 }
 
-// A session that has nothing of its own to say holds nothing for it.
-func TestIdleSessionIsSmall(t *testing.T) {
+// A session without words of its own allocates nothing for them.
+func TestIdleSessionHoldsNoWords(t *testing.T) {
 	for name, do := range map[string]func(r *rig){
 		"after the opening":     func(r *rig) {},
 		"after an event":        func(r *rig) { r.news("1"); r.all() },
@@ -97,7 +97,7 @@ func TestIdleSessionIsSmall(t *testing.T) {
 	}
 }
 
-func TestIdleSessionOfLinesIsSmall(t *testing.T) {
+func TestIdleSessionOfLinesHoldsNoWords(t *testing.T) {
 	r := newRig(t, typed)
 	if r.s.own != nil {
 		t.Errorf("the session holds %+v", r.s.own)
@@ -121,8 +121,8 @@ func TestPushAllocatesNothing(t *testing.T) {
 	}
 }
 
-// A large rest stays where it is; a small one is copied, and keeps nothing alive.
-func TestRestIsCopiedWhereItIsSmall(t *testing.T) {
+// A large rest is not copied; a small one is, so that it keeps nothing else alive.
+func TestOnlySmallRestIsCopied(t *testing.T) {
 	for size, copied := range map[int]bool{100: true, keepWhole: true, keepWhole + 1: false} {
 		r := newRig(t, stream)
 		x := make([]byte, size+1-len(frame("")))
@@ -138,19 +138,19 @@ func TestRestIsCopiedWhereItIsSmall(t *testing.T) {
 	}
 }
 
-// Between two passes nothing keeps the source's window alive.
-func TestRefreshKeepsNothing(t *testing.T) {
+// Between two passes the pass keeps no part of the source's window alive.
+func TestRefreshReleasesTheWindow(t *testing.T) {
 	r := newRig(t, stream)
 	r.news("1")
-	r.all()
+	r.once(a)
 	r.p.Refresh()
 	if r.p.pending.Frames != nil || r.p.ready != nil {
 		t.Errorf("the pass keeps %q, %q", r.p.pending.Frames, r.p.ready)
 	}
 }
 
-// Lines are made in one buffer, unless they are so many that the next would rarely need
-// it: then they are new, and a rest of them is not copied.
+// All lines share one buffer, unless a batch is so large that later ones would rarely need
+// so much: then it gets its own, and a rest of it is not copied.
 func TestLinesShareABuffer(t *testing.T) {
 	r := newRig(t, typed)
 	r.news(strings.Repeat("1", keepWhole))
@@ -183,7 +183,7 @@ func TestLinesShareABuffer(t *testing.T) {
 	}
 }
 
-func TestGapWithoutAPlanForIt(t *testing.T) {
+func TestNilGapFunction(t *testing.T) {
 	r := newRig(t, stream)
 	r.p.Gap = nil
 	r.news("1")
@@ -191,12 +191,13 @@ func TestGapWithoutAPlanForIt(t *testing.T) {
 	r.once(gapOne)
 }
 
-func TestPushedEventsMoveNoPosition(t *testing.T) {
-	r := newRig(t, single).pushes()
+func TestPushedEventsDoNotMoveThePosition(t *testing.T) {
+	r := openingRig(t, single).pushes()
 	r.s.spot = reading.Spot{At: 5, Stamp: 36, Life: 2}
+	r.once("")
 	r.s.Push([]byte(a), 1)
 	r.all()
-	if got := (reading.Spot{At: 5, Stamp: 36, Life: 2}); r.s.Spot() != got {
-		t.Errorf("the session is at %v; want %v", r.s.Spot(), got)
+	if want := (reading.Spot{At: 5, Stamp: 36, Life: 2}); r.s.Spot() != want {
+		t.Errorf("the session is at %v; want %v", r.s.Spot(), want)
 	}
 }

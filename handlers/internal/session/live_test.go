@@ -11,7 +11,7 @@ const (
 	gapOne      = "id: 1\nevent: stream.gap\ndata: {\"reason\":\"slow\",\"from\":\"\",\"to\":\"\",\"missed\":1}\n\n"
 	gapOneLine  = `{"id":"1","event":"stream.gap","data":{"reason":"slow","from":"","to":"","missed":1}}` + "\n"
 	gapOldLife  = "id: 0\nevent: stream.gap\ndata: {\"reason\":\"restart\",\"from\":\"\",\"to\":\"\",\"missed\":null}\n\n"
-	endingTopic = complete // the topic may have another life
+	endingTopic = complete // the topic may be opened again
 )
 
 func TestLive(t *testing.T) {
@@ -231,7 +231,7 @@ func TestLive(t *testing.T) {
 			want{state: Live, wire: gapOne}},
 		{"a gap that leads to the end of the topic", stream,
 			func(r *rig) { r.news("1"); r.src.oldest = 2; r.ends(nil); r.all() },
-			want{state: Ended, reason: Completed, wire: gapOne + endingTopic}},
+			want{state: Ended, reason: Complete, wire: gapOne + endingTopic}},
 		{"a position of an earlier incarnation is a gap", stream,
 			func(r *rig) { r.news("1"); r.all(); r.src.life = 7; r.p.Refresh(); r.all() },
 			want{state: Live, wire: a + gapOldLife + a, events: 2}},
@@ -320,7 +320,7 @@ func TestLive(t *testing.T) {
 		{"a heartbeat tells the position of one whose filter passed over events", stream,
 			func(r *rig) {
 				r.p.Own, r.src.stamp, r.s.spot.Stamp = true, 36, 36
-				r.p.told = r.s.spot
+				r.p.known = r.s.spot
 				r.src.keeps = func(string) bool { return false }
 				r.news("1", "2")
 				r.once("")
@@ -384,6 +384,23 @@ func TestLive(t *testing.T) {
 				r.beat(99)
 			},
 			want{state: Live, wire: strings.Replace(gapOne, "id: 1", "id: 1.10", 1) + beat, beats: 1}},
+		{"a heartbeat tells no position that the opening has told", stream,
+			func(r *rig) {
+				*r = *openingRig(r.t, stream)
+				r.p.Own, r.p.Open, r.src.stamp, r.s.spot.Stamp = true, true, 36, 36
+				r.all()
+				r.beat(99)
+			},
+			want{state: Live, wire: opening + "id: 0.10\n\n" + beat, beats: 1}},
+		{"a heartbeat tells no position that the event with the opening has told", stream,
+			func(r *rig) {
+				*r = *openingRig(r.t, stream)
+				r.p.Own, r.src.stamp, r.s.spot.Stamp = true, 36, 36
+				r.news("1")
+				r.all()
+				r.beat(99)
+			},
+			want{state: Live, wire: opening + "id: 0.10\n\n" + a + beat, events: 1, beats: 1}},
 		{"a heartbeat tells no position that is not known", stream,
 			func(r *rig) {
 				r.p.Own = true
@@ -418,25 +435,25 @@ func TestLive(t *testing.T) {
 			want{state: Live, due: 50}},
 		{"the age", stream,
 			func(r *rig) { r.s.expires = 1050; r.later(50); r.s.Tick(&r.p); r.once(byeAge); r.once("") },
-			want{state: Ended, reason: Expired, wire: byeAge}},
+			want{state: Ended, reason: MaxAge, wire: byeAge}},
 		{"the age of lines", typed,
 			func(r *rig) { r.s.expires = 1050; r.later(50); r.s.Tick(&r.p); r.all() },
-			want{state: Ended, reason: Expired, wire: lineAge}},
+			want{state: Ended, reason: MaxAge, wire: lineAge}},
 		{"the age of lines without types has no word", plain,
 			func(r *rig) { r.s.expires = 1050; r.later(50); r.s.Tick(&r.p); r.all() },
-			want{state: Ended, reason: Expired, abort: true}},
+			want{state: Ended, reason: MaxAge, abort: true}},
 		{"the age of an array has no word", silent,
 			func(r *rig) { r.s.expires = 1050; r.later(50); r.s.Tick(&r.p); r.all() },
-			want{state: Ended, reason: Expired}},
+			want{state: Ended, reason: MaxAge}},
 		{"the age is given the timeout", stream,
 			func(r *rig) { r.s.expires = 1050; r.later(50); r.s.Tick(&r.p) },
-			want{state: Leaving, reason: Expired, due: 50 + timeout}},
+			want{state: Leaving, reason: MaxAge, due: 50 + timeout}},
 		{"the grant", stream,
 			func(r *rig) { r.s.expires, r.s.grant = 1050, true; r.later(50); r.s.Tick(&r.p); r.all() },
-			want{state: Ended, reason: Revoked, wire: byeGrant}},
+			want{state: Ended, reason: Grant, wire: byeGrant}},
 		{"the grant of lines", typed,
 			func(r *rig) { r.s.expires, r.s.grant = 1050, true; r.later(50); r.s.Tick(&r.p); r.all() },
-			want{state: Ended, reason: Revoked, wire: lineGrant}},
+			want{state: Ended, reason: Grant, wire: lineGrant}},
 		{"a client that stalls at its age is given up", stream,
 			func(r *rig) {
 				r.s.expires = 1000 + timeout
@@ -453,60 +470,60 @@ func TestLive(t *testing.T) {
 		// The end of the source.
 		{"a topic that is complete", stream,
 			func(r *rig) { r.news("1"); r.ends(nil); r.once(a); r.once(complete); r.once("") },
-			want{state: Ended, reason: Completed, wire: a + complete, events: 1}},
+			want{state: Ended, reason: Complete, wire: a + complete, events: 1}},
 		{"a topic that is complete, of lines", typed,
 			func(r *rig) { r.news("1"); r.ends(nil); r.all() },
-			want{state: Ended, reason: Completed, wire: la + lineComplete, events: 1}},
+			want{state: Ended, reason: Complete, wire: la + lineComplete, events: 1}},
 		{"lines without types end without a word where they are complete", plain,
-			func(r *rig) { r.pushes().s.Push([]byte(la), 1); r.all(); r.s.Leave(&r.p, Completed, nil); r.all() },
-			want{state: Ended, reason: Completed, wire: la, events: 1}},
+			func(r *rig) { r.pushes().s.Push([]byte(la), 1); r.all(); r.s.Leave(&r.p, Complete, nil); r.all() },
+			want{state: Ended, reason: Complete, wire: la, events: 1}},
 		{"an array ends without a word where it is complete", silent,
-			func(r *rig) { r.pushes().s.Push([]byte(la), 1); r.all(); r.s.Leave(&r.p, Completed, nil); r.all() },
-			want{state: Ended, reason: Completed, wire: la, events: 1}},
+			func(r *rig) { r.pushes().s.Push([]byte(la), 1); r.all(); r.s.Leave(&r.p, Complete, nil); r.all() },
+			want{state: Ended, reason: Complete, wire: la, events: 1}},
 		{"a source for one client leaves nothing when it is complete", single,
-			func(r *rig) { r.pushes().s.Leave(&r.p, Completed, nil); r.all() },
-			want{state: Ended, reason: Completed, wire: nothing}},
+			func(r *rig) { r.pushes().s.Leave(&r.p, Complete, nil); r.all() },
+			want{state: Ended, reason: Complete, wire: nothing}},
 		{"a topic that failed", stream,
 			func(r *rig) { r.ends(errBroken); r.all() },
-			want{state: Ended, reason: Failed, wire: failure}},
+			want{state: Ended, reason: Error, wire: failure}},
 		{"a topic that failed, of lines", typed,
 			func(r *rig) { r.ends(errBroken); r.all() },
-			want{state: Ended, reason: Failed, wire: lineFailure}},
+			want{state: Ended, reason: Error, wire: lineFailure}},
 		{"lines without types have no word for a failure", plain,
-			func(r *rig) { r.pushes().s.Leave(&r.p, Failed, problem); r.all() },
-			want{state: Ended, reason: Failed, abort: true}},
+			func(r *rig) { r.pushes().s.Leave(&r.p, Error, problem); r.all() },
+			want{state: Ended, reason: Error, abort: true}},
 		{"an array has no word for a failure", silent,
-			func(r *rig) { r.pushes().s.Leave(&r.p, Failed, problem); r.all() },
-			want{state: Ended, reason: Failed}},
+			func(r *rig) { r.pushes().s.Leave(&r.p, Error, problem); r.all() },
+			want{state: Ended, reason: Error}},
 		{"a topic that was closed drains", stream,
 			func(r *rig) { r.ends(errClosed); r.once(byeDrained); r.once("") },
-			want{state: Ended, reason: Drained, wire: byeDrained}},
+			want{state: Ended, reason: Shutdown, wire: byeDrained}},
 		{"a topic that was closed gives the farewell", stream,
 			func(r *rig) { r.ends(errClosed); r.some(0) },
-			want{state: Leaving, reason: Drained, due: farewell}},
+			want{state: Leaving, reason: Shutdown, due: farewell}},
 		{"a client that was cut", stream,
 			func(r *rig) { r.ends(errCut); r.all() },
-			want{state: Ended, reason: Cut, wire: byeSlow}},
+			want{state: Ended, reason: Slow, wire: byeSlow}},
 		{"a client that was cut, of lines", typed,
 			func(r *rig) { r.ends(errCut); r.all() },
-			want{state: Ended, reason: Cut, wire: lineSlow}},
+			want{state: Ended, reason: Slow, wire: lineSlow}},
 		{"a client that was cut has half an event finished first", stream,
 			func(r *rig) { r.news("1"); r.some(4); r.ends(errCut); r.all() },
-			want{state: Ended, reason: Cut, wire: a + byeSlow, events: 1}},
+			want{state: Ended, reason: Slow, wire: a + byeSlow, events: 1}},
 
 		// Drain, Leave, Gone.
 		{"drain says goodbye", stream,
 			func(r *rig) { r.s.Drain(&r.p); r.once(byeDrained); r.once("") },
-			want{state: Ended, reason: Drained, wire: byeDrained}},
+			want{state: Ended, reason: Shutdown, wire: byeDrained}},
 		{"drain says goodbye in lines", typed,
 			func(r *rig) { r.s.Drain(&r.p); r.all() },
-			want{state: Ended, reason: Drained, wire: lineDrained}},
+			want{state: Ended, reason: Shutdown, wire: lineDrained}},
 		{"drain has no word for lines without types", plain,
 			func(r *rig) { r.s.Drain(&r.p); r.all() },
-			want{state: Ended, reason: Drained, abort: true}},
+			want{state: Ended, reason: Shutdown, abort: true}},
 		{"drain has no word for an array", silent,
 			func(r *rig) { r.s.Drain(&r.p); r.all() },
-			want{state: Ended, reason: Drained}},
+			want{state: Ended, reason: Shutdown}},
 		{"drain finishes half an event first", stream,
 			func(r *rig) {
 				r.news("1")
@@ -516,37 +533,41 @@ func TestLive(t *testing.T) {
 				r.once(byeDrained)
 				r.once("")
 			},
-			want{state: Ended, reason: Drained, wire: a + byeDrained, events: 1}},
+			want{state: Ended, reason: Shutdown, wire: a + byeDrained, events: 1}},
 		{"drain sends nothing that is pending", stream,
 			func(r *rig) { r.news("1"); r.s.Drain(&r.p); r.all() },
-			want{state: Ended, reason: Drained, wire: byeDrained}},
+			want{state: Ended, reason: Shutdown, wire: byeDrained}},
 		{"drain sends what was pushed", single,
 			func(r *rig) { r.pushes().s.Push([]byte(a), 1); r.s.Drain(&r.p); r.all() },
-			want{state: Ended, reason: Drained, wire: a + byeDrained, events: 1}},
+			want{state: Ended, reason: Shutdown, wire: a + byeDrained, events: 1}},
 		{"drain sends what the server said", stream,
 			func(r *rig) { r.s.Say(&r.p, []byte("id: 9\n\n")); r.s.Drain(&r.p); r.all() },
-			want{state: Ended, reason: Drained, wire: "id: 9\n\n" + byeDrained}},
+			want{state: Ended, reason: Shutdown, wire: "id: 9\n\n" + byeDrained}},
 		{"drain does not wait for a client that is full longer than the farewell", stream,
 			func(r *rig) { r.news("1"); r.some(4); r.s.Drain(&r.p) },
-			want{state: Leaving, reason: Drained, wire: "data", due: farewell}},
+			want{state: Leaving, reason: Shutdown, wire: "data", due: farewell}},
 		{"drain does not give a client that is full more time", stream,
 			func(r *rig) { r.news("1"); r.some(4); r.later(timeout - 3); r.s.Drain(&r.p) },
-			want{state: Leaving, reason: Drained, wire: "data", due: timeout}},
+			want{state: Leaving, reason: Shutdown, wire: "data", due: timeout}},
 		{"a farewell is no longer than the timeout", stream,
 			func(r *rig) { r.p.Farewell = 2 * timeout; r.s.Drain(&r.p) },
-			want{state: Leaving, reason: Drained, due: timeout}},
+			want{state: Leaving, reason: Shutdown, due: timeout}},
 		{"an end that is decided gives a client that is full no more time", stream,
-			func(r *rig) { r.news("1"); r.some(0); r.later(60); r.s.Leave(&r.p, Cut, nil) },
-			want{state: Leaving, reason: Cut, due: timeout}},
+			func(r *rig) { r.news("1"); r.some(0); r.later(60); r.s.Leave(&r.p, Slow, nil) },
+			want{state: Leaving, reason: Slow, due: timeout}},
 		{"an end that is decided is told to a client that is full with nothing begun", stream,
-			func(r *rig) { r.news("1"); r.some(0); r.s.Leave(&r.p, Cut, nil); r.all() },
-			want{state: Ended, reason: Cut, wire: byeSlow}},
+			func(r *rig) { r.news("1"); r.some(0); r.s.Leave(&r.p, Slow, nil); r.all() },
+			want{state: Ended, reason: Slow, wire: byeSlow}},
 		{"a connection that is gone", stream,
 			func(r *rig) { r.news("1"); r.some(2); r.s.Gone(false); r.once("") },
 			want{state: Ended, reason: Left, wire: "da"}},
 		{"a connection that timed out", stream,
 			func(r *rig) { r.s.Gone(true) },
 			want{state: Ended, reason: Stalled, abort: true}},
+
+		{"nothing is due of a connection that is gone, though it was full", stream,
+			func(r *rig) { r.news("1"); r.some(0); r.s.Gone(false); r.later(timeout); r.s.Tick(&r.p) },
+			want{state: Ended, reason: Left}},
 
 		// Say, Push.
 		{"what the server says goes before the next event", stream,
@@ -592,17 +613,17 @@ func TestLive(t *testing.T) {
 				r.once(nothing)
 				r.once("")
 			},
-			want{state: Ended, reason: Completed, wire: a + b + nothing, events: 2}},
+			want{state: Ended, reason: Complete, wire: a + b + nothing, events: 2}},
 		{"take in the middle of a batch of lines", typed,
 			func(r *rig) { r.p.Own, r.p.Take = true, 2; r.news("1", "2", "3"); r.all() },
-			want{state: Ended, reason: Completed, events: 2,
+			want{state: Ended, reason: Complete, events: 2,
 				wire: la + lb + `{"id":"end","event":"stream.complete","data":{}}` + "\n"}},
 		{"take at the end of a batch", stream,
 			func(r *rig) { r.p.Own, r.p.Take = true, 2; r.news("1", "2"); r.all() },
-			want{state: Ended, reason: Completed, wire: a + b + nothing, events: 2}},
+			want{state: Ended, reason: Complete, wire: a + b + nothing, events: 2}},
 		{"take over two batches", stream,
 			func(r *rig) { r.p.Own, r.p.Take = true, 2; r.news("1"); r.all(); r.news("2", "3"); r.all() },
-			want{state: Ended, reason: Completed, wire: a + b + nothing, events: 2}},
+			want{state: Ended, reason: Complete, wire: a + b + nothing, events: 2}},
 		{"take is not reached", stream,
 			func(r *rig) { r.p.Own, r.p.Take = true, 2; r.news("1"); r.all() },
 			want{state: Live, wire: a, events: 1}},
@@ -616,7 +637,7 @@ func TestLive(t *testing.T) {
 				r.once(nothing)
 				r.once("")
 			},
-			want{state: Ended, reason: Completed, wire: a + b + nothing, events: 2}},
+			want{state: Ended, reason: Complete, wire: a + b + nothing, events: 2}},
 		{"take of events that were pushed", single,
 			func(r *rig) {
 				r.pushes().p.Take = 1
@@ -626,23 +647,23 @@ func TestLive(t *testing.T) {
 					r.t.Error("Push = true behind the last event")
 				}
 			},
-			want{state: Ended, reason: Completed, wire: a + nothing, events: 1}},
+			want{state: Ended, reason: Complete, wire: a + nothing, events: 1}},
 		{"take of lines without types", plain,
 			func(r *rig) { r.pushes().p.Take = 1; r.s.Push([]byte(la), 1); r.all() },
-			want{state: Ended, reason: Completed, wire: la, events: 1}},
+			want{state: Ended, reason: Complete, wire: la, events: 1}},
 		{"a source that completes at the last event that is taken", single,
 			func(r *rig) {
 				r.pushes().p.Take = 1
 				r.s.Push([]byte(a), 1)
-				r.s.Leave(&r.p, Completed, nil)
+				r.s.Leave(&r.p, Complete, nil)
 				r.all()
 			},
-			want{state: Ended, reason: Completed, wire: a + nothing, events: 1}},
+			want{state: Ended, reason: Complete, wire: a + nothing, events: 1}},
 	})
 }
 
 func TestLeaving(t *testing.T) {
-	// left returns a rig whose end is decided, and nothing of it told.
+	// left returns a rig whose end is decided, and whose last words are not sent.
 	left := func(reason Reason) func(*testing.T, Words) *rig {
 		return func(t *testing.T, w Words) *rig {
 			r := newRig(t, w)
@@ -650,36 +671,36 @@ func TestLeaving(t *testing.T) {
 			return r
 		}
 	}
-	run(t, left(Expired), []row{
+	run(t, left(MaxAge), []row{
 		{"the last words", stream,
 			func(r *rig) { r.once(byeAge); r.once("") },
-			want{state: Ended, reason: Expired, wire: byeAge}},
+			want{state: Ended, reason: MaxAge, wire: byeAge}},
 		{"Took asks for more behind the last words, so that the session ends", stream,
 			func(r *rig) {
 				if !r.once(byeAge) {
 					r.t.Error("Took = false")
 				}
 			},
-			want{state: Leaving, reason: Expired, wire: byeAge, due: timeout}},
+			want{state: Leaving, reason: MaxAge, wire: byeAge, due: timeout}},
 		{"half of the last words are finished", stream,
 			func(r *rig) { r.some(5); r.once(byeAge[5:]); r.once("") },
-			want{state: Ended, reason: Expired, wire: byeAge}},
+			want{state: Ended, reason: MaxAge, wire: byeAge}},
 		{"half sent and last words queued: both go out", stream,
 			func(r *rig) {
 				*r = *newRig(r.t, stream)
 				r.news("1")
 				r.some(4)
-				r.s.Leave(&r.p, Expired, nil)
+				r.s.Leave(&r.p, MaxAge, nil)
 				r.some(1)
 				r.all()
 			},
-			want{state: Ended, reason: Expired, wire: a + byeAge, events: 1}},
+			want{state: Ended, reason: MaxAge, wire: a + byeAge, events: 1}},
 		{"a client that takes a part never gets more than the timeout", stream,
 			func(r *rig) { r.later(60); r.some(5) },
-			want{state: Leaving, reason: Expired, wire: byeAge[:5], due: timeout}},
+			want{state: Leaving, reason: MaxAge, wire: byeAge[:5], due: timeout}},
 		{"a client that takes nothing never gets more than the timeout", stream,
 			func(r *rig) { r.later(60); r.some(0) },
-			want{state: Leaving, reason: Expired, due: timeout}},
+			want{state: Leaving, reason: MaxAge, due: timeout}},
 		{"a client that takes one byte at a time is given up in the end", stream,
 			func(r *rig) {
 				for r.s.State() == Leaving {
@@ -688,22 +709,22 @@ func TestLeaving(t *testing.T) {
 					r.s.Tick(&r.p)
 				}
 			},
-			want{state: Ended, reason: Expired, abort: true, wire: byeAge[:4]}},
+			want{state: Ended, reason: MaxAge, abort: true, wire: byeAge[:4]}},
 		{"a client that takes nothing is given up, and the reason stands", stream,
 			func(r *rig) { r.some(0); r.later(timeout); r.s.Tick(&r.p) },
-			want{state: Ended, reason: Expired, abort: true}},
+			want{state: Ended, reason: MaxAge, abort: true}},
 		{"a client that was not asked is given up, and the reason stands", stream,
 			func(r *rig) { r.later(timeout); r.s.Tick(&r.p) },
-			want{state: Ended, reason: Expired, abort: true}},
+			want{state: Ended, reason: MaxAge, abort: true}},
 		{"nothing is due before the end of patience", stream,
 			func(r *rig) { r.later(timeout - 1); r.s.Tick(&r.p) },
-			want{state: Leaving, reason: Expired, due: timeout}},
+			want{state: Leaving, reason: MaxAge, due: timeout}},
 		{"no heartbeat", stream,
 			func(r *rig) { r.beat(3) },
-			want{state: Leaving, reason: Expired, due: timeout}},
+			want{state: Leaving, reason: MaxAge, due: timeout}},
 		{"nothing that is pending", stream,
 			func(r *rig) { r.news("1"); r.all() },
-			want{state: Ended, reason: Expired, wire: byeAge}},
+			want{state: Ended, reason: MaxAge, wire: byeAge}},
 		{"nothing is pushed", single,
 			func(r *rig) {
 				r.p.Pushes, r.p.Source = true, nil
@@ -712,22 +733,22 @@ func TestLeaving(t *testing.T) {
 				}
 				r.all()
 			},
-			want{state: Ended, reason: Expired, wire: byeAge}},
+			want{state: Ended, reason: MaxAge, wire: byeAge}},
 		{"nothing more is said", stream,
 			func(r *rig) { r.s.Say(&r.p, []byte("id: 9\n\n")); r.all() },
-			want{state: Ended, reason: Expired, wire: byeAge}},
+			want{state: Ended, reason: MaxAge, wire: byeAge}},
 		{"the end is decided once", stream,
-			func(r *rig) { r.s.Leave(&r.p, Failed, problem); r.all() },
-			want{state: Ended, reason: Expired, wire: byeAge}},
+			func(r *rig) { r.s.Leave(&r.p, Error, problem); r.all() },
+			want{state: Ended, reason: MaxAge, wire: byeAge}},
 		{"drain makes patience the farewell, and the words stay", stream,
-			func(r *rig) { r.s.Drain(&r.p); r.check(want{state: Leaving, reason: Expired, due: farewell}); r.all() },
-			want{state: Ended, reason: Expired, wire: byeAge}},
+			func(r *rig) { r.s.Drain(&r.p); r.check(want{state: Leaving, reason: MaxAge, due: farewell}); r.all() },
+			want{state: Ended, reason: MaxAge, wire: byeAge}},
 		{"drain gives no more time than there was", stream,
 			func(r *rig) { r.later(timeout - 3); r.s.Drain(&r.p) },
-			want{state: Leaving, reason: Expired, due: timeout}},
+			want{state: Leaving, reason: MaxAge, due: timeout}},
 		{"drain twice gives no more time", stream,
 			func(r *rig) { r.s.Drain(&r.p); r.later(5); r.s.Drain(&r.p) },
-			want{state: Leaving, reason: Expired, due: farewell}},
+			want{state: Leaving, reason: MaxAge, due: farewell}},
 		{"drain while the last words are half sent", stream,
 			func(r *rig) {
 				r.some(5)
@@ -735,38 +756,38 @@ func TestLeaving(t *testing.T) {
 				r.later(5)
 				r.some(1)
 			},
-			want{state: Leaving, reason: Expired, wire: byeAge[:6], due: farewell}},
+			want{state: Leaving, reason: MaxAge, wire: byeAge[:6], due: farewell}},
 		{"drain: a client that is full counts as drained when it is given up", stream,
 			func(r *rig) { r.some(5); r.s.Drain(&r.p); r.later(farewell); r.s.Tick(&r.p) },
-			want{state: Ended, reason: Drained, abort: true, wire: byeAge[:5]}},
+			want{state: Ended, reason: Shutdown, abort: true, wire: byeAge[:5]}},
 		{"a connection that is gone", stream,
 			func(r *rig) { r.some(5); r.s.Gone(false); r.once("") },
 			want{state: Ended, reason: Left, wire: byeAge[:5]}},
 		{"a connection that timed out keeps the reason", stream,
 			func(r *rig) { r.some(5); r.s.Gone(true) },
-			want{state: Ended, reason: Expired, abort: true, wire: byeAge[:5]}},
+			want{state: Ended, reason: MaxAge, abort: true, wire: byeAge[:5]}},
 		{"lines without types", plain,
 			func(r *rig) { r.once("") },
-			want{state: Ended, reason: Expired, abort: true}},
+			want{state: Ended, reason: MaxAge, abort: true}},
 		{"lines without types are aborted behind half a line, which is finished", plain,
 			func(r *rig) {
 				*r = *newRig(r.t, plain)
 				r.pushes().s.Push([]byte(la), 1)
 				r.some(3)
-				r.s.Leave(&r.p, Expired, nil)
+				r.s.Leave(&r.p, MaxAge, nil)
 				r.once(la[3:])
 				r.once("")
 			},
-			want{state: Ended, reason: Expired, abort: true, wire: la, events: 1}},
+			want{state: Ended, reason: MaxAge, abort: true, wire: la, events: 1}},
 		{"lines without types that are gone are not aborted", plain,
 			func(r *rig) { r.s.Gone(false) },
 			want{state: Ended, reason: Left}},
 	})
 	for reason, given := range map[Reason]Reason{
-		Completed: Stalled, Failed: Stalled, Expired: Expired, Drained: Drained, Revoked: Revoked, Cut: Cut,
+		Complete: Stalled, Error: Stalled, MaxAge: MaxAge, Shutdown: Shutdown, Grant: Grant, Slow: Slow,
 	} {
 		patience := int64(timeout)
-		if reason == Drained {
+		if reason == Shutdown {
 			patience = farewell
 		}
 		run(t, left(reason), []row{
@@ -781,7 +802,7 @@ func TestLeaving(t *testing.T) {
 				want{state: Leaving, reason: reason, due: patience}},
 			{reason.String() + " of lines without types", plain,
 				func(r *rig) { r.once("") },
-				want{state: Ended, reason: reason, abort: reason != Completed}},
+				want{state: Ended, reason: reason, abort: reason != Complete}},
 			{reason.String() + " of an array", silent,
 				func(r *rig) { r.once("") },
 				want{state: Ended, reason: reason}},
@@ -794,12 +815,12 @@ func TestEnded(t *testing.T) {
 		r := newRig(t, w)
 		r.s.expires = 1050
 		r.news("1")
-		r.s.Leave(&r.p, Cut, nil)
+		r.s.Leave(&r.p, Slow, nil)
 		r.all()
 		r.forget()
 		return r
 	}
-	same := want{state: Ended, reason: Cut}
+	same := want{state: Ended, reason: Slow}
 	run(t, ended, []row{
 		{"Next says nothing", stream, func(r *rig) { r.news("2"); r.once("") }, same},
 		{"Took changes nothing", stream, func(r *rig) {
@@ -811,17 +832,17 @@ func TestEnded(t *testing.T) {
 			*r = *newRig(r.t, plain)
 			r.news("1")
 			r.all()
-			r.s.Leave(&r.p, Cut, nil)
+			r.s.Leave(&r.p, Slow, nil)
 			r.once("")
 			r.forget()
 			if r.s.Took(&r.p, 0) {
 				r.t.Error("Took = true")
 			}
-		}, want{state: Ended, reason: Cut, abort: true}},
+		}, want{state: Ended, reason: Slow, abort: true}},
 		{"Beat says nothing", stream, func(r *rig) { r.beat(3) }, same},
 		{"Tick changes nothing", stream, func(r *rig) { r.later(1e6); r.s.Tick(&r.p) }, same},
 		{"Drain changes nothing", stream, func(r *rig) { r.s.Drain(&r.p); r.once("") }, same},
-		{"Leave changes nothing", stream, func(r *rig) { r.s.Leave(&r.p, Failed, problem); r.once("") }, same},
+		{"Leave changes nothing", stream, func(r *rig) { r.s.Leave(&r.p, Error, problem); r.once("") }, same},
 		{"Gone changes nothing", stream, func(r *rig) { r.s.Gone(false) }, same},
 		{"Gone by a timeout changes nothing", stream, func(r *rig) { r.s.Gone(true) }, same},
 		{"Say says nothing", stream, func(r *rig) { r.s.Say(&r.p, []byte("x")); r.once("") }, same},
@@ -832,4 +853,27 @@ func TestEnded(t *testing.T) {
 			r.once("")
 		}, same},
 	})
+}
+
+// Many tells the round that events come faster than they are sent.
+func TestMany(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		do   func(r *rig)
+		want bool
+	}{
+		{"one event", func(r *rig) { r.news("1"); r.all() }, false},
+		{"two events one by one", func(r *rig) { r.news("1"); r.all(); r.news("2"); r.all() }, false},
+		{"two events at a time", func(r *rig) { r.news("1", "2"); r.all() }, true},
+		{"two events, of which one is taken", func(r *rig) { r.news("1", "2"); r.some(len(a)) }, false},
+		{"two events of a rest", func(r *rig) { r.news("1", "2"); r.some(1); r.all() }, true},
+		{"what is not an event", func(r *rig) { r.s.Say(&r.p, []byte("id: 9\n\n")); r.all(); r.beat(9) }, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, stream)
+			if tt.do(r); r.p.Many != tt.want {
+				t.Errorf("Many = %t; want %t", r.p.Many, tt.want)
+			}
+		})
+	}
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// The tests of this file run schedules of inputs that are made from bytes, at random
-// or by a fuzzer. A model that knows only the promises checks each step.
+// The tests of this file run schedules of inputs made from bytes, which are random or a
+// fuzzer's. A model that knows only the promises checks each step.
 
 var schedules = flag.Int("session.schedules", 1000, "how many random schedules TestSchedules runs")
 
@@ -36,7 +36,7 @@ func TestSchedules(t *testing.T) {
 		}
 		total.add(m)
 	}
-	// A schedule that never gets to something proves nothing about it.
+	// Schedules that never reach something prove nothing about it.
 	for reason, n := range total.ended {
 		if n == 0 && Reason(reason) != Going {
 			t.Errorf("no schedule ended by %v", Reason(reason))
@@ -143,7 +143,9 @@ func schedule(t *testing.T, script []byte) *model {
 	kind := m.below(len(formats))
 	w := formats[kind]
 	m.pass = Pass{
-		Plan:   Plan{Words: w, Timeout: timeout, Farewell: farewell, Ending: ending, Gap: func(*sse.Gap) { m.gapsTold++ }},
+		Plan:   &Plan{Words: w, Timeout: timeout, Farewell: farewell, Ending: ending},
+		Name:   streamName,
+		Gap:    func(*sse.Gap) { m.gapsTold++ },
 		Source: m.src,
 		Now:    1000,
 	}
@@ -242,15 +244,15 @@ func (m *model) step() {
 				c.squeeze()
 			}
 			c.s.Drain(&m.pass)
-			m.look(c, Drained)
+			m.look(c, Shutdown)
 		}
 	case 16:
 		if m.below(4) == 0 {
-			reason := []Reason{Completed, Failed, Revoked, Cut}[m.below(4)]
+			reason := []Reason{Complete, Error, Grant, Slow}[m.below(4)]
 			m.note("leave %v", reason)
 			unsaid := c.state == Opening && len(c.pushed) == 0
 			c.s.Leave(&m.pass, reason, problem)
-			if unsaid && reason == Failed {
+			if unsaid && reason == Error {
 				if c.s.State() != Ended {
 					m.failf("a stream that failed before anything was said is %v", c.s.State())
 				}
@@ -292,14 +294,14 @@ func (m *model) step() {
 func (c *client) givenUp() Reason {
 	switch {
 	case c.drained:
-		return Drained
-	case c.state != Leaving, c.reason == Completed, c.reason == Failed:
+		return Shutdown
+	case c.state != Leaving, c.reason == Complete, c.reason == Error:
 		return Stalled
 	}
 	return c.reason
 }
 
-// squeeze ends c's patience at the end of its stream at the latest.
+// squeeze bounds the time that c has to take bytes by the end of its stream.
 func (c *client) squeeze() {
 	if c.stalls != Never {
 		c.stalls = min(c.stalls, c.expires)
@@ -324,9 +326,9 @@ func (m *model) tick(c *client) {
 		c.forced = true
 		m.over(c, want, true)
 	case expired && c.grant:
-		m.look(c, Revoked)
+		m.look(c, Grant)
 	case expired:
-		m.look(c, Expired)
+		m.look(c, MaxAge)
 	default:
 		if c.s.State() != c.state {
 			m.failf("Tick: the session is %v; want %v", c.s.State(), c.state)
@@ -334,7 +336,7 @@ func (m *model) tick(c *client) {
 	}
 }
 
-// look takes note of an end that was decided; it must be by one of the reasons.
+// look records an end that was decided. Its reason must be one of reasons.
 func (m *model) look(c *client, reasons ...Reason) {
 	got, _ := c.s.End()
 	before := c.state
@@ -361,7 +363,7 @@ func (m *model) look(c *client, reasons ...Reason) {
 
 func (c *client) leave(p *Pass) {
 	patience := int64(timeout)
-	if c.reason == Drained {
+	if c.reason == Shutdown {
 		c.drained, patience = true, farewell
 	}
 	c.expires = p.Now + patience
@@ -379,7 +381,7 @@ func (m *model) some(n int) int {
 	return n
 }
 
-// took has c take n bytes of an offer.
+// took makes c take n bytes of an offer.
 func (m *model) took(c *client, b []byte, n int, beat bool) (more bool) {
 	c.wire = append(c.wire, b[:n]...)
 	c.rest = append([]byte(nil), b[n:]...)
@@ -413,12 +415,12 @@ func (m *model) took(c *client, b []byte, n int, beat bool) (more bool) {
 			m.failf("the stream ends behind %d events; %d were asked for", events, m.pass.Take)
 		}
 		c.taken = true
-		m.look(c, Completed)
+		m.look(c, Complete)
 	}
 	return more
 }
 
-// next has c asked what it says.
+// next calls Next of c and checks what it returns.
 func (m *model) next(c *client) {
 	for turn := 1 + m.below(5); turn > 0; turn-- {
 		ended, reason := m.src.ended && m.pass.Source != nil, Going
@@ -431,7 +433,7 @@ func (m *model) next(c *client) {
 			if !ended {
 				m.failf("the session leaves, and its source has not ended")
 			}
-			if unsaid && c.s.State() == Ended && reason == Failed {
+			if unsaid && c.s.State() == Ended && reason == Error {
 				c.forced = true // a status, and no words
 			}
 			m.look(c, reason)
@@ -522,7 +524,7 @@ func (m *model) push(c *client, count int) {
 	}
 }
 
-// finish ends all sessions in order, and checks what they said.
+// finish ends all sessions in order, and checks what their clients have.
 func (m *model) finish() {
 	m.pass.Refresh()
 	for _, c := range m.clients {
@@ -531,7 +533,7 @@ func (m *model) finish() {
 			b := c.s.Next(&m.pass)
 			if c.state < Leaving && c.s.State() >= Leaving {
 				reason, _ := ending(m.src.err)
-				if c.state == Opening && c.s.State() == Ended && reason == Failed {
+				if c.state == Opening && c.s.State() == Ended && reason == Error {
 					c.forced = true
 				}
 				m.look(c, reason)
@@ -548,7 +550,7 @@ func (m *model) finish() {
 			}
 		}
 		if c.state < Leaving {
-			reason := Completed
+			reason := Complete
 			c.s.Leave(&m.pass, reason, nil)
 			m.look(c, reason)
 		}
@@ -572,16 +574,16 @@ func (m *model) finish() {
 	}
 }
 
-// A said is what one block or line of a stream says.
+// A said is one block or line of a stream.
 type said struct {
 	id, name string
 	data     string
 	whole    int  // position of its end
 	silent   bool // it dispatches nothing
-	empty    bool // it says nothing at all
+	empty    bool // it has no content at all
 }
 
-// parse takes what was said apart. It fails unless b ends with an end.
+// parse splits b into blocks or lines. It fails unless b ends after a whole one.
 func (m *model) parse(b []byte) (all []said) {
 	lines := m.pass.Words.Lines
 	for at := 0; at < len(b); {
@@ -735,7 +737,7 @@ func (m *model) check(c *client) {
 	if c.state != Ended || c.forced {
 		return
 	}
-	// It has ended in order: all is said.
+	// It has ended in order: everything was sent.
 	if len(c.rest) > 0 || pushes != len(c.pushed) || words != len(c.said) {
 		m.failf("the session has ended, and its client lacks %q; it has %d of %d events, and %d of %d words",
 			c.rest, pushes, len(c.pushed), words, len(c.said))
@@ -743,7 +745,7 @@ func (m *model) check(c *client) {
 	w := &m.pass.Words
 	if wordless := w.Lines && !w.Typed; last == wordless {
 		m.failf("the session has ended, last words %t", last)
-	} else if ab != (wordless && !w.Silent && reason != Completed) {
+	} else if ab != (wordless && !w.Silent && reason != Complete) {
 		m.failf("the session has ended by %v, abort %t", reason, ab)
 	}
 }
@@ -752,18 +754,23 @@ func lastName(reason Reason, forced bool) string {
 	switch {
 	case forced:
 		return ""
-	case reason == Completed:
+	case reason == Complete:
 		return sse.ControlComplete
-	case reason == Failed:
+	case reason == Error:
 		return sse.ControlError
 	}
 	return sse.ControlBye
 }
 
-// opened checks the opening words, and takes them from what is said.
+// opened checks the opening words, and removes them from all.
 func (m *model) opened(c *client, all *[]said) {
 	blocks := 2
-	if c.start.Stamp != 0 {
+	first := blocks
+	for first < len(*all) && (*all)[first].name == "stream.said" {
+		first++
+	}
+	gap := first < len(*all) && (*all)[first].name == sse.ControlGap // the gap names the position
+	if c.start.Stamp != 0 && !gap {
 		blocks++
 	}
 	if len(*all) < blocks {
@@ -784,7 +791,7 @@ func (m *model) opened(c *client, all *[]said) {
 	*all = (*all)[blocks:]
 }
 
-// passed checks that nothing between two positions was to be sent.
+// passed checks that no event between two positions should have been sent.
 func (m *model) passed(at reading.Spot, to uint64) {
 	for n := at.At; n < to; n++ {
 		if at.Life != m.src.life || n > m.src.newest() || n == 0 {
@@ -815,7 +822,7 @@ func (m *model) gapAt(s said, at reading.Spot) reading.Spot {
 		}
 		m.passed(at, from)
 	case sse.GapRestart:
-		next.Life = anyLife // the next event tells which
+		next.Life = anyLife // the next event names it
 	default:
 		m.failf("gap %v", s)
 	}

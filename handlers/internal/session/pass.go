@@ -18,44 +18,47 @@ type Plan struct {
 	Timeout  int64 // how long a client may take no bytes, and last words may take
 	Farewell int64 // the same while the server drains
 	// Ending says what the end of the source means: nil is completion. cause is the
-	// encoded problem of [Failed].
+	// encoded problem of [Error].
 	Ending func(error) (reason Reason, cause []byte)
-	// Gap, if not nil, is called for each gap that a client is about to be told.
-	Gap func(*sse.Gap)
 }
 
 // A Pass goes over sessions that read one source by one plan: all connections of a
 // group, or a single one. It remembers what it read last, so that sessions at the same
 // position cost one look at the source together. It serves one session at a time.
 type Pass struct {
-	Plan
+	*Plan
 	Source Source // nil: the source pushes
 	Now    int64
+	// Gap, if not nil, is called before a client is told of a gap.
+	Gap func(*sse.Gap)
+	// Failure is the error that the source ended with, if that was [Error].
+	Failure error
 
 	// For a Pass of one session.
+	Name   string // what the opening comment says
 	Pushes bool   // events come by Push
 	Own    bool   // the pass serves one session, so that heartbeats may tell its position
 	Open   bool   // the grace is over: opening words leave without an event
 	Take   uint64 // how many events the client wants; 0 is all
 
-	// What has been taken since the driver looked.
+	// What clients have taken since the driver last reset these.
 	Events, Bytes, Beats uint64
 	Many                 bool // more than one event at a time
 
 	read    bool // at, pending, ready and cause are of the last look
 	at      reading.Spot
 	pending reading.Pending
-	ready   []byte // pending.Frames as they go out
+	ready   []byte // pending.Frames in the format of the stream
 	lent    bool   // ready is scratch of the pass
 	reason  Reason // of an end that is pending
 	cause   []byte
-	told    reading.Spot // Own: the position that the client knows
+	known   reading.Spot // Own: the position that the client knows
 	beat    []byte
 	scratch []byte
 }
 
-// Refresh forgets what was read: what has come since is pending for the sessions that
-// are asked from now on. Until then the pass keeps a part of the source's window alive.
+// Refresh forgets what was read: sessions served from now on get what has come since.
+// Until it is called the pass keeps a part of the source's window alive.
 func (p *Pass) Refresh() {
 	p.read, p.pending, p.ready = false, reading.Pending{}, nil
 }
@@ -73,10 +76,12 @@ func (p *Pass) load(s *Session) {
 	p.pending = p.Source.Read(s.spot)
 	switch d := &p.pending; {
 	case d.Gap != nil:
-		p.read = false // the source counts those who are told
+		p.read = false // the source counts each client that it tells of the gap
 	case d.Ended:
 		p.read = false
-		p.reason, p.cause = p.Ending(d.Err)
+		if p.reason, p.cause = p.Ending(d.Err); p.reason == Error {
+			p.Failure = d.Err
+		}
 	case d.Count > 0:
 		p.ready = d.Frames
 		if p.Take > 0 && uint64(d.Count) > p.Take-s.events {
@@ -93,7 +98,7 @@ func (p *Pass) load(s *Session) {
 	}
 }
 
-// empty reports whether what was read is nothing to say.
+// empty reports whether nothing was read that has to be sent.
 func (p *Pass) empty() bool {
 	return p.ready == nil && p.pending.Gap == nil && !p.pending.Ended
 }
@@ -110,8 +115,8 @@ func (p *Pass) makeBeat(at reading.Spot) {
 	switch {
 	case p.Words.Lines:
 		p.beat = heartbeat[1:2]
-	case p.Own && p.told != at && at.Stamp != 0:
-		p.beat = p.Words.place(nil, at)
+	case p.Own && p.known != at && at.Stamp != 0:
+		p.beat = p.Words.position(nil, at)
 	default:
 		p.beat = heartbeat
 	}
@@ -127,7 +132,7 @@ func (w *Words) unfinished(b []byte, n, count int) int {
 	}
 	left := bytes.Count(b[n:], heartbeat[1:])
 	if b[n-1] == '\n' && b[n] == '\n' {
-		left++ // a blank line is half sent; there are no three line ends in a row
+		left++ // a blank line is half sent; three line ends never follow each other
 	}
 	return min(left, count)
 }

@@ -1,19 +1,19 @@
 package session
 
-// A Reason says why a stream has ended, or is to end.
+// A Reason is why a stream has ended, or is about to.
 type Reason uint8
 
-// The reasons. [Going] is that of a stream that is not to end.
+// The reasons. [Going] is that of a stream whose end is not decided.
 const (
-	Going     Reason = iota
-	Completed        // the source had no more
-	Failed           // the source failed, or a value did not encode
-	Left             // the client closed the connection
-	Stalled          // the client took no bytes for the write timeout
-	Expired          // the stream reached its age
-	Drained          // the server is shutting down
-	Revoked          // the grant expired
-	Cut              // the client's position in the topic is no longer kept
+	Going    Reason = iota
+	Complete        // the source had no more
+	Error           // the source failed, or a value did not encode
+	Left            // the client closed the connection
+	Stalled         // the client took no bytes for the write timeout
+	MaxAge          // the stream reached its age
+	Shutdown        // the server is shutting down
+	Grant           // the grant expired
+	Slow            // the client's position in the topic is no longer kept
 
 	Reasons = iota // how many there are
 )

@@ -27,7 +27,6 @@ const (
 )
 
 func format(w Words) Words {
-	w.Name = "test"
 	w.Retry = func() time.Duration { return 3 * time.Second }
 	w.RetryElsewhere = func() time.Duration { return 1 * time.Second }
 	return w
@@ -35,7 +34,9 @@ func format(w Words) Words {
 
 // What the formats say.
 const (
-	opening = "retry: 3000\n\n: test\n\n"
+	streamName = "test"
+
+	opening = "retry: 3000\n\n: " + streamName + "\n\n"
 	beat    = ":\n\n"
 
 	byeAge     = "event: stream.bye\nretry: 3000\ndata: {\"reason\":\"max-age\",\"retry\":3000}\n\n"
@@ -43,7 +44,7 @@ const (
 	byeSlow    = "event: stream.bye\nretry: 3000\ndata: {\"reason\":\"slow\",\"retry\":3000}\n\n"
 	byeDrained = "event: stream.bye\nretry: 1000\ndata: {\"reason\":\"shutdown\",\"retry\":1000}\n\n"
 	complete   = "event: stream.complete\ndata: {}\n\n"
-	nothing    = "id: end\nevent: stream.complete\ndata: {}\n\n" // is left for this client
+	nothing    = "id: end\nevent: stream.complete\ndata: {}\n\n" // nothing is left for this client
 	failure    = "event: stream.error\ndata: {\"title\":\"broken\"}\n\n"
 
 	lineAge      = `{"event":"stream.bye","data":{"reason":"max-age","retry":3000}}` + "\n"
@@ -65,13 +66,13 @@ var (
 func ending(err error) (Reason, []byte) {
 	switch err {
 	case nil:
-		return Completed, nil
+		return Complete, nil
 	case errClosed:
-		return Drained, nil
+		return Shutdown, nil
 	case errCut:
-		return Cut, nil
+		return Slow, nil
 	}
-	return Failed, problem
+	return Error, problem
 }
 
 // frame returns the frame of an event whose data is text.
@@ -80,8 +81,7 @@ func frame(text string) string { return "data: " + text + "\n\n" }
 // line returns the same as a line of JSON.
 func line(text string) string { return `{"data":` + text + "}\n" }
 
-// A source is a topic: frames that are numbered from 1, of which the oldest may be
-// gone.
+// A source is a topic: frames numbered from 1. The oldest may have been dropped.
 type source struct {
 	frames []string
 	oldest uint64 // 0 is 1
@@ -148,8 +148,8 @@ func (s *source) gap(reason sse.GapReason, oldest uint64) reading.Pending {
 	}
 }
 
-// A rig is one session with all around it. It is a client, too: what it has taken is
-// in wire.
+// A rig is one session, its pass, its source and its client: wire holds what the client
+// has taken.
 type rig struct {
 	t    *testing.T
 	src  *source
@@ -159,7 +159,7 @@ type rig struct {
 	gaps int
 }
 
-// newRig returns a rig whose stream is live.
+// newRig returns a rig whose stream is [Live].
 func newRig(t *testing.T, w Words) *rig {
 	r := openingRig(t, w)
 	r.p.Open = true
@@ -169,12 +169,13 @@ func newRig(t *testing.T, w Words) *rig {
 	return r
 }
 
-// openingRig returns a rig whose stream has said nothing.
+// openingRig returns a rig whose stream is still [Opening].
 func openingRig(t *testing.T, w Words) *rig {
 	r := &rig{t: t, src: &source{}}
 	r.p = Pass{
-		Plan: Plan{Words: w, Timeout: timeout, Farewell: farewell, Ending: ending,
-			Gap: func(*sse.Gap) { r.gaps++ }},
+		Plan:   &Plan{Words: w, Timeout: timeout, Farewell: farewell, Ending: ending},
+		Name:   streamName,
+		Gap:    func(*sse.Gap) { r.gaps++ },
 		Source: r.src,
 		Now:    1000,
 	}
@@ -182,14 +183,14 @@ func openingRig(t *testing.T, w Words) *rig {
 	return r
 }
 
-// forget has the counts begin now.
+// forget resets the counts.
 func (r *rig) forget() {
 	r.wire, r.s.bytes, r.s.events, r.p.Bytes, r.p.Events, r.p.Beats, r.src.reads = nil, 0, 0, 0, 0, 0, 0
 	r.p.Many = false
 	r.p.Refresh()
 }
 
-// pushes makes the source one that pushes.
+// pushes switches to a source that pushes.
 func (r *rig) pushes() *rig {
 	r.p.Source, r.p.Pushes, r.p.Own = nil, true, true
 	r.p.Refresh()
@@ -197,7 +198,7 @@ func (r *rig) pushes() *rig {
 	return r
 }
 
-// take has the client take n bytes of what it is offered.
+// take makes the client take n bytes of what it is offered.
 func (r *rig) take(b []byte, n int) (more bool) {
 	if n > len(b) {
 		r.t.Fatalf("the client wants %d bytes of %q", n, b)
@@ -210,7 +211,7 @@ func (r *rig) take(b []byte, n int) (more bool) {
 	return more
 }
 
-// some has a client take n bytes once.
+// some makes one offer, of which the client takes n bytes.
 func (r *rig) some(n int) {
 	r.t.Helper()
 	b := r.s.Next(&r.p)
@@ -220,7 +221,7 @@ func (r *rig) some(n int) {
 	r.take(b, n)
 }
 
-// once has a client take all that it is offered once.
+// once makes one offer, which the client takes whole.
 func (r *rig) once(want string) (more bool) {
 	r.t.Helper()
 	b := r.s.Next(&r.p)
@@ -233,7 +234,7 @@ func (r *rig) once(want string) (more bool) {
 	return r.take(b, len(b))
 }
 
-// all has a client take all that it is offered, as drivers do.
+// all makes offers until there are no more, as drivers do. The client takes all.
 func (r *rig) all() {
 	r.t.Helper()
 	for range 1000 {
@@ -251,7 +252,7 @@ func (r *rig) all() {
 	r.t.Fatal("the session never has enough")
 }
 
-// beat has a heartbeat sent, of which the client takes at most n bytes.
+// beat sends a heartbeat, of which the client takes at most n bytes.
 func (r *rig) beat(n int) {
 	if b := r.s.Beat(&r.p); b != nil {
 		r.take(b, min(n, len(b)))
@@ -261,7 +262,7 @@ func (r *rig) beat(n int) {
 // later moves the clock.
 func (r *rig) later(d int64) { r.p.Now += d }
 
-// news publishes, and tells the pass.
+// news publishes an event and refreshes the pass.
 func (r *rig) news(texts ...string) {
 	r.src.publish(texts...)
 	r.p.Refresh()
@@ -295,7 +296,7 @@ func (w want) String() string {
 
 func indent(wire string) string { return "\t| " + strings.ReplaceAll(wire, "\n", "\n\t| ") }
 
-// check compares the rig with what is wanted. Counts of the session, of the pass and
+// check compares the rig with w. Counts of the session, of the pass and
 // of the client must agree.
 func (r *rig) check(w want) {
 	r.t.Helper()

@@ -9,20 +9,20 @@ package session
 // Pace, because more will be there soon.
 type Round struct {
 	Pace int64
-	Beat int64 // how long a stream may be silent; 0 is for ever
+	Beat int64 // how long a stream may be silent; 0 means no limit
 
 	running bool
-	news    bool // since the pass under way began, something has come for everybody
+	news    bool // since the pass under way began, events have come for every session
 	more    bool // a session has more to send than its turn
-	wide    bool // the pass under way is for everybody
+	wide    bool // the pass under way is for every session
 	beats   bool // the pass under way sends heartbeats
 	began   int64
 	rests   int64 // no pass for news begins before this
-	quiet   int64 // when everybody was sent something last
+	allSent int64 // when a pass last sent something to every session
 }
 
 // Reset starts the clock of the heartbeats at now.
-func (r *Round) Reset(now int64) { r.quiet = now }
+func (r *Round) Reset(now int64) { r.allSent = now }
 
 // News notes that there may be something new for every session.
 func (r *Round) News() { r.news = true }
@@ -47,7 +47,7 @@ func (r *Round) BeatDue() int64 {
 	if r.Beat <= 0 {
 		return Never
 	}
-	return Later(r.quiet, r.Beat)
+	return Later(r.allSent, r.Beat)
 }
 
 // Wanted reports whether there is news, or a session that wants another turn.
@@ -68,8 +68,8 @@ func (r *Round) Start(now int64) (beats bool) {
 // Beats reports whether the pass under way sends heartbeats.
 func (r *Round) Beats() bool { return r.beats }
 
-// Done ends a pass. sent says that something was written in it, and many that some
-// client took more than one event at a time.
+// Done ends a pass. sent reports whether something was written in it, and many whether
+// a client took more than one event at a time.
 func (r *Round) Done(now int64, sent, many bool) {
 	switch {
 	case many:
@@ -79,7 +79,7 @@ func (r *Round) Done(now int64, sent, many bool) {
 	}
 	// A pass that only resumed one session does not reset the others' heartbeat.
 	if r.beats || sent && r.wide {
-		r.quiet = now
+		r.allSent = now
 	}
 	r.running, r.beats = false, false
 }

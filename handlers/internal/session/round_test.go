@@ -103,7 +103,7 @@ func TestRound(t *testing.T) {
 	}
 }
 
-func TestRoundTells(t *testing.T) {
+func TestRoundState(t *testing.T) {
 	r := Round{Pace: 10, Beat: 1000}
 	if r.Running() || r.Wanted() || r.Beats() {
 		t.Error("a new round has something under way")

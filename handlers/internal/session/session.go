@@ -33,9 +33,9 @@ func Later(t, d int64) int64 {
 type State uint8
 
 const (
-	Opening State = iota // nothing has been said: the answer can still be a status
+	Opening State = iota // nothing has been sent: the answer can still be a status
 	Live                 // open
-	Leaving              // its end is decided, and its last words are to be sent
+	Leaving              // its end is decided, and its last words are still to be sent
 	Ended                // the driver must close the connection
 )
 
@@ -47,33 +47,32 @@ func (s State) String() string { return states[s] }
 // A Session is one open stream. Its zero value is not ready: use [New]. It is used
 // by one goroutine at a time, and may be copied between two calls.
 //
-// There may be very many, so that the fields that only some need are in [own].
+// There may be very many, so the fields that only some need are in [own].
 type Session struct {
 	spot    reading.Spot
-	own     *own   // nil: nothing is to be said to this client alone
+	own     *own   // nil: nothing is to be sent to this client alone
 	expires int64  // Opening, Live: the stream's age; Leaving: the last words' deadline
-	stalls  int64  // when the client is given up, or Never if it takes bytes
-	events  uint64 // that were taken whole
-	bytes   uint64 // that were taken
+	stalls  int64  // when the session gives the client up, or Never if it takes bytes
+	events  uint64 // that the client took whole
+	bytes   uint64 // that the client took
 
 	state   State
 	offered offer
 	reason  Reason
 	grant   bool // expires is the grant's, not the age's
-	drained bool // the server drains, whatever else ends the stream
+	drained bool // the server drains, though something else ends the stream
 	taken   bool // the client has all the events that it asked for
 	abort   bool
 }
 
-// own is what is to be said to one client alone, in the order in which it goes out.
+// own is what is to be sent to one client alone, in this order.
 type own struct {
-	rest   []byte // of what was begun, or is to leave in one write: it goes out before anything else
+	rest   []byte // the rest of a write that was begun, or words and frames joined to one write
 	events int    // that end in rest
 	words  []byte // opening words, or a gap
 	pushed []byte // an event of a source that pushes
 	count  int    // events in pushed
 	last   []byte // last words
-	cause  []byte // of Failed: the problem, encoded
 }
 
 func (o *own) empty() bool {
@@ -107,9 +106,9 @@ func New(spot reading.Spot, expires int64, grant bool) Session {
 }
 
 // Next returns what to write now, in one call. It returns nothing when there is
-// nothing to say yet, or when the session has [Ended]. What it returns is not to be
-// changed, and is valid until the next call of a method of s or p. [Session.Took]
-// must follow before p serves another session.
+// nothing to say yet, or when the session has [Ended]. The caller must not change the
+// bytes, which are valid until the next call of a method of s or p, and must call
+// [Session.Took] before p serves another session.
 func (s *Session) Next(p *Pass) []byte {
 	if s.state == Live && s.own == nil {
 		if !p.read || s.spot.At != p.at.At || s.spot.Life != p.at.Life {
@@ -123,7 +122,7 @@ func (s *Session) Next(p *Pass) []byte {
 	return s.next(p)
 }
 
-// next is Next for all but a batch of a session that has nothing else to say.
+// next is Next without the short way for a session that only has a batch to send.
 func (s *Session) next(p *Pass) []byte {
 	s.offered = offerNone
 	if s.state == Opening && !s.begin(p) {
@@ -174,7 +173,7 @@ func (s *Session) next(p *Pass) []byte {
 	return nil
 }
 
-// look reads what is pending behind what a filter passes over.
+// look reads what is pending, and skips what a filter passes over.
 func (s *Session) look(p *Pass) {
 	p.load(s)
 	for p.empty() && p.pending.More && s.spot != p.pending.Next {
@@ -187,42 +186,44 @@ func (s *Session) look(p *Pass) {
 // returns false if there is nothing to say before the grace is over.
 func (s *Session) begin(p *Pass) bool {
 	if s.own != nil && len(s.own.pushed) > 0 {
-		s.open(p)
+		s.open(p, s.spot)
 		return true
 	}
 	s.look(p)
 	switch {
-	case p.pending.Ended && p.reason == Failed:
-		s.Leave(p, Failed, p.cause) // the answer can still be a status
+	case p.pending.Ended && p.reason == Error:
+		s.Leave(p, Error, p.cause) // the answer can still be a status
 		return false
 	case p.empty() && !p.Open:
 		s.spot = p.pending.Next
 		return false
 	}
-	s.open(p)
 	if p.pending.Gap != nil {
+		s.open(p, reading.Spot{}) // the gap names the position, of which the client may have another
 		s.gap(p)
 		return true
 	}
+	s.open(p, s.spot)
 	if s.own.join(p.ready, p.pending.Count) {
-		s.spot, p.told = p.pending.Next, p.pending.Next
+		s.spot, p.known = p.pending.Next, p.pending.Next
 	}
 	return true
 }
 
-// open queues the opening words, before what the server said and the source pushed.
-func (s *Session) open(p *Pass) {
+// open queues the opening words of a stream at spot, before the words of [Session.Say]
+// and the event of [Session.Push].
+func (s *Session) open(p *Pass, spot reading.Spot) {
 	s.state = Live
-	p.told = s.spot
+	p.known = s.spot
 	o := s.alone()
-	o.words = append(p.Words.Open(nil, s.spot), o.words...)
+	o.words = append(p.Words.Open(nil, p.Name, spot), o.words...)
 	if o.join(o.pushed, o.count) {
-		o.pushed, o.count = nil, 0
+		o.pushed = nil
 	}
 }
 
-// join has frames leave in one write with the words before them, if both are there
-// and the frames are small.
+// join puts frames in one write with the words before them, if there are both and the
+// frames are small. It reports whether it did.
 func (o *own) join(frames []byte, count int) bool {
 	if len(o.words) == 0 || len(frames) == 0 || len(frames) > joinUpTo {
 		return false
@@ -234,14 +235,14 @@ func (o *own) join(frames []byte, count int) bool {
 
 func (s *Session) gap(p *Pass) {
 	g := p.pending.Gap
-	s.spot, p.told = p.pending.Next, p.pending.Next
+	s.spot, p.known = p.pending.Next, p.pending.Next
 	o := s.alone()
 	o.words = p.Words.Gap(o.words, g)
 	p.tell(g)
 }
 
-// Say queues words of the server's for this client alone. They leave before the next
-// event, and count for nothing.
+// Say queues words for this client alone. They are sent before the next event, and do not
+// count as one.
 func (s *Session) Say(p *Pass, words []byte) {
 	if s.state >= Leaving {
 		return
@@ -262,7 +263,7 @@ func (s *Session) alone() *own {
 
 // Push offers the next event of a source that makes events for this stream alone:
 // frame, which holds count of them. It returns false if the stream's end is decided.
-// frame is the caller's again when Next has returned nothing.
+// The caller may use frame again when Next has returned nothing.
 func (s *Session) Push(frame []byte, count int) bool {
 	if s.state >= Leaving {
 		return false
@@ -273,22 +274,23 @@ func (s *Session) Push(frame []byte, count int) bool {
 }
 
 // Took settles the last call of Next or Beat: n bytes of what it returned were
-// written. It returns true if Next is to be asked again at once. If n is not all of it
-// the client is full, and is given up unless it takes bytes within the timeout.
+// written. It returns true if the driver must call Next again at once. If n is not all of
+// it the client is full, and the session gives it up unless it takes bytes within the
+// timeout.
 func (s *Session) Took(p *Pass, n int) (more bool) {
 	s.bytes += uint64(n)
 	p.Bytes += uint64(n)
 	if s.offered == offerBatch {
 		if n == len(p.ready) {
 			s.spot, s.stalls = p.pending.Next, Never
-			p.told = s.spot
+			p.known = s.spot
 			s.counted(p, p.pending.Count)
 			return p.pending.More || s.state != Live
 		}
 		if n > 0 {
 			left := p.Words.unfinished(p.ready, n, p.pending.Count)
 			s.spot = p.pending.Next
-			p.told = s.spot
+			p.known = s.spot
 			s.keep(p.ready[n:], left, p.lent)
 			s.counted(p, p.pending.Count-left)
 		}
@@ -316,33 +318,28 @@ func (s *Session) tookOwn(p *Pass, n int) (more bool) {
 		s.counted(p, done)
 	case offerWords:
 		words := o.words
+		o.words = nil
 		if n < len(words) {
-			if n > 0 {
-				o.rest, o.words = words[n:], nil
-			}
+			o.rest = words[n:]
 			s.full(p, n)
 			return false
 		}
-		o.words = nil
 	case offerPushed:
 		frame, count := o.pushed, o.count
+		o.pushed = nil
 		if n < len(frame) {
-			if n > 0 {
-				left := p.Words.unfinished(frame, n, count)
-				o.pushed, o.count = nil, 0
-				o.rest, o.events = frame[n:], left
-				s.counted(p, count-left)
-			}
+			left := p.Words.unfinished(frame, n, count)
+			o.rest, o.events = frame[n:], left
+			s.counted(p, count-left)
 			s.full(p, n)
 			return false
 		}
-		o.pushed, o.count = nil, 0
 		s.counted(p, count)
 	case offerBeat:
 		if n == 0 {
-			return false // the client is full: the heartbeat is forgotten
+			return false // the client is full: the heartbeat is dropped
 		}
-		p.told = s.spot
+		p.known = s.spot
 		p.Beats++
 		if n < len(p.beat) {
 			s.keep(p.beat[n:], 0, false)
@@ -353,14 +350,11 @@ func (s *Session) tookOwn(p *Pass, n int) (more bool) {
 		return false
 	}
 	s.stalls = Never
-	if s.own.empty() && !p.Pushes {
-		s.own = nil
-	}
 	return s.state == Leaving || !s.own.empty() || !p.Pushes && offered != offerBeat
 }
 
-// counted counts events that the client has got, and ends the stream behind the
-// last one that it wants.
+// counted counts events that the client has got, and ends the stream after the last
+// one that it wants.
 func (s *Session) counted(p *Pass, n int) {
 	if n == 0 {
 		return
@@ -372,11 +366,11 @@ func (s *Session) counted(p *Pass, n int) {
 	}
 	if p.Take > 0 && s.events >= p.Take && s.state < Leaving {
 		s.taken = true
-		s.Leave(p, Completed, nil)
+		s.Leave(p, Complete, nil)
 	}
 }
 
-// keep keeps rest, in which count events end, to be sent before anything else.
+// keep stores rest, in which count events end. It is sent before anything else.
 func (s *Session) keep(rest []byte, count int, lent bool) {
 	o := s.alone()
 	if lent || len(rest) <= keepWhole {
@@ -385,13 +379,11 @@ func (s *Session) keep(rest []byte, count int, lent bool) {
 	o.rest, o.events = rest, count
 }
 
-// full notes that the client took only n of the bytes it was offered.
+// full notes that the client took only n of the bytes it was offered. While the
+// session is leaving, expires bounds the wait too.
 func (s *Session) full(p *Pass, n int) {
 	if s.stalls == Never || n > 0 {
 		s.stalls = min(Later(p.Now, p.Timeout), Never-1)
-	}
-	if s.state == Leaving {
-		s.stalls = min(s.stalls, s.expires)
 	}
 }
 
@@ -406,31 +398,27 @@ func (s *Session) Beat(p *Pass) []byte {
 	return p.beat
 }
 
-// Leave decides the end of the stream, if it has not been decided: Next returns what
-// is left to say, within the timeout, or the farewell of a server that drains. cause
-// is the encoded problem of [Failed]. Before anything has been said, Failed ends the
-// session without a word: the driver answers with a status.
+// Leave decides the end of the stream, if it has not been decided: Next returns what is
+// left to say. The client has the timeout to take it, or the farewell if the server
+// drains. cause is the encoded problem of [Error]. If nothing has been sent yet, Error
+// ends the session without last words: the driver answers with a status.
 func (s *Session) Leave(p *Pass, reason Reason, cause []byte) {
 	if s.state >= Leaving {
 		return
 	}
 	s.reason = reason
 	if s.state == Opening {
-		if reason == Failed && (s.own == nil || len(s.own.pushed) == 0) {
+		if reason == Error && (s.own == nil || len(s.own.pushed) == 0) {
 			s.state = Ended
 			return
 		}
-		s.open(p)
+		s.open(p, s.spot)
 	}
 	patience := p.Timeout
-	if reason == Drained {
-		s.drained = true
+	if reason == Shutdown {
 		patience = min(patience, p.Farewell)
 	}
 	s.state, s.expires = Leaving, Later(p.Now, patience)
-	if s.stalls != Never {
-		s.stalls = min(s.stalls, s.expires)
-	}
 	words, ok := p.Words.Last(nil, reason, cause, s.taken)
 	s.abort = !ok
 	if len(words) > 0 {
@@ -444,16 +432,13 @@ func (s *Session) Drain(p *Pass) {
 	if s.state == Leaving {
 		s.drained = true
 		s.expires = min(s.expires, Later(p.Now, p.Farewell))
-		if s.stalls != Never {
-			s.stalls = min(s.stalls, s.expires)
-		}
 		return
 	}
-	s.Leave(p, Drained, nil)
+	s.Leave(p, Shutdown, nil)
 }
 
-// Gone ends the session: its connection is no more. timedOut says that its client
-// stopped answering.
+// Gone ends the session because its connection is closed or broken. timedOut reports
+// that the client stopped answering.
 func (s *Session) Gone(timedOut bool) {
 	switch {
 	case s.state == Ended:
@@ -464,13 +449,13 @@ func (s *Session) Gone(timedOut bool) {
 	}
 }
 
-// giveUp ends the session without another word. A reason that was decided stands,
-// unless it says that the client got everything.
+// giveUp ends the session and sends nothing more. A reason that was decided stands,
+// unless it means that the client got everything.
 func (s *Session) giveUp() {
 	switch {
 	case s.drained:
-		s.reason = Drained
-	case s.state < Leaving || s.reason == Completed || s.reason == Failed:
+		s.reason = Shutdown
+	case s.state < Leaving || s.reason == Complete || s.reason == Error:
 		s.reason = Stalled
 	}
 	s.state, s.abort = Ended, true
@@ -483,12 +468,12 @@ func (s *Session) Tick(p *Pass) {
 	case s.stalls <= p.Now:
 		s.giveUp()
 	case s.expires > p.Now:
-	case s.state == Leaving: // its client takes bytes, but for ever
+	case s.state == Leaving: // its client takes bytes, but too slowly
 		s.giveUp()
 	case s.grant:
-		s.Leave(p, Revoked, nil)
+		s.Leave(p, Grant, nil)
 	default:
-		s.Leave(p, Expired, nil)
+		s.Leave(p, MaxAge, nil)
 	}
 }
 
@@ -503,18 +488,18 @@ func (s *Session) Due() int64 {
 // State returns how far the stream has got.
 func (s *Session) State() State { return s.state }
 
-// Full reports whether the client took less than it was offered last: it is to be
-// offered more only when it takes bytes again.
+// Full reports whether the client took less than it was last offered. The driver offers
+// it more only when it takes bytes again.
 func (s *Session) Full() bool { return s.stalls != Never }
 
-// Spot returns the position behind all that was offered.
+// Spot returns the position after everything that was offered.
 func (s *Session) Spot() reading.Spot { return s.spot }
 
 // Move sets the position of a session that is [Session.Settled], for a source that
-// names it in another way.
+// identifies it in another way.
 func (s *Session) Move(spot reading.Spot) { s.spot = spot }
 
-// Settled reports whether there is nothing to say to this client alone.
+// Settled reports whether the stream is open and nothing waits for this client alone.
 func (s *Session) Settled() bool { return s.state == Live && s.own.empty() && s.stalls == Never }
 
 // Unsent returns how many events before [Session.Spot] have not been written whole.
@@ -528,6 +513,6 @@ func (s *Session) Unsent() uint64 {
 // Counts returns how many events and bytes the client has taken.
 func (s *Session) Counts() (events, bytes uint64) { return s.events, s.bytes }
 
-// End returns why the stream has ended, or is to end. abort says that its client
-// would take the end of the connection for a good end: it must be aborted.
+// End returns why the stream has ended, or is about to. abort reports that the driver
+// must abort the connection: a client would take its close for a good end.
 func (s *Session) End() (reason Reason, abort bool) { return s.reason, s.abort }

@@ -94,6 +94,16 @@ func TestOpening(t *testing.T) {
 			},
 			want{state: Live, events: 1, wire: opening +
 				"id: 2\nevent: stream.gap\ndata: {\"reason\":\"slow\",\"from\":\"\",\"to\":\"\",\"missed\":2}\n\n" + c}},
+		{"a gap that opens the stream names the position alone", stream,
+			func(r *rig) {
+				r.src.stamp = 36
+				r.news("1", "2", "3")
+				r.s.Move(r.src.spot(2))
+				r.src.oldest = 3
+				r.all()
+			},
+			want{state: Live, events: 1, wire: opening +
+				"id: 2.10\nevent: stream.gap\ndata: {\"reason\":\"slow\",\"from\":\"\",\"to\":\"\",\"missed\":1}\n\n" + c}},
 		{"a gap opens typed lines", typed,
 			func(r *rig) { r.news("1", "2", "3"); r.src.oldest = 3; r.all() },
 			want{state: Live, events: 1, wire: `{"id":"2","event":"stream.gap","data":{"reason":"slow","from":"","to":"","missed":2}}` + "\n" + lc}},
@@ -116,50 +126,50 @@ func TestOpening(t *testing.T) {
 			want{state: Live, wire: opening + a + "data", events: 1, due: timeout}},
 		{"a source that failed before anything was said ends the session without a word", stream,
 			func(r *rig) { r.ends(errBroken); r.once("") },
-			want{state: Ended, reason: Failed}},
+			want{state: Ended, reason: Error}},
 		{"a source that failed before the grace was over ends the session at the end of the grace", stream,
 			func(r *rig) { r.ends(errBroken); r.p.Open = true; r.once("") },
-			want{state: Ended, reason: Failed}},
+			want{state: Ended, reason: Error}},
 		{"a source that failed behind an event is told of behind it", stream,
 			func(r *rig) { r.news("1"); r.ends(errBroken); r.all() },
-			want{state: Ended, reason: Failed, events: 1, wire: opening + a + failure}},
+			want{state: Ended, reason: Error, events: 1, wire: opening + a + failure}},
 		{"a source that was complete from the start opens and completes", stream,
 			func(r *rig) { r.ends(nil); r.all() },
-			want{state: Ended, reason: Completed, wire: opening + complete}},
-		{"Failed ends it without a word", stream,
-			func(r *rig) { r.s.Leave(&r.p, Failed, problem); r.once("") },
-			want{state: Ended, reason: Failed}},
-		{"Failed behind an event that was pushed is told behind it", single,
+			want{state: Ended, reason: Complete, wire: opening + complete}},
+		{"Error ends it without a word", stream,
+			func(r *rig) { r.s.Leave(&r.p, Error, problem); r.once("") },
+			want{state: Ended, reason: Error}},
+		{"Error behind an event that was pushed is told behind it", single,
 			func(r *rig) {
 				r.pushes()
 				r.s.Push([]byte(a), 1)
-				r.s.Leave(&r.p, Failed, problem)
+				r.s.Leave(&r.p, Error, problem)
 				r.once(opening + a)
 				r.once(failure)
 				r.once("")
 			},
-			want{state: Ended, reason: Failed, events: 1, wire: opening + a + failure}},
+			want{state: Ended, reason: Error, events: 1, wire: opening + a + failure}},
 		{"an event that was pushed goes out before the end", single,
-			func(r *rig) { r.pushes(); r.s.Push([]byte(a), 1); r.s.Leave(&r.p, Completed, nil); r.all() },
-			want{state: Ended, reason: Completed, events: 1, wire: opening + a + nothing}},
-		{"Completed opens and completes", single,
-			func(r *rig) { r.pushes().s.Leave(&r.p, Completed, nil); r.once(opening); r.once(nothing); r.once("") },
-			want{state: Ended, reason: Completed, wire: opening + nothing}},
+			func(r *rig) { r.pushes(); r.s.Push([]byte(a), 1); r.s.Leave(&r.p, Complete, nil); r.all() },
+			want{state: Ended, reason: Complete, events: 1, wire: opening + a + nothing}},
+		{"Complete opens and completes", single,
+			func(r *rig) { r.pushes().s.Leave(&r.p, Complete, nil); r.once(opening); r.once(nothing); r.once("") },
+			want{state: Ended, reason: Complete, wire: opening + nothing}},
 		{"Drain opens and says goodbye", stream,
 			func(r *rig) { r.s.Drain(&r.p); r.all() },
-			want{state: Ended, reason: Drained, wire: opening + byeDrained}},
+			want{state: Ended, reason: Shutdown, wire: opening + byeDrained}},
 		{"Drain does not wait for the client longer than the farewell", stream,
 			func(r *rig) { r.s.Drain(&r.p) },
-			want{state: Leaving, reason: Drained, due: farewell}},
+			want{state: Leaving, reason: Shutdown, due: farewell}},
 		{"Drain has no word for lines without types", plain,
 			func(r *rig) { r.s.Drain(&r.p); r.all() },
-			want{state: Ended, reason: Drained, abort: true}},
+			want{state: Ended, reason: Shutdown, abort: true}},
 		{"Drain sends no line that is pending", plain,
 			func(r *rig) { r.news("1"); r.s.Drain(&r.p); r.all() },
-			want{state: Ended, reason: Drained, abort: true}},
+			want{state: Ended, reason: Shutdown, abort: true}},
 		{"the age", stream,
 			func(r *rig) { r.s.expires = 1050; r.later(50); r.s.Tick(&r.p); r.all() },
-			want{state: Ended, reason: Expired, wire: opening + byeAge}},
+			want{state: Ended, reason: MaxAge, wire: opening + byeAge}},
 		{"an expired grant sends nothing that is pending", stream,
 			func(r *rig) {
 				r.s.expires, r.s.grant = 1050, true
@@ -168,7 +178,7 @@ func TestOpening(t *testing.T) {
 				r.s.Tick(&r.p)
 				r.all()
 			},
-			want{state: Ended, reason: Revoked, wire: opening + byeGrant}},
+			want{state: Ended, reason: Grant, wire: opening + byeGrant}},
 		{"nothing is due before the age", stream,
 			func(r *rig) { r.s.expires = 1050; r.later(49); r.s.Tick(&r.p) },
 			want{state: Opening, due: 50}},
@@ -203,7 +213,7 @@ func TestOpening(t *testing.T) {
 			want{state: Live, wire: "x", due: timeout}},
 		{"what the server says of a source that has failed is not said", stream,
 			func(r *rig) { r.ends(errBroken); r.s.Say(&r.p, []byte("id: 9\n\n")); r.once("") },
-			want{state: Ended, reason: Failed}},
+			want{state: Ended, reason: Error}},
 		{"a client that takes nothing of the opening is told more behind it", stream,
 			func(r *rig) { r.news("1"); r.some(0); r.s.Say(&r.p, []byte("id: 9\n\n")); r.all() },
 			want{state: Live, wire: opening + a + "id: 9\n\n", events: 1}},
@@ -226,7 +236,7 @@ func TestOpening(t *testing.T) {
 			want{state: Live, wire: opening + c, events: 1}},
 		{"take counts an event that leaves with the opening words", stream,
 			func(r *rig) { r.p.Take, r.p.Own = 1, true; r.news("1", "2"); r.once(opening + a); r.all() },
-			want{state: Ended, reason: Completed, wire: opening + a + nothing, events: 1}},
+			want{state: Ended, reason: Complete, wire: opening + a + nothing, events: 1}},
 	})
 }
 

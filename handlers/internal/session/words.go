@@ -10,7 +10,8 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// Words is the format of a stream: how it says what is not an event of its source.
+// Words is the format of a stream: how a session writes what is not an event of
+// its source.
 type Words struct {
 	Lines  bool // newline-delimited JSON instead of an event stream
 	Typed  bool // events have names and ids, so that lines have a place for control events
@@ -18,53 +19,53 @@ type Words struct {
 	Topic  bool // ids are positions of a topic
 	Text   Text // Lines: whether the data of a topic is text
 
-	Name string // what the opening comment says
 	// Retry and RetryElsewhere return the reconnection time to ask of one client: of
 	// this server, and of one that drains.
 	Retry, RetryElsewhere func() time.Duration
 }
 
-// Open appends the opening words of a stream that begins at spot.
-func (w *Words) Open(dst []byte, spot reading.Spot) []byte {
+// Open appends the opening words of a stream that begins at spot. name is what the
+// opening comment says.
+func (w *Words) Open(dst []byte, name string, spot reading.Spot) []byte {
 	if w.Lines {
 		return dst
 	}
 	dst = must(sse.AppendRetry(dst, w.Retry()))
-	dst = must(sse.AppendComment(dst, w.Name))
+	dst = must(sse.AppendComment(dst, name))
 	if spot.Stamp == 0 {
 		return dst
 	}
-	return w.place(dst, spot)
+	return w.position(dst, spot)
 }
 
-// place appends a block that sets the client's last event id and dispatches nothing.
-func (w *Words) place(dst []byte, spot reading.Spot) []byte {
+// position appends a block that sets the client's last event id and dispatches nothing.
+func (w *Words) position(dst []byte, spot reading.Spot) []byte {
 	return must(sse.AppendID(dst, spot.Pos().String()))
 }
 
-// Gap appends what tells a client that events are missing.
+// Gap appends the control event that tells a client that events are missing.
 func (w *Words) Gap(dst []byte, g *sse.Gap) []byte { return w.control(dst, g.Control()) }
 
-// Last appends what a client is told at the end, because of reason. taken says that it
-// has all the events that it asked for. ok is false if the format has no word for that
-// reason, so that the client would take the end for a good one.
+// Last appends the last words of a stream that ends because of reason. taken reports
+// that the client has all the events that it asked for. ok is false if the format cannot
+// express that reason, so that the client would take the end for a good one.
 func (w *Words) Last(dst []byte, reason Reason, cause []byte, taken bool) (words []byte, ok bool) {
 	if w.Silent {
 		return dst, true
 	}
 	if w.Lines && !w.Typed {
-		return dst, reason == Completed
+		return dst, reason == Complete
 	}
 	var c sse.Control
 	switch reason {
-	case Completed:
+	case Complete:
 		c = sse.Control{Name: sse.ControlComplete}
 		if taken || !w.Topic {
 			c.ID = sse.EndID // nothing is left for this client
 		}
-	case Failed:
+	case Error:
 		c = sse.Control{Name: sse.ControlError, Data: json.RawMessage(cause)}
-	case Drained:
+	case Shutdown:
 		c = bye(reason, w.RetryElsewhere())
 	default:
 		c = bye(reason, w.Retry())
@@ -81,8 +82,8 @@ func bye(reason Reason, retry time.Duration) sse.Control {
 	return sse.Bye{Reason: reason.String(), Retry: retry.Milliseconds()}.Control()
 }
 
-// control appends a control event. They are the server's own words, so that they
-// always encode.
+// control appends a control event. The server makes them itself, so they always
+// encode.
 func (w *Words) control(dst []byte, c sse.Control) []byte {
 	if !w.Lines {
 		return must(c.Append(dst))

@@ -23,35 +23,35 @@ func TestWordsLast(t *testing.T) {
 		want   string
 		ok     bool
 	}{
-		{"complete", &stream, Completed, false, complete, true},
-		{"complete, all taken", &stream, Completed, true, nothing, true},
-		{"complete, of one request", &single, Completed, false, nothing, true},
-		{"error", &stream, Failed, false, failure, true},
-		{"max-age", &stream, Expired, false, byeAge, true},
-		{"shutdown", &stream, Drained, false, byeDrained, true},
-		{"grant", &stream, Revoked, false, byeGrant, true},
-		{"slow", &stream, Cut, false, byeSlow, true},
+		{"complete", &stream, Complete, false, complete, true},
+		{"complete, all taken", &stream, Complete, true, nothing, true},
+		{"complete, of one request", &single, Complete, false, nothing, true},
+		{"error", &stream, Error, false, failure, true},
+		{"max-age", &stream, MaxAge, false, byeAge, true},
+		{"shutdown", &stream, Shutdown, false, byeDrained, true},
+		{"grant", &stream, Grant, false, byeGrant, true},
+		{"slow", &stream, Slow, false, byeSlow, true},
 
-		{"complete line", &typed, Completed, false, lineComplete, true},
-		{"complete line, all taken", &typed, Completed, true, `{"id":"end","event":"stream.complete","data":{}}` + "\n", true},
-		{"complete line, of one request", &typedSingle, Completed, false, `{"id":"end","event":"stream.complete","data":{}}` + "\n", true},
-		{"error line", &typed, Failed, false, lineFailure, true},
-		{"max-age line", &typed, Expired, false, lineAge, true},
-		{"shutdown line", &typed, Drained, false, lineDrained, true},
-		{"grant line", &typed, Revoked, false, lineGrant, true},
-		{"slow line", &typed, Cut, false, lineSlow, true},
+		{"complete line", &typed, Complete, false, lineComplete, true},
+		{"complete line, all taken", &typed, Complete, true, `{"id":"end","event":"stream.complete","data":{}}` + "\n", true},
+		{"complete line, of one request", &typedSingle, Complete, false, `{"id":"end","event":"stream.complete","data":{}}` + "\n", true},
+		{"error line", &typed, Error, false, lineFailure, true},
+		{"max-age line", &typed, MaxAge, false, lineAge, true},
+		{"shutdown line", &typed, Shutdown, false, lineDrained, true},
+		{"grant line", &typed, Grant, false, lineGrant, true},
+		{"slow line", &typed, Slow, false, lineSlow, true},
 
-		{"lines without types: complete", &plain, Completed, false, "", true},
-		{"lines without types: complete, all taken", &plain, Completed, true, "", true},
-		{"lines without types: error", &plain, Failed, false, "", false},
-		{"lines without types: max-age", &plain, Expired, false, "", false},
-		{"lines without types: shutdown", &plain, Drained, false, "", false},
-		{"lines without types: grant", &plain, Revoked, false, "", false},
-		{"lines without types: slow", &plain, Cut, false, "", false},
+		{"lines without types: complete", &plain, Complete, false, "", true},
+		{"lines without types: complete, all taken", &plain, Complete, true, "", true},
+		{"lines without types: error", &plain, Error, false, "", false},
+		{"lines without types: max-age", &plain, MaxAge, false, "", false},
+		{"lines without types: shutdown", &plain, Shutdown, false, "", false},
+		{"lines without types: grant", &plain, Grant, false, "", false},
+		{"lines without types: slow", &plain, Slow, false, "", false},
 
-		{"array: complete", &silent, Completed, false, "", true},
-		{"array: error", &silent, Failed, false, "", true},
-		{"array: shutdown", &silent, Drained, false, "", true},
+		{"array: complete", &silent, Complete, false, "", true},
+		{"array: error", &silent, Error, false, "", true},
+		{"array: shutdown", &silent, Shutdown, false, "", true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -77,7 +77,7 @@ func TestWordsOpen(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := string(tt.words.Open([]byte("before;"), tt.spot)); got != "before;"+tt.want {
+			if got := string(tt.words.Open([]byte("before;"), streamName, tt.spot)); got != "before;"+tt.want {
 				t.Errorf("Open(%v) = %q; want %q", tt.spot, got, "before;"+tt.want)
 			}
 		})
@@ -177,7 +177,7 @@ func TestUnfinished(t *testing.T) {
 			for range 500 {
 				var b []byte
 				var ends []int
-				if rnd.IntN(2) == 0 { // what no event ends in may come first
+				if rnd.IntN(2) == 0 { // bytes in which no event ends may come first
 					b = append(b, opening...)
 				}
 				for range rnd.IntN(6) {
@@ -201,8 +201,8 @@ func TestUnfinished(t *testing.T) {
 
 func TestReasonString(t *testing.T) {
 	want := map[Reason]string{
-		Going: "going", Completed: "complete", Failed: "error", Left: "left", Stalled: "stalled",
-		Expired: "max-age", Drained: "shutdown", Revoked: "grant", Cut: "slow", Reasons: "unknown",
+		Going: "going", Complete: "complete", Error: "error", Left: "left", Stalled: "stalled",
+		MaxAge: "max-age", Shutdown: "shutdown", Grant: "grant", Slow: "slow", Reasons: "unknown",
 	}
 	for r, s := range want {
 		if r.String() != s {

@@ -59,7 +59,7 @@ func ServeMem(t testing.TB, cfg service.Config) (ln *memnet.Listener, stop func(
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
 	}
-	cfg.Transport = handlers.Portable // there are no sockets to take over
+	cfg.Transport = handlers.TransportPortable // there are no sockets to take over
 	ln = memnet.Listen()
 	end := run(t, ln, cfg)
 	return ln, func() { end() }

@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-func newFileCursor(t *testing.T, path string) *FileCursor {
+func openPositionFile(t *testing.T, path string) *PositionFile {
 	t.Helper()
-	c, err := NewFileCursor(path)
+	c, err := OpenPositionFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,18 +24,18 @@ func newFileCursor(t *testing.T, path string) *FileCursor {
 	return c
 }
 
-func wantLoad(t *testing.T, c *FileCursor, want string) {
+func wantLoad(t *testing.T, c *PositionFile, want string) {
 	t.Helper()
 	if got, err := c.Load(t.Context()); got != want || err != nil {
 		t.Fatalf("Load() = %.100q, %v; want %.100q, nil", got, err, want)
 	}
 }
 
-func TestFileCursorAnyID(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "cursor")
-	c := newFileCursor(t, path)
+func TestPositionFileAnyID(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "position")
+	c := openPositionFile(t, path)
 	wantLoad(t, c, "")
-	for _, id := range []string{"7.abc", "", "a\nb\r\n\x00", "\n", "ключ \U0001f511", "\xff\xfe", "fluxwire-cursor-1 00000000 0\n\n", strings.Repeat("x", maxCursorID)} {
+	for _, id := range []string{"7.abc", "", "a\nb\r\n\x00", "\n", "ключ \U0001f511", "\xff\xfe", "fluxwire-position-1 00000000 0\n\n", strings.Repeat("x", maxStoredID)} {
 		if err := c.Save(t.Context(), id); err != nil {
 			t.Fatalf("Save(%.100q) = %v", id, err)
 		}
@@ -43,10 +43,10 @@ func TestFileCursorAnyID(t *testing.T) {
 		if err := c.Close(); err != nil {
 			t.Fatal(err)
 		}
-		c = newFileCursor(t, path)
+		c = openPositionFile(t, path)
 		wantLoad(t, c, id)
 	}
-	kept := strings.Repeat("x", maxCursorID)
+	kept := strings.Repeat("x", maxStoredID)
 	err := c.Save(t.Context(), kept+"x")
 	if want := path + ": the id has 65537 bytes, more than 65536"; err == nil || !strings.HasSuffix(err.Error(), want) {
 		t.Errorf("Save of 65537 bytes = %v, want %q", err, want)
@@ -54,31 +54,31 @@ func TestFileCursorAnyID(t *testing.T) {
 	wantLoad(t, c, kept)
 }
 
-// TestFileCursorFormat fixes the format: later versions must read the files of this one.
-func TestFileCursorFormat(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "cursor")
-	c := newFileCursor(t, path)
+// TestPositionFileFormat fixes the format: later versions must read the files of this one.
+func TestPositionFileFormat(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "position")
+	c := openPositionFile(t, path)
 	if err := c.Save(t.Context(), "123456789"); err != nil {
 		t.Fatal(err)
 	}
 	// The check value of CRC-32C is that of these nine digits.
-	if b, err := os.ReadFile(path); string(b) != "fluxwire-cursor-1 e3069283 9\n123456789\n" || err != nil {
+	if b, err := os.ReadFile(path); string(b) != "fluxwire-position-1 e3069283 9\n123456789\n" || err != nil {
 		t.Errorf("the file holds %q, %v", b, err)
 	}
 }
 
-func TestFileCursorDamaged(t *testing.T) {
-	whole := string(encodeCursor("12.abc"))
+func TestPositionFileDamaged(t *testing.T) {
+	whole := string(encodePosition("12.abc"))
 	files := map[string]string{
 		"an empty file":          "",
 		"another program's file": "{\"id\": 12}\n",
-		"a later format":         strings.Replace(whole, "cursor-1", "cursor-2", 1),
+		"a later format":         strings.Replace(whole, "position-1", "position-2", 1),
 		"something more":         whole + "\n",
 		"two of them":            whole + whole,
 		"zeros":                  strings.Repeat("\x00", len(whole)),
 		"a length in other form": strings.Replace(whole, " 6\n", " 06\n", 1),
 		"a very large file":      strings.Repeat(whole, 1<<14),
-		"an id that is too long": string(encodeCursor(strings.Repeat("x", maxCursorID+1))),
+		"an id that is too long": string(encodePosition(strings.Repeat("x", maxStoredID+1))),
 	}
 	for n := range len(whole) {
 		files[fmt.Sprintf("cut after %d bytes", n)] = whole[:n]
@@ -88,15 +88,15 @@ func TestFileCursorDamaged(t *testing.T) {
 			files[fmt.Sprintf("bit %d of byte %d is wrong", bit, n)] = string(b)
 		}
 	}
-	path := filepath.Join(t.TempDir(), "cursor")
-	want := "client: cursor: open: " + path + ": the file is damaged, or not a cursor: restore it, or remove it to start without a position"
+	path := filepath.Join(t.TempDir(), "position")
+	want := "client: position: open: " + path + ": the file is damaged, or not a position file: restore it, or remove it to start without a position"
 	for name, content := range files {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		c, err := NewFileCursor(path)
-		if c != nil || !errors.Is(err, ErrCursorDamaged) || errText(err) != want {
-			t.Fatalf("%s: NewFileCursor = %v, %v; want nil, %s", name, c, err, want)
+		c, err := OpenPositionFile(path)
+		if c != nil || !errors.Is(err, ErrPositionFileDamaged) || errText(err) != want {
+			t.Fatalf("%s: OpenPositionFile = %v, %v; want nil, %s", name, c, err, want)
 		}
 		if b, err := os.ReadFile(path); string(b) != content || err != nil {
 			t.Fatalf("%s: the file was changed to %q, %v", name, b, err)
@@ -105,23 +105,23 @@ func TestFileCursorDamaged(t *testing.T) {
 	if err := os.Remove(path); err != nil { // as the error suggests
 		t.Fatal(err)
 	}
-	c := newFileCursor(t, path)
+	c := openPositionFile(t, path)
 	wantLoad(t, c, "")
 
 	// Damage after the opening is found by Load.
 	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if id, err := c.Load(t.Context()); id != "" || !errors.Is(err, ErrCursorDamaged) {
-		t.Errorf("Load() = %q, %v; want ErrCursorDamaged", id, err)
+	if id, err := c.Load(t.Context()); id != "" || !errors.Is(err, ErrPositionFileDamaged) {
+		t.Errorf("Load() = %q, %v; want ErrPositionFileDamaged", id, err)
 	}
 }
 
-func TestFileCursorInUse(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "cursor")
-	c := newFileCursor(t, path)
-	want := "client: cursor: open: " + path + ": the file is in use by another stream: give each a file of its own"
-	if _, err := NewFileCursor(path); !errors.Is(err, ErrCursorInUse) || errText(err) != want {
+func TestPositionFileInUse(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "position")
+	c := openPositionFile(t, path)
+	want := "client: position: open: " + path + ": the file is in use by another stream: give each a file of its own"
+	if _, err := OpenPositionFile(path); !errors.Is(err, ErrPositionFileInUse) || errText(err) != want {
 		t.Errorf("a second one: %v, want %s", err, want)
 	}
 	for range 2 {
@@ -135,45 +135,45 @@ func TestFileCursorInUse(t *testing.T) {
 	if err := c.Save(t.Context(), "x"); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("Save after Close: %v, want os.ErrClosed", err)
 	}
-	wantLoad(t, newFileCursor(t, path), "")
+	wantLoad(t, openPositionFile(t, path), "")
 }
 
 // A failed open must release the lock.
-func TestFileCursorOpenErrors(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "cursor")
+func TestPositionFileOpenErrors(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "position")
 	if err := os.Mkdir(path, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		_, err := NewFileCursor(path)
-		if e, ok := errors.AsType[*CursorError](err); !ok || e.Op != "open" || errors.Is(err, ErrCursorInUse) || !strings.Contains(err.Error(), path) {
-			t.Errorf("a directory as cursor: %v, want what the system says", err)
+		_, err := OpenPositionFile(path)
+		if e, ok := errors.AsType[*PositionError](err); !ok || e.Op != "open" || errors.Is(err, ErrPositionFileInUse) || !strings.Contains(err.Error(), path) {
+			t.Errorf("a directory as position file: %v, want what the system says", err)
 		}
 	}
-	if _, err := NewFileCursor(filepath.Join(path, "missing", "cursor")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := OpenPositionFile(filepath.Join(path, "missing", "position")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no directory: %v, want os.ErrNotExist", err)
 	}
 }
 
-func TestFileCursorKeepsAbsolutePath(t *testing.T) {
+func TestPositionFileKeepsAbsolutePath(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
-	c := newFileCursor(t, "cursor")
+	c := openPositionFile(t, "position")
 	t.Chdir(t.TempDir())
 	if err := c.Save(t.Context(), "1"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, "cursor")); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, "position")); err != nil {
 		t.Error(err)
 	}
 }
 
 // A file that a killed Save has left, or a link under that name, does not prevent Save,
 // and Save does not write through the link.
-func TestFileCursorReplacesLeftoverFile(t *testing.T) {
+func TestPositionFileReplacesLeftoverFile(t *testing.T) {
 	dir := t.TempDir()
-	path, other := filepath.Join(dir, "cursor"), filepath.Join(dir, "other")
-	c := newFileCursor(t, path)
+	path, other := filepath.Join(dir, "position"), filepath.Join(dir, "other")
+	c := openPositionFile(t, path)
 	for _, leave := range []func() error{
 		func() error { return os.WriteFile(path+".tmp", []byte("half"), 0o600) },
 		func() error { return os.WriteFile(other, []byte("other"), 0o600) },
@@ -195,9 +195,9 @@ func TestFileCursorReplacesLeftoverFile(t *testing.T) {
 	}
 }
 
-func TestFileCursorWriteErrors(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "cursor")
-	c := newFileCursor(t, path)
+func TestPositionFileWriteErrors(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "position")
+	c := openPositionFile(t, path)
 	if err := c.Save(t.Context(), "1"); err != nil {
 		t.Fatal(err)
 	}
@@ -205,28 +205,28 @@ func TestFileCursorWriteErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := c.Save(t.Context(), "2")
-	if e, ok := errors.AsType[*CursorError](err); !ok || e.Op != "save" || e.ID != "2" || !strings.Contains(err.Error(), path) {
-		t.Errorf("Save = %v, want a *CursorError that names the path", err)
+	if e, ok := errors.AsType[*PositionError](err); !ok || e.Op != "save" || e.ID != "2" || !strings.Contains(err.Error(), path) {
+		t.Errorf("Save = %v, want a *PositionError that names the path", err)
 	}
 	wantLoad(t, c, "1")
 }
 
 // saverPath tells the test binary that it is the process to be killed.
-const saverPath = "FLUXWIRE_TEST_CURSOR_SAVER"
+const saverPath = "FLUXWIRE_TEST_POSITION_SAVER"
 
-// TestFileCursorSurvivesKill kills a process while it saves, many times: the file must
+// TestPositionFileSurvivesKill kills a process while it saves, many times: the file must
 // be whole, and never older than what Save has acknowledged.
-func TestFileCursorSurvivesKill(t *testing.T) {
+func TestPositionFileSurvivesKill(t *testing.T) {
 	if path := os.Getenv(saverPath); path != "" {
 		saveForEver(t, path)
 	}
-	path := filepath.Join(t.TempDir(), "cursor")
+	path := filepath.Join(t.TempDir(), "position")
 	last := 0
 	for range 25 {
 		last = killWhileSaving(t, path, last)
 	}
 	if last < 25 {
-		t.Errorf("after 25 processes the cursor is at %d", last)
+		t.Errorf("after 25 processes the position is %d", last)
 	}
 }
 
@@ -235,7 +235,7 @@ func TestFileCursorSurvivesKill(t *testing.T) {
 // It returns the number found in the file.
 func killWhileSaving(t *testing.T, path string, last int) int {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestFileCursorSurvivesKill$")
+	cmd := exec.Command(os.Args[0], "-test.run=^TestPositionFileSurvivesKill$")
 	cmd.Env = append(os.Environ(), saverPath+"="+path)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -267,7 +267,7 @@ func killWhileSaving(t *testing.T, path string, last int) int {
 		t.Fatalf("the process has saved nothing beyond %d: %v", last, cmd.ProcessState)
 	}
 
-	c, err := NewFileCursor(path) // the lock has ended with the process
+	c, err := OpenPositionFile(path) // the lock has ended with the process
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +283,7 @@ func killWhileSaving(t *testing.T, path string, last int) int {
 
 // saveForEver is the process to be killed.
 func saveForEver(t *testing.T, path string) {
-	c, err := NewFileCursor(path)
+	c, err := OpenPositionFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,13 +12,13 @@ import (
 	"github.com/fluxwire-go/fluxwire/internal/show"
 )
 
-// A Cursor stores the position of a stream, so that another process can resume there:
-// see [Resume]. [FileCursor] stores it in a file. A consumer that stores the id
-// together with its results can be its own Cursor.
+// A PositionStore stores the position of a stream, so that another process can resume
+// there: see [Resume]. [PositionFile] stores it in a file. A consumer that stores the id
+// together with its results can be its own PositionStore.
 //
-// A stream calls the methods of its Cursor one at a time. A Cursor must not be used by
-// more than one stream at a time.
-type Cursor interface {
+// A stream calls the methods of its PositionStore one at a time. A PositionStore must
+// not be used by more than one stream at a time.
+type PositionStore interface {
 	// Load returns the id that was saved last, or "" if no id has been saved.
 	Load(ctx context.Context) (id string, err error)
 	// Save replaces the stored id. Once it has returned nil, Load returns id,
@@ -27,28 +27,28 @@ type Cursor interface {
 	Save(ctx context.Context, id string) error
 }
 
-// A CursorError says that a [Cursor] failed. It ends the stream, without a retry.
-type CursorError struct {
+// A PositionError says that a [PositionStore] failed. It ends the stream, without a retry.
+type PositionError struct {
 	Op  string // "open", "load", "save" or "close"
 	ID  string // the id that could not be saved
-	Err error  // the error of the Cursor
+	Err error  // the error of the PositionStore
 }
 
-func (e *CursorError) Error() string {
+func (e *PositionError) Error() string {
 	if e.Op == "save" {
-		return fmt.Sprintf("client: cursor: save %.100q: %v", e.ID, e.Err)
+		return fmt.Sprintf("client: position: save %.100q: %v", e.ID, e.Err)
 	}
-	return fmt.Sprintf("client: cursor: %s: %v", e.Op, e.Err)
+	return fmt.Sprintf("client: position: %s: %v", e.Op, e.Err)
 }
 
-func (e *CursorError) Unwrap() error { return e.Err }
+func (e *PositionError) Unwrap() error { return e.Err }
 
 // Resume makes a stream ([Follow], [Values], [Subscribe], [Observe]) continue where the
-// last stream with this cursor stopped, also in another process. Delivery is at least
+// last stream with this store stopped, also in another process. Delivery is at least
 // once: no event is skipped, but the last events may come again.
 //
-// The cursor is loaded once, before the first request. Its id replaces that of
-// [LastEventID], which counts only if the cursor has no id.
+// The position is loaded once, before the first request. The id that the store returns
+// replaces that of [LastEventID], which counts only if the store has no id.
 //
 // The stream saves the position up to which events have been handled. An event is
 // handled when the loop asks for the next one; with Subscribe, when next has returned;
@@ -56,7 +56,7 @@ func (e *CursorError) Unwrap() error { return e.Err }
 // event, by break, return or panic, that event does not count as handled and comes
 // again. (To mark the last event as handled before leaving the loop, save its ID after
 // the loop.) An event that does not decode and a gap that end the stream because of
-// [PolicyEnd] are not handled either, nor is a [Sentinel]: the next start meets them
+// [ReactionEnd] are not handled either, nor is a [Sentinel]: the next start meets them
 // again.
 //
 // An id without an event is saved like the id of an event, in its order, when the
@@ -70,15 +70,15 @@ func (e *CursorError) Unwrap() error { return e.Err }
 // reconnects, and when the stream ends or the loop is left. If the process is killed in
 // between, events handled since the last save come again; none is lost.
 //
-// A failed Load or Save ends the stream with a [*CursorError]; after a failed Load
+// A failed Load or Save ends the stream with a [*PositionError]; after a failed Load
 // nothing is sent. If the loop has been left already, a failed Save is logged at level
 // Error instead. Save gets a context that ends with ctx. Only the last Save, when the
 // stream is over, has a context of its own with a timeout of 5 s, so that the position
 // is saved also when ctx ends the stream. The stream waits for Save.
 //
-// [Once] and [Exchange] ignore the cursor.
-func Resume(c Cursor) Option {
-	return func(cfg *config) { set(cfg, &cfg.cursor, c, c == nil, "Resume") }
+// [Once] and [Exchange] ignore the store.
+func Resume(store PositionStore) Option {
+	return func(c *config) { set(c, &c.store, store, store == nil, "Resume") }
 }
 
 // SaveEvery sets how often the position of [Resume] is saved: once it has moved events
@@ -100,97 +100,97 @@ func SaveEvery(events int, d time.Duration) Option {
 // lastSave is the timeout of the Save after the stream's end.
 const lastSave = 5 * time.Second
 
-// A position is how far a stream has been handled and saved.
-type position struct {
-	cursor Cursor
+// A saver saves how far a stream has been handled.
+type saver struct {
+	store  PositionStore
 	events int
 	time   time.Duration
 
-	at    string // everything up to here has been handled
-	saved string // the id that the cursor has
-	moves int    // how often at has changed since it was saved
-	last  time.Time
+	handled string // the id up to which everything has been handled
+	saved   string // the id that the store has
+	moves   int    // how often handled has changed since it was saved
+	last    time.Time
 }
 
-// load sets the stream's start from its cursor.
+// load makes the stream begin at the stored position.
 func (s *stream) load(ctx context.Context) error {
 	s.dec.SetLastEventID(s.lastEventID)
-	if s.cursor == nil {
+	if s.store == nil {
 		return nil
 	}
-	id, err := s.cursor.Load(ctx)
+	id, err := s.store.Load(ctx)
 	if err != nil {
-		return cancelled(ctx, cursorError("load", "", err))
+		return cancelled(ctx, positionError("load", "", err))
 	}
 	id = cmp.Or(id, s.lastEventID)
 	s.dec.SetLastEventID(id)
-	s.pos = &position{cursor: s.cursor, events: s.saveEvents, time: cmp.Or(s.saveTime, time.Second), at: id, saved: id}
+	s.saver = &saver{store: s.store, events: s.saveEvents, time: cmp.Or(s.saveTime, time.Second), handled: id, saved: id}
 	return nil
 }
 
 // handled records that the consumer has handled everything the decoder has returned,
 // and saves the position if that is due.
 func (s *stream) handled(ctx context.Context) error {
-	p := s.pos
-	if p == nil {
+	v := s.saver
+	if v == nil {
 		return nil
 	}
-	if id := s.dec.LastEventID(); id != p.at {
-		p.at = id
-		p.moves++
+	if id := s.dec.LastEventID(); id != v.handled {
+		v.handled = id
+		v.moves++
 	}
-	if p.events > 0 && p.moves >= p.events || time.Since(p.last) >= p.time {
-		return p.save(ctx)
+	if v.events > 0 && v.moves >= v.events || time.Since(v.last) >= v.time {
+		return v.save(ctx)
 	}
 	return nil
 }
 
-// save saves the position if it has moved. It returns the cursor's error, or the
+// save saves the position if it has moved. It returns the store's error, or the
 // cause of ctx.
-func (p *position) save(ctx context.Context) error {
-	if p == nil || p.at == p.saved {
+func (v *saver) save(ctx context.Context) error {
+	if v == nil || v.handled == v.saved {
 		return nil
 	}
-	if err := p.cursor.Save(ctx, p.at); err != nil {
-		return cancelled(ctx, cursorError("save", p.at, err))
+	if err := v.store.Save(ctx, v.handled); err != nil {
+		return cancelled(ctx, positionError("save", v.handled, err))
 	}
-	p.saved, p.moves, p.last = p.at, 0, time.Now()
+	v.saved, v.moves, v.last = v.handled, 0, time.Now()
 	return nil
 }
 
 // saveLast saves the position of a stream that is over. If that fails, it adds the
 // error to the one that ended the stream.
 func (s *stream) saveLast(ctx context.Context, err *error) {
-	if _, failed := errors.AsType[*CursorError](*err); failed {
-		return // the cursor has failed already
+	if _, failed := errors.AsType[*PositionError](*err); failed {
+		return // the store has failed already
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSave)
 	defer cancel()
-	failed := s.pos.save(ctx)
+	failed := s.saver.save(ctx)
 	switch {
 	case failed == nil:
 	case *err == nil:
-		*err = cursorError("save", s.pos.at, failed)
+		*err = positionError("save", s.saver.handled, failed)
 	case *err == errLeft:
 		s.logger.LogAttrs(ctx, slog.LevelError, "position of the event stream not saved",
 			slog.String("url", show.URL(s.url)), slog.Any("error", failed))
 	default:
-		*err = errors.Join(*err, cursorError("save", s.pos.at, failed))
+		*err = errors.Join(*err, positionError("save", s.saver.handled, failed))
 	}
 }
 
-func cursorError(op, id string, err error) error {
-	if e, ok := errors.AsType[*CursorError](err); ok {
+func positionError(op, id string, err error) error {
+	if e, ok := errors.AsType[*PositionError](err); ok {
 		return e
 	}
-	return &CursorError{op, id, err}
+	return &PositionError{op, id, err}
 }
 
 // saving wraps r in a reader that saves the position when it is due, before and during
 // a read: when the decoder reads, everything it has returned is handled. If a Save
 // fails during a read, bite ends the read.
 func (s *stream) saving(ctx context.Context, r io.Reader, bite context.CancelCauseFunc) io.Reader {
-	if s.pos == nil {
+	if s.saver == nil {
 		return r
 	}
 	return &savingReader{s, ctx, r, bite}
@@ -207,15 +207,15 @@ func (r *savingReader) Read(b []byte) (int, error) {
 	if err := r.handled(r.ctx); err != nil {
 		return 0, err
 	}
-	p := r.pos
-	if p.at == p.saved {
+	v := r.saver
+	if v.handled == v.saved {
 		return r.r.Read(b)
 	}
 	var failed error
 	done := make(chan struct{})
-	due := time.AfterFunc(p.time-time.Since(p.last), func() {
+	due := time.AfterFunc(v.time-time.Since(v.last), func() {
 		defer close(done)
-		if failed = p.save(r.ctx); failed != nil {
+		if failed = v.save(r.ctx); failed != nil {
 			r.bite(failed)
 		}
 	})

@@ -16,7 +16,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
-// A diary is a Cursor in memory. It also records in order what happened.
+// A diary is a PositionStore in memory. It also records in order what happened.
 type diary struct {
 	id    string
 	lines []string
@@ -106,7 +106,7 @@ func TestResumeSavesHandledEvents(t *testing.T) {
 				t.Errorf("%s: it went %q, want %q", tt.name, d.lines, want)
 			}
 			if got := s.header("Last-Event-ID"); !slices.Equal(got, []string{"0"}) {
-				t.Errorf("%s: Last-Event-ID was %q, want the cursor's, 0", tt.name, got)
+				t.Errorf("%s: Last-Event-ID was %q, want the store's, 0", tt.name, got)
 			}
 		})
 	}
@@ -202,12 +202,12 @@ func TestResumeRepeatsWhatEndedTheStream(t *testing.T) {
 		leave bool // leave the loop at the surfaced error
 		want  string
 	}{
-		{"a gap that ends the stream", gap, []Option{Gaps(PolicyEnd)}, false, "1"},
-		{"a gap at which the loop is left", gap, []Option{Gaps(PolicySurface)}, true, "1"},
-		{"a gap after which the loop continues", gap, []Option{Gaps(PolicySurface)}, false, "9"},
-		{"a gap that is skipped", gap, []Option{Gaps(PolicySkip)}, false, "9"},
-		{"an unknown event that ends the stream", unknown, []Option{types, UnknownEvents(PolicyEnd)}, false, "1"},
-		{"an unknown event at which the loop is left", unknown, []Option{types, UnknownEvents(PolicySurface)}, true, "1"},
+		{"a gap that ends the stream", gap, []Option{Gaps(ReactionEnd)}, false, "1"},
+		{"a gap at which the loop is left", gap, []Option{Gaps(ReactionSurface)}, true, "1"},
+		{"a gap after which the loop continues", gap, []Option{Gaps(ReactionSurface)}, false, "9"},
+		{"a gap that is skipped", gap, []Option{Gaps(ReactionSkip)}, false, "9"},
+		{"an unknown event that ends the stream", unknown, []Option{types, UnknownEvents(ReactionEnd)}, false, "1"},
+		{"an unknown event at which the loop is left", unknown, []Option{types, UnknownEvents(ReactionSurface)}, true, "1"},
 		{"an unknown event that is skipped", unknown, []Option{types}, false, "9"},
 		{"a sentinel", last, []Option{Sentinel("[DONE]")}, false, "1"},
 	} {
@@ -231,7 +231,7 @@ func TestResumeRepeatsWhatEndedTheStream(t *testing.T) {
 		d := &diary{}
 		s := newScript(t, open("id: 1\ndata: a\n\n"+gap))
 		ctx, cancel := context.WithCancel(t.Context())
-		for ev, err := range Follow[string](ctx, host, HTTPClient(s.HTTP), Resume(d), Gaps(PolicySurface), OnGap(func(sse.Gap) { cancel() })) {
+		for ev, err := range Follow[string](ctx, host, HTTPClient(s.HTTP), Resume(d), Gaps(ReactionSurface), OnGap(func(sse.Gap) { cancel() })) {
 			if ev.Data != "a" && err != context.Canceled {
 				t.Errorf("event %+v, %v; want a and the cancellation", ev, err)
 			}
@@ -256,7 +256,7 @@ func TestResumeSavesSkippedEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &diary{}
 		s := newScript(t, open("id: 1\ndata: x\n\n", time.Second, "id: 2\ndata: "+strings.Repeat("9", 100)+"\n\n", time.Second, "event: stream.complete\ndata\n\n"))
-		for ev, err := range Follow[int](t.Context(), host, HTTPClient(s.HTTP), Resume(d), each, MaxEvent(64), DecodeErrors(PolicySkip)) {
+		for ev, err := range Follow[int](t.Context(), host, HTTPClient(s.HTTP), Resume(d), each, MaxEvent(64), DecodeErrors(ReactionSkip)) {
 			t.Errorf("event %+v, %v; want none", ev, err)
 		}
 		d.want(t, "save 1", "save 2")
@@ -453,8 +453,8 @@ func TestResumeFailedLoad(t *testing.T) {
 		s := newScript(t)
 		down := errors.New("database down")
 		_, err := collect(t.Context(), s, Resume(&diary{load: func(context.Context) error { return down }}))
-		if e, ok := errors.AsType[*CursorError](err); !ok || e.Op != "load" || !errors.Is(err, down) || err.Error() != "client: cursor: load: database down" {
-			t.Errorf("error %v, want a *CursorError of load", err)
+		if e, ok := errors.AsType[*PositionError](err); !ok || e.Op != "load" || !errors.Is(err, down) || err.Error() != "client: position: load: database down" {
+			t.Errorf("error %v, want a *PositionError of load", err)
 		}
 		_, err = collect(t.Context(), s, Resume(&diary{id: "a\x01"}))
 		if want := `client: resume: the last event id "a\x01" holds a control character, which no header can carry: use the option LastEventIDQuery`; errText(err) != want {
@@ -491,9 +491,9 @@ func TestResumeFailedSave(t *testing.T) {
 			d := &diary{save: fullAt2}
 			disconnects := 0
 			data, err := collect(t.Context(), s, Resume(d), tt.opt, OnDisconnect(func(error) { disconnects++ }))
-			e, ok := errors.AsType[*CursorError](err)
-			if !ok || e.Op != "save" || e.ID != "2" || !errors.Is(err, errFull) || err.Error() != `client: cursor: save "2": disk full` {
-				t.Errorf("%s: error %v, want a *CursorError of save", tt.name, err)
+			e, ok := errors.AsType[*PositionError](err)
+			if !ok || e.Op != "save" || e.ID != "2" || !errors.Is(err, errFull) || err.Error() != `client: position: save "2": disk full` {
+				t.Errorf("%s: error %v, want a *PositionError of save", tt.name, err)
 			}
 			if n := len(s.sofar()); !slices.Equal(data, tt.want) || n != 1 || disconnects != 1 {
 				t.Errorf("%s: %q from %d requests, %d times disconnected; want %q, once each", tt.name, data, n, disconnects, tt.want)
@@ -562,7 +562,7 @@ func TestResumeRetriesCancelledSave(t *testing.T) {
 
 // The error of the last Save is joined, or logged.
 func TestResumeFailedLastSave(t *testing.T) {
-	const failed = `client: cursor: save "2": disk full`
+	const failed = `client: position: save "2": disk full`
 	for _, tt := range []struct {
 		name string
 		end  func(s *script, opts ...Option) error
@@ -595,7 +595,7 @@ func TestResumeFailedLastSave(t *testing.T) {
 				}
 			}
 			return nil
-		}, "", `level=ERROR msg="position of the event stream not saved" url=http://host.test error="client: cursor: save \"2\": disk full"`},
+		}, "", `level=ERROR msg="position of the event stream not saved" url=http://host.test error="client: position: save \"2\": disk full"`},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var log strings.Builder
@@ -650,9 +650,9 @@ func TestResumeOptionErrors(t *testing.T) {
 	}
 }
 
-func TestCursorErrorIsWrappedOnce(t *testing.T) {
-	inner := &CursorError{"save", "1", errors.New("x")}
-	if got := cursorError("load", "", fmt.Errorf("wrapped: %w", inner)); !reflect.DeepEqual(got, inner) {
-		t.Errorf("cursorError = %v, want %v", got, inner)
+func TestPositionErrorIsWrappedOnce(t *testing.T) {
+	inner := &PositionError{"save", "1", errors.New("x")}
+	if got := positionError("load", "", fmt.Errorf("wrapped: %w", inner)); !reflect.DeepEqual(got, inner) {
+		t.Errorf("positionError = %v, want %v", got, inner)
 	}
 }

@@ -33,19 +33,19 @@ func numbers() *httptest.Server {
 func ExampleResume() {
 	server := numbers()
 	defer server.Close()
-	dir, err := os.MkdirTemp("", "cursor")
+	dir, err := os.MkdirTemp("", "position")
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
 
 	process := func(broken int) error {
-		cursor, err := client.NewFileCursor(filepath.Join(dir, "numbers.cursor"))
+		position, err := client.OpenPositionFile(filepath.Join(dir, "numbers.position"))
 		if err != nil {
 			return err
 		}
-		defer cursor.Close()
-		for n, err := range client.Values[int](context.Background(), server.URL, client.Resume(cursor)) {
+		defer position.Close()
+		for n, err := range client.Values[int](context.Background(), server.URL, client.Resume(position)) {
 			if err != nil {
 				return err
 			}
@@ -99,7 +99,7 @@ func (a *account) add(n int, id string) error {
 	return os.Rename(a.path+".new", a.path)
 }
 
-// Load makes the account a [client.Cursor].
+// Load makes the account a [client.PositionStore].
 func (a *account) Load(context.Context) (string, error) { return a.ID, nil }
 
 // Save has nothing to do: the id is saved with the work.
@@ -107,7 +107,7 @@ func (a *account) Save(context.Context, string) error { return nil }
 
 // A consumer that saves the position together with its result counts every event once,
 // however often its process ends.
-func ExampleCursor() {
+func ExamplePositionStore() {
 	server := numbers()
 	defer server.Close()
 	dir, err := os.MkdirTemp("", "account")

@@ -14,23 +14,23 @@ import (
 )
 
 var (
-	// ErrCursorDamaged is matched by the error of a [FileCursor] whose file is
-	// damaged, or not a cursor. Restore the file from a backup, or remove it to start
-	// without a position.
-	ErrCursorDamaged = errors.New("client: cursor: the file is damaged, or not a cursor: restore it, or remove it to start without a position")
+	// ErrPositionFileDamaged is matched by the error of a [PositionFile] whose file is
+	// damaged, or not a position file. Restore the file from a backup, or remove it to
+	// start without a position.
+	ErrPositionFileDamaged = errors.New("client: position: the file is damaged, or not a position file: restore it, or remove it to start without a position")
 
-	// ErrCursorInUse is matched by the error of [NewFileCursor] for a file that
-	// another FileCursor has open, in this process or another. Give each stream a
+	// ErrPositionFileInUse is matched by the error of [OpenPositionFile] for a file that
+	// another PositionFile has open, in this process or another. Give each stream a
 	// file of its own.
-	ErrCursorInUse = errors.New("client: cursor: the file is in use by another stream: give each a file of its own")
+	ErrPositionFileInUse = errors.New("client: position: the file is in use by another stream: give each a file of its own")
 )
 
-// maxCursorID is the longest id that a file can hold, in bytes. No server accepts a
+// maxStoredID is the longest id that a file can hold, in bytes. No server accepts a
 // header of that length.
-const maxCursorID = 64 << 10
+const maxStoredID = 64 << 10
 
-// A FileCursor is a [Cursor] that stores the position in a file. Its methods may be
-// called concurrently; they ignore their context.
+// A PositionFile is a [PositionStore] that stores the position in a file. Its methods
+// may be called concurrently; they ignore their context.
 //
 // Save never overwrites the file: it writes another file next to it (the name with
 // .tmp added), syncs that to disk, renames it, and syncs the directory. So the position
@@ -39,40 +39,40 @@ const maxCursorID = 64 << 10
 // be synced). Each Save waits for two syncs; [SaveEvery] limits how often.
 //
 // The file holds one id of at most 64 KiB, its length and a checksum.
-type FileCursor struct {
+type PositionFile struct {
 	path string
 
 	mu   sync.Mutex
 	lock *os.File // nil after Close
 }
 
-// NewFileCursor returns the cursor in the file at path. The file need not exist; its
-// directory must. Only one FileCursor at a time can use a file: it locks a file with
+// OpenPositionFile opens the position file at path. The file need not exist; its
+// directory must. Only one PositionFile at a time can use a file: it locks a file with
 // .lock added to the name until Close or the end of the process, and does not remove
 // that file. (On systems with neither flock nor the sharing modes of Windows there is
 // no lock; the caller must make sure that nobody else uses the file.)
 //
-// A file that is damaged, or not a cursor, is reported here, and is never treated as a
-// missing file.
-func NewFileCursor(path string) (*FileCursor, error) {
+// A file that is damaged, or not a position file, is reported here, and is never treated
+// as a missing file.
+func OpenPositionFile(path string) (*PositionFile, error) {
 	abs, err := filepath.Abs(path) // stays valid when the process changes its directory
 	if err != nil {
-		return nil, cursorError("open", "", err)
+		return nil, positionError("open", "", err)
 	}
 	lock, err := lockFile(abs + ".lock")
 	if err != nil {
-		return nil, cursorError("open", "", &cursorFileError{abs, err})
+		return nil, positionError("open", "", &positionFileError{abs, err})
 	}
-	c := &FileCursor{path: abs, lock: lock}
+	c := &PositionFile{path: abs, lock: lock}
 	if _, err := c.read(); err != nil {
 		lock.Close()
-		return nil, cursorError("open", "", err)
+		return nil, positionError("open", "", err)
 	}
 	return c, nil
 }
 
 // Load reads the file. It returns "" if there is no file.
-func (c *FileCursor) Load(context.Context) (string, error) {
+func (c *PositionFile) Load(context.Context) (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	err := c.open()
@@ -81,32 +81,32 @@ func (c *FileCursor) Load(context.Context) (string, error) {
 		id, err = c.read()
 	}
 	if err != nil {
-		return "", cursorError("load", "", err)
+		return "", positionError("load", "", err)
 	}
 	return id, nil
 }
 
 // Save replaces the file. If it fails, the file holds either the old id or this one.
-func (c *FileCursor) Save(_ context.Context, id string) error {
+func (c *PositionFile) Save(_ context.Context, id string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	err := c.open()
 	switch {
 	case err != nil:
-	case len(id) > maxCursorID:
-		err = fmt.Errorf("%s: the id has %d bytes, more than %d", c.path, len(id), maxCursorID)
+	case len(id) > maxStoredID:
+		err = fmt.Errorf("%s: the id has %d bytes, more than %d", c.path, len(id), maxStoredID)
 	default:
-		err = c.write(encodeCursor(id))
+		err = c.write(encodePosition(id))
 	}
 	if err != nil {
-		return cursorError("save", id, err)
+		return positionError("save", id, err)
 	}
 	return nil
 }
 
 // Close unlocks the file. Load and Save fail with [os.ErrClosed] afterwards. A second
 // call does nothing.
-func (c *FileCursor) Close() error {
+func (c *PositionFile) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.lock == nil {
@@ -115,19 +115,19 @@ func (c *FileCursor) Close() error {
 	err := c.lock.Close()
 	c.lock = nil
 	if err != nil {
-		return cursorError("close", "", err)
+		return positionError("close", "", err)
 	}
 	return nil
 }
 
-func (c *FileCursor) open() error {
+func (c *PositionFile) open() error {
 	if c.lock == nil {
 		return fmt.Errorf("%s: %w", c.path, os.ErrClosed)
 	}
 	return nil
 }
 
-func (c *FileCursor) read() (string, error) {
+func (c *PositionFile) read() (string, error) {
 	f, err := os.Open(c.path)
 	if errors.Is(err, os.ErrNotExist) {
 		return "", nil
@@ -136,18 +136,18 @@ func (c *FileCursor) read() (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxCursorID+1024)) // longer than any valid file
+	b, err := io.ReadAll(io.LimitReader(f, maxStoredID+1024)) // longer than any valid file
 	if err != nil {
 		return "", err
 	}
-	id, ok := decodeCursor(b)
+	id, ok := decodePosition(b)
 	if !ok {
-		return "", &cursorFileError{c.path, ErrCursorDamaged}
+		return "", &positionFileError{c.path, ErrPositionFileDamaged}
 	}
 	return id, nil
 }
 
-func (c *FileCursor) write(b []byte) error {
+func (c *PositionFile) write(b []byte) error {
 	tmp := c.path + ".tmp"
 	// Remove a file that a killed process has left, or a link to somewhere else.
 	if err := os.Remove(tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -170,29 +170,29 @@ func (c *FileCursor) write(b []byte) error {
 	return syncDir(filepath.Dir(c.path))
 }
 
-// A cursorFileError adds the file's path to an error.
-type cursorFileError struct {
+// A positionFileError adds the file's path to an error.
+type positionFileError struct {
 	path string
 	err  error
 }
 
-func (e *cursorFileError) Error() string {
-	return e.path + ": " + strings.TrimPrefix(e.err.Error(), "client: cursor: ") // the CursorError around it says that
+func (e *positionFileError) Error() string {
+	return e.path + ": " + strings.TrimPrefix(e.err.Error(), "client: position: ") // the PositionError around it says that
 }
 
-func (e *cursorFileError) Unwrap() error { return e.err }
+func (e *positionFileError) Unwrap() error { return e.err }
 
-// A cursor file is a line with the format's name, the checksum (CRC-32C) and the
+// A position file is a line with the format's name, the checksum (CRC-32C) and the
 // length of the id, then the id and a line feed.
-const cursorFormat = "fluxwire-cursor-1"
+const positionFormat = "fluxwire-position-1"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-func encodeCursor(id string) []byte {
-	return fmt.Appendf(nil, "%s %08x %d\n%s\n", cursorFormat, crc32.Checksum([]byte(id), castagnoli), len(id), id)
+func encodePosition(id string) []byte {
+	return fmt.Appendf(nil, "%s %08x %d\n%s\n", positionFormat, crc32.Checksum([]byte(id), castagnoli), len(id), id)
 }
 
-func decodeCursor(b []byte) (id string, ok bool) {
+func decodePosition(b []byte) (id string, ok bool) {
 	_, rest, _ := bytes.Cut(b, []byte("\n"))
 	rest, ok = bytes.CutSuffix(rest, []byte("\n"))
 	if !ok {
@@ -200,5 +200,5 @@ func decodeCursor(b []byte) (id string, ok bool) {
 	}
 	// An id has exactly one encoding; anything else is damage.
 	id = string(rest)
-	return id, len(id) <= maxCursorID && bytes.Equal(b, encodeCursor(id))
+	return id, len(id) <= maxStoredID && bytes.Equal(b, encodePosition(id))
 }
