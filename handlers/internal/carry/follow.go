@@ -53,7 +53,11 @@ type follower struct {
 // Writes are paced as those of a [Shard] are, so that several events leave in one write
 // and the stream is not woken for each event.
 func (d *Blocking) Follow(ctx context.Context, cursor *hub.Cursor, settled func() bool) (handOver bool, err error) {
+	if err := d.acquire(ctx); err != nil { // the timer may be using the session already
+		return false, err
+	}
 	f := &follower{d: d, cursor: cursor, live: d.st.live, spot: d.s.Spot()}
+	d.release()
 	defer func() {
 		if f.pause != nil {
 			f.pause.Stop()
