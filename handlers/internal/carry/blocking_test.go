@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -399,7 +400,7 @@ func TestGrace(t *testing.T) {
 		driven(t, grace, func(r *rig) {
 			time.Sleep(time.Second - 1)
 			synctest.Wait()
-			if r.c.headed {
+			if r.c.look().headed {
 				t.Error("the head was sent within the grace")
 			}
 			time.Sleep(1)
@@ -411,8 +412,8 @@ func TestGrace(t *testing.T) {
 		driven(t, grace, func(r *rig) {
 			r.Finish(session.Error, io.ErrUnexpectedEOF, false)
 			r.Close()
-			if reason, abort := r.Session().End(); reason != session.Error || abort || r.c.headed {
-				t.Errorf("ended by %v, abort %t, head sent %t; want error, false, false", reason, abort, r.c.headed)
+			if reason, abort := r.Session().End(); reason != session.Error || abort || r.c.look().headed {
+				t.Errorf("ended by %v, abort %t, head sent %t; want error, false, false", reason, abort, r.c.look().headed)
 			}
 			if r.Err() != io.ErrUnexpectedEOF {
 				t.Errorf("Err = %v", r.Err())
@@ -424,8 +425,8 @@ func TestGrace(t *testing.T) {
 			<-r.push("x")
 			r.heard("data: x\n\n")
 			r.at(0)
-			if r.c.writes != 1 {
-				t.Errorf("%d writes, want the event in one with the opening words", r.c.writes)
+			if n := r.c.look().writes; n != 1 {
+				t.Errorf("%d writes, want the event in one with the opening words", n)
 			}
 		})
 	})
@@ -563,7 +564,8 @@ func TestTell(t *testing.T) {
 		if n := r.st.Route.Gaps()[sse.GapSlow]; n != 1 || r.st.Route.Missed.Load() != 3 {
 			t.Errorf("%d gaps of %d events counted, want 1 of 3", n, r.st.Route.Missed.Load())
 		}
-		if events, _ := r.s.Counts(); events != 0 {
+		r.Close()
+		if events, _ := r.Session().Counts(); events != 0 {
 			t.Errorf("%d events counted, want 0", events)
 		}
 	})
@@ -588,14 +590,14 @@ func TestFinishAndCloseTwice(t *testing.T) {
 // slowPeer is a client whose deadlines take a second to set.
 type slowPeer struct {
 	*client
-	begun, done bool
+	begun, done atomic.Bool
 }
 
 func (p *slowPeer) deadline(t time.Time) {
-	p.begun = true
+	p.begun.Store(true)
 	p.client.deadline(t)
 	time.Sleep(time.Second)
-	p.done = true
+	p.done.Store(true)
 }
 
 func TestCloseWaitsForTheTimer(t *testing.T) {
@@ -605,11 +607,11 @@ func TestCloseWaitsForTheTimer(t *testing.T) {
 		cfg.Peer = peer
 	}, func(r *rig) {
 		<-r.stuck(10) // the timer makes it fail
-		if !peer.begun || peer.done {
+		if !peer.begun.Load() || peer.done.Load() {
 			t.Fatal("the timer is not at work")
 		}
 		r.Close()
-		if !peer.done {
+		if !peer.done.Load() {
 			t.Error("Close returned while the timer's function ran")
 		}
 	})
@@ -628,8 +630,8 @@ func TestOpenLeavesNoDeadline(t *testing.T) {
 			t.Error("Open = false")
 		}
 		r.heard("")
-		if !r.c.expires.IsZero() {
-			t.Errorf("writes fail from %v on, want never", r.c.expires)
+		if at := r.c.look().expires; !at.IsZero() {
+			t.Errorf("writes fail from %v on, want never", at)
 		}
 	})
 	driven(t, func(cfg *Config, s *session.Session) { cfg.Grace = time.Hour }, func(r *rig) {
@@ -682,16 +684,16 @@ func TestFollowIsPaced(t *testing.T) {
 	sharded(t, hub.Config{}, func(r *schedule) {
 		s := r.following(hub.Live())
 		time.Sleep(time.Second)
-		before := s.c.writes
+		before := s.c.look().writes
 		for range 32 {
 			r.publish("x")
 			time.Sleep(100 * time.Microsecond)
 		}
 		time.Sleep(2 * testPace)
-		if events, _ := s.d.s.Counts(); events != 32 {
+		if events := r.taken(s); events != 32 {
 			t.Errorf("%d events were written, want 32", events)
 		}
-		if n := s.c.writes - before; n < 2 || n > 4 {
+		if n := s.c.look().writes - before; n < 2 || n > 4 {
 			t.Errorf("32 events in 3.2 ms took %d writes, want 2 to 4: they are %v apart", n, testPace)
 		}
 	})
@@ -708,7 +710,7 @@ func TestFollowCountsReplayedEvents(t *testing.T) {
 		r.topic.Append(r.t.Context(), sse.ServerSentEvent[string]{Data: "new"})
 		r.topic.Append(r.t.Context(), sse.ServerSentEvent[string]{Data: "new"})
 		synctest.Wait()
-		if events, _ := s.d.s.Counts(); events != 5 || s.st.Route.Replayed.Load() != 3 {
+		if events := r.taken(s); events != 5 || s.st.Route.Replayed.Load() != 3 {
 			t.Errorf("%d events, %d of them replayed; want 5, 3", events, s.st.Route.Replayed.Load())
 		}
 		if n := s.st.Lag(); n != 0 {

@@ -173,6 +173,19 @@ func (c *client) done(aborted bool) {
 	c.closed, c.aborted = true, aborted
 }
 
+// A view is what a test may want to know of a client.
+type view struct {
+	headed  bool
+	writes  int
+	expires time.Time
+}
+
+func (c *client) look() view {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return view{c.headed, c.writes, c.expires}
+}
+
 // wire returns what the client has got.
 func (c *client) wire() string {
 	c.mu.Lock()

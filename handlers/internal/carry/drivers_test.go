@@ -749,12 +749,33 @@ func (r *schedule) spare() {
 	}
 }
 
-// session returns the session of a stream that is open. Nothing may run meanwhile.
-func (r *schedule) session(s *side) *session.Session {
-	if s.d != nil {
-		return &s.d.s
+// see calls f, which may look at all that belongs to a stream that is open. Nothing may
+// run meanwhile.
+func (r *schedule) see(s *side, f func(*session.Session)) {
+	if s.d == nil {
+		// The loop takes one of these before it does anything.
+		r.shard.mu.Lock()
+		defer r.shard.mu.Unlock()
+		r.sockets.mu.Lock()
+		defer r.sockets.mu.Unlock()
+		f(&s.group().conns[s.st.slot].s)
+		return
 	}
-	return &s.group().conns[s.st.slot].s
+	select {
+	case s.d.lock <- struct{}{}:
+		defer s.d.release()
+	default: // a write is stuck, which takes this one before it goes on
+		s.c.mu.Lock()
+		defer s.c.mu.Unlock()
+	}
+	f(&s.d.s)
+}
+
+// session returns a copy of the session of a stream that is open.
+func (r *schedule) session(s *side) *session.Session {
+	var x session.Session
+	r.see(s, func(now *session.Session) { x = *now })
+	return &x
 }
 
 func (r *schedule) anyStuck() bool {
@@ -782,31 +803,28 @@ func (r *schedule) quiet() {
 	r.t.Fatal("something is always due")
 }
 
-func (r *schedule) busy() bool {
+func (r *schedule) busy() (busy bool) {
 	now := r.now()
 	soon := func(due int64) bool { return due > now-int64(clearance) && due < now+20*int64(clearance) }
 	for _, p := range r.pairs {
 		if s := p.shard; !s.over() && s.d == nil {
-			if g := s.group(); soon(g.conns[s.st.slot].s.Due()) || soon(g.round.BeatDue()) {
-				return true
-			}
+			r.see(s, func(x *session.Session) { busy = busy || soon(x.Due()) || soon(s.group().round.BeatDue()) })
 		}
 		if s := p.blocking; !s.over() {
-			if soon(s.d.s.Due()) || soon(s.d.r.BeatDue()) && !s.c.stuck() {
-				return true
-			}
+			stuck := s.c.stuck()
+			r.see(s, func(x *session.Session) { busy = busy || soon(x.Due()) || soon(s.d.r.BeatDue()) && !stuck })
 			if began := s.d.writing.Load(); began != 0 && (soon(began+int64(testTimeout)) || soon(s.d.limit.Load())) {
-				return true
+				busy = true
 			}
 		}
 		for _, s := range p.sides() {
 			marks := s.c.when(0)
 			if n := len(marks); n > 0 && soon(int64(marks[n-1].at.Sub(r.base))) {
-				return true
+				busy = true
 			}
 		}
 	}
-	return false
+	return busy
 }
 
 // compareTimes compares when the bytes behind before arrived.
