@@ -37,7 +37,7 @@ type Config struct {
 	TrustedProxies       []netip.Prefix     `type:"proxies" placeholder:"ADDRESSES" help:"Believe X-Forwarded-For from proxies at these addresses, separated by commas, such as 10.0.0.0/8,::1."`
 	DrainDelay           time.Duration      `type:"off" default:"off" placeholder:"TIME" help:"Keep serving for this long after the signal to stop, while /healthz/ready answers 503; or off."`
 	Transport            handlers.Transport `default:"auto" placeholder:"NAME" help:"Carry event streams of topics by this transport: fast, portable, or auto, which is fast where possible."`
-	Pace                 time.Duration      `type:"off" default:"2ms" placeholder:"TIME" help:"Let the fast transport pause for at least this long between two rounds of writes. Events that arrive meanwhile leave in one write. Or off."`
+	Pace                 time.Duration      `type:"off" default:"2ms" placeholder:"TIME" help:"Write to one client of a topic at most once in this time. Events that arrive meanwhile leave in one write. Or off."`
 	TLSCert              string             `placeholder:"FILE" help:"Serve TLS and HTTP/2 with the certificate chain in this file (PEM). Needs --tls-key."`
 	TLSKey               string             `placeholder:"FILE" help:"The file with the key of the certificate (PEM)."`
 	Logger               *slog.Logger       `kong:"-"` // Defaults to [slog.Default].

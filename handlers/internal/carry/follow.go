@@ -50,7 +50,11 @@ type follower struct {
 //
 // A stream that has everything waits for its [Pacer].
 func (d *Blocking) Follow(ctx context.Context, cursor *hub.Cursor, settled func() bool) (handOver bool, err error) {
+	if err := d.acquire(ctx); err != nil { // the timer may be using the session already
+		return false, err
+	}
 	f := &follower{d: d, cursor: cursor, live: d.st.live, spot: d.s.Spot()}
+	d.release()
 	pacer := d.cfg.Pacer
 	joined := false
 	defer func() {
