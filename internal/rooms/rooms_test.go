@@ -36,7 +36,7 @@ var rooms = map[string][]string{
 	"handlers/echov4":           {"handlers", "handlers/internal/answer"},
 	"handlers/internal/answer":  {"sse"},
 	"handlers/internal/session": {"sse", "internal/reading", "internal/show"},
-	"handlers/internal/carry":   {"sse", "streams", "eventlog", "hub", "internal/socket", "internal/reading", "handlers/internal/session"},
+	"handlers/internal/carry":   {"sse", "streams", "eventlog", "hub", "internal/socket", "internal/reading", "internal/sleep", "handlers/internal/session"},
 
 	"client":           {"sse", "streams", "internal/show", "internal/sleep"},
 	"metrics":          {"hub", "handlers", "internal/buildinfo"},
@@ -189,7 +189,7 @@ var walls = []struct {
 	{
 		rule:  "the driver that blocks knows no shard",
 		room:  "handlers/internal/carry",
-		files: []string{"blocking.go", "follow.go", "peer.go"},
+		files: []string{"blocking.go", "follow.go", "pacer.go", "peer.go"},
 		names: []string{"Shard", "NewShard", "Group", "group", "Sockets", "kernel"},
 	},
 	{
