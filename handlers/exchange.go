@@ -1,9 +1,11 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/fluxwire-go/fluxwire/handlers/internal/answer"
@@ -107,15 +109,10 @@ func (x *exchange) enter() bool {
 	return true
 }
 
-// routeName returns the name of the stream's route.
+// routeName returns the name of the stream's route. It may come from the request, and goes
+// into the stream, so that it must be valid UTF-8.
 func (x *exchange) routeName() string {
-	switch {
-	case x.name != "":
-		return x.name
-	case x.r.Pattern != "":
-		return x.r.Pattern
-	}
-	return x.r.URL.Path
+	return strings.ToValidUTF8(cmp.Or(x.name, x.r.Pattern, x.r.URL.Path), "\uFFFD")
 }
 
 // refuse answers a request for a stream that cannot be opened now. An EventSource never

@@ -55,6 +55,6 @@ func (s *Server) closed(st *carry.Stream, reason session.Reason, err error) {
 	if p, ok := errors.AsType[*streams.PanicError](err); ok {
 		attrs = append(attrs, slog.String("stack", string(p.Stack)))
 	}
+	s.remove(st) // first: a Logger that panics must not keep the stream
 	st.Log(s.cfg.Logger, level, reason, attrs...)
-	s.remove(st)
 }

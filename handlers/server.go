@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -189,5 +190,9 @@ func (s *Server) maxAge() time.Duration { return s.jitter(s.cfg.MaxAge, 0.1) }
 
 // jitter returns a random time in d ± part·d.
 func (s *Server) jitter(d time.Duration, part float64) time.Duration {
-	return d + time.Duration((2*s.random()-1)*part*float64(d))
+	spread := time.Duration((2*s.random() - 1) * part * float64(d))
+	if spread > math.MaxInt64-d {
+		return d
+	}
+	return d + spread
 }

@@ -218,8 +218,10 @@ func (d *Blocking) turn() {
 	sent := d.drive()
 	if beats && !sent {
 		if b := d.s.Beat(&d.p); len(b) > 0 {
-			d.offer(b)
 			sent = true
+			if d.offer(b) { // the end was decided meanwhile
+				d.drive()
+			}
 		}
 	}
 	d.r.Done(d.p.Now, sent, d.p.Many)

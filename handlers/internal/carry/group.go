@@ -82,6 +82,7 @@ func (g *group) add(c conn) {
 		g.broken(slot, err)
 		return
 	}
+	g.pass.Now = g.shard.now
 	g.serve(slot) // what has come since the session was handed over
 	g.count()
 }

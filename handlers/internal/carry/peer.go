@@ -51,7 +51,10 @@ func (r *Response) write(b []byte) (int, error) {
 	if err == nil {
 		err = r.Control.Flush()
 	}
-	return n, err
+	if err != nil {
+		return 0, err // net/http counts what is still in its buffers
+	}
+	return n, nil
 }
 
 // deadline does nothing for a writer without deadlines, such as a test's recorder.

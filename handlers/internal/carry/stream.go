@@ -161,7 +161,7 @@ func EndedBy(reason session.Reason) error { return ended[reason] }
 
 // ended is the error of a send to a stream that ends for one of the reasons.
 var ended = [session.Reasons]error{
-	session.Complete: errors.New("handlers: the client has all the events that it asked for"),
+	session.Complete: errors.New("handlers: the stream is complete"),
 	session.Error:    errors.New("handlers: the stream has failed"),
 	session.Left:     errors.New("handlers: the client has closed the connection"),
 	session.Stalled:  errors.New("handlers: the client takes no bytes"),
