@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -229,5 +231,37 @@ func TestEmit_typed(t *testing.T) {
 		a := h.get("/")
 		a.preamble("/")
 		a.expect("event: progress", `data: {"percent":50}`, "", "id: end", "event: stream.complete", "data: {}", "")
+	})
+}
+
+// An event whose write failed was not sent: Send says so, and nobody counts it.
+func TestEmitterSend_failedWrite(t *testing.T) {
+	var sent, failed int
+	var last error
+	mount := func(s *Server) http.Handler {
+		return Emit(s, func(_ context.Context, e *Emitter[string]) error {
+			for {
+				if last = e.Send(text(strings.Repeat("x", 1000))); last != nil {
+					failed++
+					return last
+				}
+				sent++
+			}
+		}, Name("s"))
+	}
+	virtual(t, Config{Heartbeat: Off, MaxAge: Off}, mount, func(h *harness) {
+		a := h.get("/") // and reads nothing
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		events := h.srv.Stats().Routes["s"].Events
+		body, _ := io.ReadAll(a.lines)
+		got := strings.Count(string(body), "data: x")
+		if sent != got || uint64(got) != events || failed != 1 {
+			t.Errorf("%d sends succeeded and %d failed, %d events were counted, the client got %d", sent, failed, events, got)
+		}
+		if !errors.Is(last, ErrEnded) || !errors.Is(last, os.ErrDeadlineExceeded) {
+			t.Errorf("Send = %v, want ErrEnded and the write's error", last)
+		}
+		h.ended("s", map[Reason]uint64{ReasonStalled: 1})
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"strings"
@@ -292,4 +293,55 @@ func TestWriteTimeout_nextRequest(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The last words follow a heartbeat whose write was stuck when the server began to drain,
+// though the source takes its time.
+func TestShutdown_duringHeartbeat(t *testing.T) {
+	mount := func(s *Server) http.Handler {
+		return Values(s, streams.Create(func(ctx context.Context, _ func(int) bool) error {
+			<-ctx.Done()
+			time.Sleep(20 * time.Second)
+			return nil
+		}), Name("s"))
+	}
+	virtual(t, Config{Heartbeat: time.Second, MaxAge: Off}, mount, func(h *harness) {
+		a := h.get("/")
+		a.preamble("s")
+		time.Sleep(8 * time.Second) // a heartbeat is stuck
+		done := make(chan error)
+		go func() { done <- h.srv.Shutdown(h.t.Context()) }()
+		time.Sleep(farewell / 2)
+		if body := a.rest(); !strings.HasPrefix(body, ":\n\nevent: stream.bye\n") {
+			t.Errorf("the client gets %q, want the heartbeat and stream.bye", body)
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		h.ended("s", map[Reason]uint64{ReasonShutdown: 1})
+	})
+}
+
+// A path that is not UTF-8 may name a stream: the name goes into its opening comment.
+func TestStreamName_invalidUTF8(t *testing.T) {
+	mount := func(s *Server) http.Handler { return Values(s, streams.Of(1)) }
+	virtual(t, Config{}, mount, func(h *harness) {
+		a := h.get("/%ff")
+		a.preamble("/\uFFFD")
+		a.expect("data: 1")
+		a.rest()
+	})
+}
+
+func TestJitter_doesNotOverflow(t *testing.T) {
+	srv, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, random := range []float64{0, 0.5, 0.999999} {
+		srv.random = func() float64 { return random }
+		if d := srv.jitter(math.MaxInt64, 0.5); d <= 0 {
+			t.Errorf("jitter(%v, 0.5) = %v at %v, want a long time", time.Duration(math.MaxInt64), d, random)
+		}
+	}
 }

@@ -53,12 +53,13 @@ func TestChange(t *testing.T) {
 func checkout(t *testing.T, names ...string) string {
 	t.Helper()
 	dir := t.TempDir()
-	text := "package p\n\nimport \"testing\"\n"
+	var text strings.Builder
+	text.WriteString("package p\n\nimport \"testing\"\n")
 	for _, name := range names {
-		text += "\nfunc " + name + "(b *testing.B) { for b.Loop() { } }\n"
+		text.WriteString("\nfunc " + name + "(b *testing.B) { for b.Loop() { } }\n")
 	}
 	for file, text := range map[string]string{
-		"go.mod": "module example.com/m\n\ngo 1.26.0\n", "p/p.go": "package p\n", "p/p_test.go": text, "q/q.go": "package q\n",
+		"go.mod": "module example.com/m\n\ngo 1.26.0\n", "p/p.go": "package p\n", "p/p_test.go": text.String(), "q/q.go": "package q\n",
 	} {
 		file = filepath.Join(dir, file)
 		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {

@@ -1,11 +1,15 @@
 package carry
 
 import (
+	"context"
+	"github.com/fluxwire-go/fluxwire/sse"
 	"log/slog"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/fluxwire-go/fluxwire/handlers/internal/session"
 	"github.com/fluxwire-go/fluxwire/hub"
@@ -129,4 +133,82 @@ func TestDrainOnTheWayToTheGroup(t *testing.T) {
 			t.Errorf("ended %t by %v, want that it was drained", s.over(), s.reason)
 		}
 	})
+}
+
+// joinBehind hands a stream over whose client has room for room more bytes, after
+// between, which happens when its driver has closed.
+func (r *schedule) joinBehind(room int, between func()) *side {
+	r.t.Helper()
+	s := &side{c: newClient(everything)}
+	s.st = &Stream{Route: r.routes[1], Remote: "mem", Opened: time.Now()}
+	s.st.Closed = func(_ *Stream, reason session.Reason, err error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.ended, s.reason, s.err = true, reason, err
+	}
+	cursor := r.topic.Feed().Subscribe(hub.Live(), r.policy, hub.Filter{})
+	spot := SpotOf(cursor.Position())
+	s.st.Reads(r.reader.Newest, spot)
+	_, cancel := context.WithCancelCause(r.t.Context())
+	d := NewBlocking(Config{
+		Stream: s.st, Plan: r.plan(), Peer: s.c, Base: r.base, Pacer: r.pacer, MaxEvent: 1 << 30,
+		Problem: func(error) []byte { return []byte(`{}`) }, Stop: cancel,
+	}, session.New(spot, session.Never, false))
+	cursor.Poll()
+	at, ok := reading.Hub.Spot(cursor)
+	if !ok {
+		r.t.Fatal("the cursor has no spot")
+	}
+	if err := r.shard.Expect(); err != nil {
+		r.t.Fatal(err)
+	}
+	d.Open()
+	in := *d.Session()
+	in.Move(at)
+	cursor.Close()
+	r.reader.Join()
+	s.c.limit(room)
+	between()
+	r.shard.Join(r, func() Group {
+		return Group{Plan: r.plan(), Reader: reading.Hub.Reader(r.topic.Feed(), int(r.policy))}
+	}, s.st, in, r.sockets.connect(s.c))
+	return s
+}
+
+// A client that is full when its stream reaches the shard has the whole write timeout,
+// however long the shard, or the group, has been idle.
+func TestShard_joinWhileFull(t *testing.T) {
+	large := sse.ServerSentEvent[string]{Data: strings.Repeat("x", 1000)}
+	tests := []struct {
+		name    string
+		before  func(r *schedule)
+		between func(r *schedule)
+	}{
+		{"an event in a new group", nil, func(r *schedule) { r.topic.Append(r.t.Context(), large) }},
+		{"an event in an idle group", func(r *schedule) { r.joinBehind(everything, func() {}) },
+			func(r *schedule) { r.topic.Append(r.t.Context(), large) }},
+		{"the end of the topic", nil, func(r *schedule) { r.topic.Complete() }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			sharded(t, hub.Config{}, func(r *schedule) {
+				r.beat = 0
+				if tt.before != nil {
+					tt.before(r)
+				}
+				time.Sleep(time.Hour)
+				s := r.joinBehind(10, func() { tt.between(r) })
+				time.Sleep(testTimeout / 2)
+				synctest.Wait()
+				if s.over() {
+					t.Errorf("the client is given up as %v after half of the write timeout", s.reason)
+				}
+				time.Sleep(testTimeout)
+				synctest.Wait()
+				if !s.over() || s.reason != session.Stalled {
+					t.Errorf("the stream is over %t, by %v; want it stalled", s.over(), s.reason)
+				}
+			})
+		})
+	}
 }
