@@ -30,7 +30,8 @@ type Config struct {
 
 	// WriteTimeout is how long a client may make no progress, that is, accept no
 	// bytes while some are waiting, before its stream is cut. (Through net/http
-	// progress is counted in pieces of 64 KiB.) Over HTTP/2 that holds for a stream
+	// progress is counted in pieces of 64 KiB. Without [ConnContext] it is counted in the
+	// pieces in which the kernel's buffer empties, which can be a megabyte.) Over HTTP/2 that holds for a stream
 	// that its client does not read; for a connection that accepts no bytes at all,
 	// set the WriteByteTimeout of the [net/http.Server]'s HTTP2 to the same. Over TLS
 	// the end of a cut connection may take 5 s more. Defaults to 10 s.

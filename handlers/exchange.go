@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/fluxwire-go/fluxwire/handlers/internal/answer"
 	"github.com/fluxwire-go/fluxwire/handlers/internal/carry"
 	"github.com/fluxwire-go/fluxwire/handlers/internal/session"
+	"github.com/fluxwire-go/fluxwire/internal/socket"
 	"github.com/fluxwire-go/fluxwire/sse"
 )
 
@@ -219,6 +221,11 @@ func (x *exchange) newDriver(peer carry.Peer, cancel context.CancelCauseFunc) *c
 
 // run runs the opened source. It stops the driver's timer even if the source panics.
 func (x *exchange) run(ctx context.Context, settled func() bool) (handOver bool, err error) {
+	if conn, ok := x.r.Context().Value(connKey{}).(net.Conn); ok {
+		// A kernel that holds megabytes for a slow client tells of progress only when a
+		// good part of them has left. An error means that it is not a socket.
+		_ = socket.Limit(conn, socket.Limits{Unsent: maxUnsent})
+	}
 	panicked := true
 	defer func() {
 		if panicked || handOver {

@@ -7,11 +7,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/fluxwire-go/fluxwire/sse"
 	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"runtime"
 	"strings"
@@ -394,5 +396,48 @@ func soak(t *testing.T, transport Transport, seed uint64, seats int, length time
 		if stats.Ended[r] == 0 {
 			t.Errorf("no stream has ended by %s: nothing is shown of it", r)
 		}
+	}
+}
+
+// A client that reads slowly, but all the time, makes progress: the kernel must not hide
+// that from the portable transport.
+func TestSlowClient_portable(t *testing.T) {
+	srv, err := New(Config{Transport: TransportPortable, WriteTimeout: time.Second, MaxEvent: 16 << 20, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	topic, err := hub.New[string](hub.Config{MaxEvent: 16 << 20, Bytes: 32 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer topic.Close()
+	server := httptest.NewUnstartedServer(Topic(srv, topic, Name("s")))
+	server.Config.ConnContext = ConnContext
+	server.Start()
+	defer server.Close()
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: s\r\n\r\n")
+	in := bufio.NewReader(conn)
+	for line := ""; !strings.HasPrefix(line, "id: "); {
+		if line, err = in.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := topic.Append(t.Context(), sse.ServerSentEvent[string]{Data: strings.Repeat("x", 15<<20)}); err != nil {
+		t.Fatal(err)
+	}
+	part := make([]byte, 20<<10)
+	for range 30 { // three seconds, at some 200 kB a second
+		if _, err := io.ReadFull(in, part); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	if got := srv.Stats().Routes["s"]; got.Open != 1 {
+		t.Errorf("the stream of a client that reads has ended: %v", got.Ended)
 	}
 }

@@ -61,5 +61,8 @@ func Policy(p hub.Policy) TopicOption { return topicOption(func(h *Handler) { h.
 // answered as a [Problem]. A client whose events are rare is told by heartbeats
 // how far it has got, so that it resumes from there.
 func Filter(choose func(*http.Request) (hub.Filter, error)) TopicOption {
+	if choose == nil {
+		panic("handlers: Filter: nil function: it would choose every event for every client")
+	}
 	return topicOption(func(h *Handler) { h.filter = choose })
 }

@@ -71,3 +71,12 @@ func TestServerMethods(t *testing.T) {
 		h.do("DELETE", "/").problem(405, "DELETE")
 	})
 }
+
+func TestFilter_nil(t *testing.T) {
+	defer func() {
+		if v := recover(); v != "handlers: Filter: nil function: it would choose every event for every client" {
+			t.Errorf("Filter(nil) panics with %v", v)
+		}
+	}()
+	Filter(nil)
+}

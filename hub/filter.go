@@ -30,7 +30,12 @@ func Named(names ...string) Filter {
 // joined by LF, which it must neither change nor keep. It is called once for each event,
 // by the goroutine that reads the cursor; cursors that share the Filter call it
 // concurrently. A panic in it ends the cursor with a [*streams.PanicError].
-func Where(keep func(event string, data []byte) bool) Filter { return Filter{keep: keep} }
+func Where(keep func(event string, data []byte) bool) Filter {
+	if keep == nil {
+		panic("hub: Where: nil function: it would choose every event")
+	}
+	return Filter{keep: keep}
+}
 
 func (f *Filter) everything() bool { return f.names == nil && f.keep == nil }
 

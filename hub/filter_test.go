@@ -110,3 +110,12 @@ func must(b Batch, err error) Batch {
 	}
 	return b
 }
+
+func TestWhere_nil(t *testing.T) {
+	defer func() {
+		if v := recover(); v != "hub: Where: nil function: it would choose every event" {
+			t.Errorf("Where(nil) panics with %v", v)
+		}
+	}()
+	Where(nil)
+}

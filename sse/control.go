@@ -16,16 +16,19 @@ const ReservedPrefix = "stream."
 
 // The names of the control events: what a server says about the stream itself.
 const (
-	// ControlOpen is the first event of a topic's stream. Its id is the position
-	// where the stream begins.
+	// ControlOpen is reserved for the first event of a topic's stream. Servers do not
+	// send it yet.
 	ControlOpen = ReservedPrefix + "open"
-	// ControlSynced says that the client has caught up with the topic.
+	// ControlSynced is reserved for telling a client that it has caught up with the
+	// topic. Servers do not send it yet.
 	ControlSynced = ReservedPrefix + "synced"
-	// ControlPlace only moves the client's position: its id is the new one.
+	// ControlPlace is reserved for moving the client's position to its id. Servers do
+	// not send it yet.
 	ControlPlace = ReservedPrefix + "place"
 	// ControlGap says that events are missing here. Its data is a [Gap].
 	ControlGap = ReservedPrefix + "gap"
-	// ControlEnd says that a key of a topic has ended.
+	// ControlEnd is reserved for the end of a part of a topic. Servers do not send it
+	// yet.
 	ControlEnd = ReservedPrefix + "end"
 	// ControlError says that the stream ends because its source failed. Its data is
 	// a [Problem].

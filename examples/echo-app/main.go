@@ -39,7 +39,7 @@ func routes(srv *handlers.Server, orders *hub.Topic[order]) *echo.Echo {
 		}
 		return c.JSON(http.StatusCreated, o)
 	})
-	e.GET("/orders/live", echov4.Handler(handlers.Topic(srv, orders))) // its route
+	e.Any("/orders/live", echov4.Handler(handlers.Topic(srv, orders))) // its route
 	return e
 }
 

@@ -19,7 +19,7 @@ func (s *Service) Welcome(addr net.Addr) string {
 	for _, r := range s.streamRoutes() {
 		fmt.Fprintf(&b, "  %-16s %s\n", r.path, r.about)
 	}
-	fmt.Fprintf(&b, "  %-16s %s\n", "/ping", "sends pong!, or ?message=, to every open page")
+	fmt.Fprintf(&b, "  %-16s %s\n", "/ping", "sends pong!, or ?message=, to everybody who follows /events or /stream-sse")
 	fmt.Fprintf(&b, "  %-16s %s\n\nTry:\n", "/", "a page that shows it all")
 	fmt.Fprintf(&b, "  %s -N %s/stream-sse\n", curl, base)
 	fmt.Fprintf(&b, "  %s %s/ping\n", curl, base)

@@ -48,7 +48,21 @@ func Copy(conn net.Conn, limits Limits) (fd int, err error) {
 	if err = errors.Join(err, failed); err != nil {
 		return -1, os.NewSyscallError("dup", err)
 	}
-	// A Unix socket has none of these options, and does not need them.
+	limit(fd, limits)
+	return fd, nil
+}
+
+// Limit sets limits on conn's socket. conn must be as for [Copy].
+func Limit(conn net.Conn, limits Limits) error {
+	raw, err := rawConn(conn)
+	if err != nil {
+		return err
+	}
+	return raw.Control(func(fd uintptr) { limit(int(fd), limits) })
+}
+
+// limit sets limits. A Unix socket has none of these options, and does not need them.
+func limit(fd int, limits Limits) {
 	set := func(option, value int) {
 		if value > 0 {
 			_ = syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, option, min(value, math.MaxInt32))
@@ -56,7 +70,6 @@ func Copy(conn net.Conn, limits Limits) (fd int, err error) {
 	}
 	set(tcpNotsentLowat, limits.Unsent)
 	set(tcpUserTimeout, limits.UserTimeout)
-	return fd, nil
 }
 
 const (

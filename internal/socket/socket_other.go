@@ -13,6 +13,9 @@ func Take(net.Conn, Limits) (fd int, err error) { return -1, ErrUnsupported }
 // Copy fails.
 func Copy(net.Conn, Limits) (fd int, err error) { return -1, ErrUnsupported }
 
+// Limit fails.
+func Limit(net.Conn, Limits) error { return ErrUnsupported }
+
 // Send fails.
 func Send(int, []byte) (int, error) { return 0, ErrUnsupported }
 
