@@ -314,6 +314,9 @@ func (d *Blocking) write(b []byte) (n int, err error) {
 
 // catchUp tells the session of a drain or a revocation while a write held the lock.
 func (d *Blocking) catchUp() {
+	if d.revoked.Load() == 0 && d.drained.Load() == 0 {
+		return // nearly always, at each write
+	}
 	now := d.p.Now
 	defer func() { d.p.Now = now }()
 	if revoked := d.revoked.Swap(0); revoked != 0 {

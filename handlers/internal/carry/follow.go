@@ -26,6 +26,12 @@ func (p *page) Read(at reading.Spot) reading.Pending {
 	return p.pending
 }
 
+// drop forgets what p holds.
+func (p *page) drop() {
+	p.at.At = ^uint64(0) // no event has this number
+	p.pending.Frames, p.pending.Gap = nil, nil
+}
+
 // SpotOf returns the spot after pos. The zero Pos means that no position can be named
 // safely.
 func SpotOf(pos eventlog.Pos) reading.Spot {
@@ -121,11 +127,11 @@ func (f *follower) write(ctx context.Context, b hub.Batch, pending reading.Pendi
 	}
 	defer d.release()
 	before, _ := d.s.Counts()
-	d.page = page{at: d.s.Spot(), pending: pending}
+	d.page.at, d.page.pending = f.spot, pending
 	d.p.Refresh()
 	d.turn()
 	f.spot = d.s.Spot()
-	d.page = page{at: reading.Spot{At: ^uint64(0)}}
+	d.page.drop()
 	d.p.Refresh()
 	if after, _ := d.s.Counts(); b.Count > 0 && b.First.Seq < f.live {
 		d.st.Route.Replayed.Add(min(after-before, f.live-b.First.Seq))

@@ -60,7 +60,8 @@ type Pass struct {
 // Refresh forgets what was read: sessions served from now on get what has come since.
 // Until it is called the pass keeps a part of the source's window alive.
 func (p *Pass) Refresh() {
-	p.read, p.pending, p.ready = false, reading.Pending{}, nil
+	p.read, p.ready = false, nil
+	p.pending.Frames, p.pending.Gap = nil, nil // the rest holds nothing alive
 }
 
 // load reads what is pending for s.
