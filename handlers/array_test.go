@@ -98,3 +98,40 @@ func TestJSONArray_policyCut(t *testing.T) {
 		h.ended("s", map[Reason]uint64{ReasonSlow: 1})
 	}, slow, Policy(hub.PolicyCut))
 }
+
+// The bytes of an array are counted once: those that the client gets.
+func TestArray_bytesAreCountedOnce(t *testing.T) {
+	virtual(t, Config{}, func(s *Server) http.Handler {
+		return Values(s, streams.Of("one", "two"), Finite(), Name("s"))
+	}, func(h *harness) {
+		body := h.get("/", "Accept", "application/json").rest()
+		h.ended("s", map[Reason]uint64{ReasonComplete: 1})
+		if got := h.srv.Stats().Routes["s"].Bytes; got != uint64(len(body)) {
+			t.Errorf("%d bytes counted of %d", got, len(body))
+		}
+	})
+}
+
+// A client that reads a large array slowly, but all the time, gets all of it.
+func TestArray_slowClient(t *testing.T) {
+	large := strings.Repeat("x", 512<<10)
+	virtual(t, Config{WriteTimeout: time.Second}, func(s *Server) http.Handler {
+		return Values(s, streams.Of(large), Finite(), Name("s"))
+	}, func(h *harness) {
+		a := h.get("/", "Accept", "application/json")
+		start, got := time.Now(), 0
+		for part := make([]byte, 16<<10); got < a.contentLength(); {
+			n, err := a.lines.Read(part)
+			if got += n; err != nil && got < a.contentLength() {
+				t.Fatalf("%d of %d bytes, then %v", got, a.contentLength(), err)
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		if took := time.Since(start); took < 1500*time.Millisecond {
+			t.Fatalf("the client took %v, which shows nothing", took)
+		}
+		h.ended("s", map[Reason]uint64{ReasonComplete: 1})
+	})
+}
+
+func (a *reply) contentLength() int { return int(a.ContentLength) }

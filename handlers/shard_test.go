@@ -891,7 +891,7 @@ func TestShard_finish(t *testing.T) {
 	}, Finish(5*time.Second))
 }
 
-// between has f called when a stream has been settled and not joined.
+// between calls f when a stream has left its handler and has not reached its shard.
 func between(h *harness, f func(net.Conn)) {
 	take := h.srv.fast.take
 	h.srv.fast.take = func(conn net.Conn) (int, error) {

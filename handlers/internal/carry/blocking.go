@@ -210,7 +210,7 @@ func (d *Blocking) fail(err error) {
 // turn does everything that is due and writes what the session returns. The caller holds
 // the lock.
 func (d *Blocking) turn() {
-	d.p.Now, d.p.Many = d.now(), false
+	d.p.Now = d.now()
 	d.catchUp()
 	d.s.Tick(&d.p)
 	d.r.News()
@@ -224,7 +224,10 @@ func (d *Blocking) turn() {
 			}
 		}
 	}
-	d.r.Done(d.p.Now, sent, d.p.Many)
+	d.r.Done(d.p.Now, sent, false)
+	if _, array := d.cfg.Peer.(*Array); array {
+		d.p.Bytes = 0 // the client has none of them yet
+	}
 	d.st.Route.settle(&d.p)
 	switch d.s.State() {
 	case session.Leaving, session.Ended:

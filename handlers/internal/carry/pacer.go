@@ -14,7 +14,7 @@ import (
 
 // A Pacer wakes the streams of one topic's handler that Blocking drivers carry: all of
 // them together, and as a [session.Round] says. So several events leave in one write,
-// and nobody is woken for each event. Its two goroutines run while there are streams that
+// and no stream is woken for each event. Its two goroutines run while there are streams that
 // wait.
 type Pacer struct {
 	reader reading.Reader
@@ -40,7 +40,7 @@ func NewPacer(reader reading.Reader, base time.Time, pace time.Duration) *Pacer 
 }
 
 // turn returns a channel that is closed when there may be something new for a stream
-// that has looked since. It is for streams that have joined.
+// that has looked since, once the stream has joined.
 func (p *Pacer) turn() <-chan struct{} { return *p.next.Load() }
 
 // join has a stream woken, also for what has come since it called turn.

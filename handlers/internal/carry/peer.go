@@ -60,17 +60,26 @@ func (r *Response) write(b []byte) (int, error) {
 // deadline does nothing for a writer without deadlines, such as a test's recorder.
 func (r *Response) deadline(t time.Time) { r.Control.SetWriteDeadline(t) }
 
-// Put writes b, which no session returned, within timeout. It adds the bytes to the counts
-// of st, unless st is nil.
+// Put writes b, which no session returned. It fails if the client makes no progress for
+// timeout. The bytes that were written are those of st, unless st is nil.
 func (r *Response) Put(b []byte, timeout time.Duration, st *Stream) error {
-	r.deadline(time.Now().Add(timeout))
-	n, err := r.write(b)
 	if st != nil {
-		st.bytes = uint64(n)
-		st.Route.Bytes.Add(uint64(n))
+		st.bytes = 0 // an Array has taken some, of which the client has none
 	}
-	if err != nil {
-		return fmt.Errorf("handlers: write: %w", err)
+	for {
+		part := b[:min(len(b), slice)]
+		r.deadline(time.Now().Add(timeout))
+		n, err := r.write(part)
+		if st != nil {
+			st.bytes += uint64(n)
+			st.Route.Bytes.Add(uint64(n))
+		}
+		if err != nil {
+			return fmt.Errorf("handlers: write: %w", err)
+		}
+		if b = b[len(part):]; len(b) == 0 {
+			break
+		}
 	}
 	r.deadline(time.Time{}) // the connection's next request must not inherit it
 	return nil
